@@ -1,0 +1,73 @@
+# XFHandyman. `make run` serves the site, `make test` proves it; both work from nothing.
+PYTHON ?= python3
+BIN := .venv/bin
+export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
+
+.PHONY: run test lint lock clean observe drill dashboards rum-fuzz
+
+run: .venv/run.stamp staticfiles/stamp
+	@exec $(BIN)/python manage.py serve
+
+test: .venv/dev.stamp staticfiles/stamp .tools/bugsink.stamp
+	@exec $(BIN)/python -m tests.run
+
+lint: .venv/dev.stamp
+	@$(BIN)/python -m tests.run --lint
+
+rum-fuzz: .venv/dev.stamp staticfiles/stamp  ## 100,000 hostile beacons, about 5 minutes
+	@exec $(BIN)/pytest tests/test_rum_abuse.py -m long
+
+lock: .venv/dev.stamp  ## after a change to requirements*.in
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header tests/peers/bugsink-requirements.in -o tests/peers/bugsink-requirements.txt
+
+observe: .venv/dev.stamp static/build/stamp  ## the site with Prometheus and Alertmanager
+	@exec $(BIN)/python -m ops.observe
+
+drill: .venv/dev.stamp static/build/stamp  ## every fault of ops/drills, or one: make drill NAME=lock
+	@exec $(BIN)/python -m ops.drills $(NAME)
+
+dashboards: .venv/dev.stamp  ## after a change to ops/dashboards
+	@$(BIN)/python -m ops.dashboards
+
+clean:
+	rm -rf .venv .tools node_modules static/build staticfiles
+
+# A stamp is written only after its step succeeded, so a half-finished set-up is simply done again.
+.venv/venv.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "XFHandyman needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+.venv/run.stamp: requirements.txt | .venv/venv.stamp
+	@echo "Installing Python packages ..."
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.txt .venv/run.stamp
+	@echo "Installing development packages ..."
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# A tool of the tests alone, apart because it pins a Django of its own.
+.tools/bugsink.stamp: tests/peers/bugsink-requirements.txt | .venv/venv.stamp
+	@echo "Installing Bugsink (the tests' Sentry server) ..."
+	@$(BIN)/python -m venv --clear .tools/bugsink
+	@.tools/bugsink/bin/pip install -qq --disable-pip-version-check --require-hashes -r tests/peers/bugsink-requirements.txt
+	@touch $@
+
+node_modules/stamp: package.json package-lock.json .venv/run.stamp
+	@echo "Installing browser packages ..."
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+static/build/stamp: node_modules/stamp build.mjs $(shell find static -name '*.js' -not -path 'static/build/*' 2>/dev/null)
+	@mkdir -p static/build
+	@$(BIN)/node build.mjs
+	@touch $@
+
+staticfiles/stamp: static/build/stamp $(shell find static -type f -not -path 'static/build/*' 2>/dev/null)
+	@echo "Collecting static files ..."
+	@DATABASE_URL=postgresql:///never-opened $(BIN)/python manage.py collectstatic --noinput --clear -v0
+	@touch $@

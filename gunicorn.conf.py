@@ -1,0 +1,46 @@
+"""How the web process runs: threads in a few long-lived workers, the pool opened after the fork."""
+
+import os
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
+if os.environ.get("TELEMETRY", "on") != "off":
+    from telemetry.gunicorn import Logger as logger_class  # noqa: F401 - gunicorn reads these names of this module
+    from telemetry.gunicorn import child_exit, on_exit, post_fork, when_ready  # noqa: F401 - ditto
+
+wsgi_app = "xfhandyman.wsgi"
+# A production host reaches the site through its proxy; a development machine keeps it to itself.
+_host = os.environ.get("HOST") or ("0.0.0.0" if os.environ.get("ENVIRONMENT") == "production" else "127.0.0.1")  # noqa: S104 - see above
+bind = f"{_host}:{os.environ.get('PORT', '8000')}"
+worker_class = "telemetry.lanes.LanedWorker"  # gthread, with threads apart for the health paths
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+threads = int(os.environ.get("WEB_THREADS", "4"))
+timeout = 30
+graceful_timeout = 20
+keepalive = 5
+accesslog = None
+control_socket_disable = True
+
+
+def on_starting(arbiter: Arbiter) -> None:
+    from telemetry import multiprocess
+    from telemetry.preflight import require_sound_configuration
+
+    require_sound_configuration()
+    if os.environ.get("TELEMETRY", "on") != "off":
+        multiprocess.create()
+
+
+def post_worker_init(worker: Worker) -> None:
+    """After the fork and with the application loaded: threads and connections of telemetry are each worker's own."""
+    from telemetry import lifecycle
+
+    lifecycle.start("xfhandyman")
+
+
+def worker_exit(server: Arbiter, worker: Worker) -> None:
+    from telemetry import lifecycle
+
+    lifecycle.stop()
