@@ -1,0 +1,265 @@
+"""Bookings: found, changed, taken on the phone. Every change of time or status goes through bookings.scheduling."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, time, timedelta
+from functools import partial
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.defaultfilters import pluralize
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+
+from bookings import scheduling
+from bookings.admin.audit import record, staff_user
+from bookings.admin.catalogue import price
+from bookings.admin.export import BookingResource, CSVExport
+from bookings.admin.forms import CUSTOMER_FIELDS, STAFF, BookingForm, PhoneBookingForm, VisitForm, refusal
+from bookings.admin.schedule import schedule
+from bookings.models import Booking, BookingEvent, Status
+
+# A selection of more than this is a slip of the hand.
+MOST_AT_ONCE = 100
+NOTE_LENGTH = 200
+
+
+class WhenFilter(admin.SimpleListFilter):
+    title = "when"
+    parameter_name = "when"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return (("today", "Today"), ("tomorrow", "Tomorrow"), ("week", "Next 7 days"), ("todo", "Past, not closed"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Booking]) -> QuerySet[Booking]:
+        midnight = timezone.make_aware(datetime.combine(timezone.localdate(), time.min))
+        days = {"today": (0, 1), "tomorrow": (1, 2), "week": (0, 7)}
+        match self.value():
+            case "today" | "tomorrow" | "week" as chosen:
+                first, end = days[chosen]
+                span = (midnight + timedelta(days=first), midnight + timedelta(days=end))
+                return queryset.filter(starts_at__gte=span[0], starts_at__lt=span[1]).order_by("starts_at")
+            case "todo":
+                return queryset.filter(status=Status.CONFIRMED, ends_at__lt=timezone.now())
+            case _:
+                return queryset
+
+
+class HistoryInline(admin.TabularInline):
+    """What happened to the booking, for reading only."""
+
+    model = BookingEvent
+    fields = readonly_fields = ("at", "kind", "by", "user", "note")
+    verbose_name_plural = "history"
+    can_delete = False
+    extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BookingEvent]:
+        return super().get_queryset(request).select_related("user")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("bookings.view_booking") or request.user.has_perm("bookings.change_booking")
+
+
+@admin.register(Booking)
+class BookingAdmin(CSVExport, admin.ModelAdmin):
+    """Bookings are cancelled, never deleted: their history is the business's memory."""
+
+    list_display = ("when", "state", "customer", "customer_phone", "service", "handyman", "reference")
+    list_display_links = ("when", "reference")
+    list_filter = (WhenFilter, "status", "handyman", "service")
+    list_select_related = ("service", "handyman")
+    list_per_page = 50
+    date_hierarchy = "starts_at"
+    search_fields = ("reference", "customer_name", "customer_email", "customer_phone", "address", "postcode")
+    search_help_text = "Reference, name, e-mail, phone, address or postcode."
+    actions = ("confirm", "complete", "no_show", "cancel")
+    inlines = (HistoryInline,)
+    resource_classes = (BookingResource,)
+    change_list_template = "admin/bookings/booking/change_list.html"
+    readonly_fields = ("reference", "service", "state", "times", "agreed_price", "created_at")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Without the side bar: seven columns want the width."""
+        return super().changelist_view(request, {"is_nav_sidebar_enabled": False} | (extra_context or {}))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Booking | None = None) -> Any:
+        customer = ("Customer", {"fields": CUSTOMER_FIELDS if obj else (*CUSTOMER_FIELDS, "consent", "key")})
+        if obj is None:
+            return ((None, {"fields": ("service", "starts", "who")}), customer)
+        if not self.has_change_permission(request, obj):
+            visit = ("reference", "state", "service", "handyman", "times", "agreed_price", "created_at")
+            return ((None, {"fields": visit}), customer)
+        return (
+            (None, {"fields": ("reference", "state", "service", "times", "starts", "who", "created_at")}),
+            customer,
+            ("Price", {"fields": ("pricing", "price_pence", "minimum_minutes")}),
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Booking | None = None) -> Any:
+        return self.readonly_fields if obj else ()
+
+    def get_inlines(self, request: HttpRequest, obj: Booking | None) -> Any:
+        return self.inlines if obj else ()
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        kwargs["form"] = BookingForm if change else PhoneBookingForm
+        form = cast(type[VisitForm], super().get_form(request, obj, change, **kwargs))
+        form.user = staff_user(request)
+        return form
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """From the schedule's link: the handyman as `who` and the day as `day` (ISO)."""
+        initial: dict[str, Any] = {"who": request.GET.get("who", "")}
+        try:
+            day = datetime.fromisoformat(request.GET.get("day", "")).date()
+        except ValueError:
+            return initial
+        return initial | {"starts": [day, None]}
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The catalogue is not edited from within a booking."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "service" and field:
+            for verb in ("add", "change", "delete", "view"):
+                setattr(field.widget, f"can_{verb}_related", False)
+        return field
+
+    def save_model(self, request: HttpRequest, obj: Booking, form: Any, change: bool) -> None:
+        """Write the corrected details alone, lest a status that changed meanwhile be written back.
+
+        A new booking was made by scheduling when the form was validated.
+        """
+        if change:
+            obj.save(update_fields=[name for name in form.changed_data if name in BookingForm.Meta.fields])
+
+    def has_delete_permission(self, request: HttpRequest, obj: Booking | None = None) -> bool:
+        return False
+
+    @admin.display(description="when", ordering="starts_at")
+    def when(self, booking: Booking) -> str:
+        start = timezone.localtime(booking.starts_at)
+        return date_format(start, "D j M, H:i" if start.year == timezone.localdate().year else "D j M Y, H:i")
+
+    @admin.display(description="customer", ordering="customer_name")
+    def customer(self, booking: Booking) -> str:
+        return f"{booking.customer_name}, {booking.postcode}"
+
+    @admin.display(description="status", ordering="status")
+    def state(self, booking: Booking) -> str:
+        return format_html('<span class="status {}">{}</span>', booking.status, booking.get_status_display())
+
+    @admin.display(description="visit")
+    def times(self, booking: Booking) -> str:
+        start, until, end = (
+            timezone.localtime(at) for at in (booking.starts_at, booking.arrival_until, booking.ends_at)
+        )
+        return f"{start:%a %d %b %Y}, arrival {start:%H:%M}-{until:%H:%M}, done by {end:%H:%M} if begun at once"
+
+    @admin.display(description="price")
+    def agreed_price(self, booking: Booking) -> str:
+        return price(booking)
+
+    def get_urls(self) -> list[URLPattern]:
+        own = [
+            path("schedule/", self.admin_site.admin_view(self.schedule_view), name="bookings_booking_schedule"),
+            path("cancel/", self.admin_site.admin_view(self.cancel_view), name="bookings_booking_cancel"),
+        ]
+        return own + super().get_urls()
+
+    def schedule_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return schedule(request, self)
+
+    @admin.action(description="Confirm", permissions=["change"])
+    def confirm(self, request: HttpRequest, queryset: QuerySet[Booking]) -> None:
+        self.apply(request, queryset, "confirmed", partial(scheduling.confirm, by=STAFF))
+
+    @admin.action(description="Mark as completed", permissions=["change"])
+    def complete(self, request: HttpRequest, queryset: QuerySet[Booking]) -> None:
+        self.apply(request, queryset, "completed", scheduling.complete)
+
+    @admin.action(description="Mark as no-show", permissions=["change"])
+    def no_show(self, request: HttpRequest, queryset: QuerySet[Booking]) -> None:
+        self.apply(request, queryset, "marked as no-show", scheduling.no_show)
+
+    @admin.action(description="Cancel and tell the customers ...", permissions=["change"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Booking]) -> HttpResponse:
+        """Ask first: the customers get an e-mail that cannot be called back."""
+        chosen = ",".join(str(pk) for pk in queryset.values_list("pk", flat=True)[:MOST_AT_ONCE])
+        return redirect(f"{reverse('admin:bookings_booking_cancel')}?ids={chosen}")
+
+    def cancel_view(self, request: HttpRequest) -> HttpResponse:
+        """GET shows what is about to be cancelled, POST cancels it."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        ids = [int(pk) for pk in request.GET.get("ids", "").split(",") if pk.isdecimal()][:MOST_AT_ONCE]
+        chosen = self.get_queryset(request).filter(pk__in=ids).select_related("service", "handyman")
+        if request.method == "POST":
+            note = request.POST.get("note", "").strip()[:NOTE_LENGTH]
+            self.apply(request, chosen, "cancelled", partial(scheduling.cancel, by=STAFF, note=note))
+            return redirect("admin:bookings_booking_changelist")
+        context = self.admin_site.each_context(request) | {
+            "title": "Cancel and tell the customers",
+            "opts": self.opts,
+            "chosen": chosen.order_by("starts_at"),
+            "note_length": NOTE_LENGTH,
+        }
+        return TemplateResponse(request, "admin/bookings/booking/cancel.html", context)
+
+    def apply(
+        self, request: HttpRequest, queryset: QuerySet[Booking], done: str, change: Callable[..., Booking]
+    ) -> None:
+        """Change each booking by itself: one that is refused does not stop the others, and is named with its reason."""
+        changed: list[Booking] = []
+        refused: list[tuple[Booking, str]] = []
+        for booking in queryset.select_related("service", "handyman").order_by("starts_at"):
+            try:
+                changed.append(change(booking=booking, user=request.user))
+            except scheduling.SchedulingError as error:
+                refused.append((booking, refusal(error)))
+        record(request, changed, done)
+        if changed:
+            messages.success(request, f"{len(changed)} booking{pluralize(len(changed))} {done}.")
+        for booking, why in refused:
+            link = reverse("admin:bookings_booking_change", args=[booking.pk])
+            said = f"{booking.customer_name}, {self.when(booking)} ({booking.get_status_display().lower()})"
+            messages.error(request, format_html('<a href="{}">{}</a> not {}: {}', link, said, done, why))
+
+    def buttons_for(self, booking: Booking) -> dict[str, str]:
+        """The actions that make sense for one booking now, by name, with their titles."""
+        buttons = {}
+        if booking.status == Status.HELD:
+            buttons["confirm"] = "Save and confirm"
+        if booking.status == Status.CONFIRMED and booking.starts_at <= timezone.now():
+            buttons |= {"complete": "Save as completed", "no_show": "Save as no-show"}
+        if booking.is_open:
+            buttons["cancel"] = "Cancel the booking ..."
+        return buttons
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        booking = kwargs.get("obj")
+        if booking and self.has_change_permission(request, booking):
+            context["buttons"] = self.buttons_for(booking).items()
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def response_change(self, request: HttpRequest, obj: Booking) -> HttpResponse:
+        """Save, and then do what the pressed button says."""
+        for name in self.buttons_for(obj):
+            if name in request.POST:
+                chosen = self.get_queryset(request).filter(pk=obj.pk)
+                return getattr(self, name)(request, chosen) or redirect("admin:bookings_booking_change", obj.pk)
+        return super().response_change(request, obj)

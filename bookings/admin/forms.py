@@ -1,0 +1,132 @@
+"""The forms by which staff book a visit on the phone, and change one.
+
+Both leave the time to bookings.scheduling, which alone knows whether it can be had. They ask it at the very end of
+validation, where a refusal can still be shown beside the field it is about.
+"""
+
+import uuid
+from typing import Any, cast
+
+from django import forms
+from django.conf import settings
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.contrib.auth.models import User
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from bookings import scheduling
+from bookings.admin.fields import MomentWidget, PoundsField
+from bookings.forms import PostcodeField
+from bookings.models import Booking, BookingEvent, Handyman, Service
+
+STAFF = BookingEvent.By.STAFF
+CUSTOMER_FIELDS = ("customer_name", "customer_email", "customer_phone", "address", "postcode", "notes")
+REFUSALS = {
+    "past": "That time has passed.",
+    "notice": "That is too soon.",
+    "horizon": "That is too far ahead.",
+    "off_grid": "Visits do not start at that minute.",
+    "closed": "Nobody who does this works long enough then.",
+    "taken": "That time is taken.",
+    "out_of_area": "The business does not come to this postcode.",
+    "not_possible": "The booking's status does not allow that.",
+    "too_late": "It is too late for that.",
+}
+
+
+def refusal(error: scheduling.SchedulingError) -> str:
+    """What staff read when a wish is refused, with the nearest free times."""
+    sentence = REFUSALS.get(error.code, str(error))
+    if not error.alternatives:
+        return sentence
+    free = (date_format(timezone.localtime(slot.starts_at), "D j M H:i") for slot in error.alternatives)
+    return f"{sentence} Free nearby: {'; '.join(free)}."
+
+
+class VisitForm(forms.ModelForm):
+    """What the two forms share. `user` is set by the admin; `starts` is when the arrival window opens."""
+
+    user: User
+    starts = forms.SplitDateTimeField(widget=MomentWidget(step=settings.ARRIVAL_WINDOW_MINUTES), label="Arrival from")
+    who = forms.ModelChoiceField(
+        Handyman.objects.active(), required=False, label="Handyman", empty_label="Whoever is free"
+    )
+    postcode = PostcodeField(max_length=20)
+
+    class Meta:
+        model = Booking
+        fields: tuple[str, ...] = CUSTOMER_FIELDS
+        widgets = {"notes": AdminTextareaWidget(attrs={"rows": 3})}
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]  # Django's hook, not in the stubs
+        if not self.errors:
+            try:
+                self.schedule()
+            except scheduling.OutOfArea as error:
+                self.add_error("postcode", refusal(error))
+            except scheduling.SchedulingError as error:
+                self.add_error("starts", refusal(error))
+
+    def schedule(self) -> None:
+        """Ask for the time. Raises SchedulingError."""
+        raise NotImplementedError
+
+
+class PhoneBookingForm(VisitForm):
+    """A new booking. A second post of the same form gives the same booking."""
+
+    key = forms.CharField(widget=forms.HiddenInput, initial=uuid.uuid4)
+    consent = forms.BooleanField(label="The customer agrees that we keep these details for the visit")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        cast(forms.ModelChoiceField, self.fields["service"]).queryset = Service.objects.active()
+
+    class Meta(VisitForm.Meta):
+        fields = ("service", *CUSTOMER_FIELDS)
+
+    def schedule(self) -> None:
+        data = self.cleaned_data
+        self.instance = scheduling.book(
+            service=data["service"],
+            starts_at=data["starts"],
+            handyman=data["who"],
+            customer=scheduling.Customer(**{name: data[name] for name in CUSTOMER_FIELDS}),
+            idempotency_key=f"phone-{data['key']}",
+            by=STAFF,
+            user=self.user,
+        )
+
+
+class BookingForm(VisitForm):
+    """Corrects details and the price, and moves the visit when its time or handyman is changed."""
+
+    class Meta(VisitForm.Meta):
+        fields = (*CUSTOMER_FIELDS, "pricing", "price_pence", "minimum_minutes")
+        field_classes = {"price_pence": PoundsField}
+        labels = {"price_pence": "Price (£)"}
+        help_texts = {"price_pence": "The fixed price, the price of one hour, or the agreed quote."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "starts" in self.fields:  # a reader who may not change anything has no such fields
+            self.initial.update(starts=self.instance.starts_at, who=self.instance.handyman_id)
+            who = cast(forms.ModelChoiceField, self.fields["who"])
+            who.required = True
+            who.queryset = Handyman.objects.filter(Q(active=True) | Q(pk=self.instance.handyman_id))
+            self.fields["starts"].disabled = self.fields["who"].disabled = not self.instance.is_open
+
+    def schedule(self) -> None:
+        if not {"starts", "who"} & set(self.changed_data):
+            return
+        moved = scheduling.move(
+            booking=Booking.objects.select_related("service", "handyman").get(pk=self.instance.pk),
+            starts_at=self.cleaned_data["starts"],
+            handyman=self.cleaned_data["who"],
+            by=STAFF,
+            user=self.user,
+        )
+        for name in ("handyman", "starts_at", "arrival_until", "ends_at", "during", "sequence"):
+            setattr(self.instance, name, getattr(moved, name))

@@ -1,0 +1,149 @@
+"""The inbox: what visitors wrote, and who has answered."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.defaultfilters import pluralize
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+
+from bookings.admin.audit import record
+from bookings.admin.export import CSVExport, MessageResource
+from bookings.models import ContactMessage
+
+
+class FolderFilter(admin.SimpleListFilter):
+    """Open messages unless another folder is asked for, as in a mail program."""
+
+    title = "folder"
+    parameter_name = "folder"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return (("handled", "Handled"), ("spam", "Suspected spam"), ("all", "All"))
+
+    def choices(self, changelist: Any) -> Any:
+        chosen = self.value()
+        yield {
+            "selected": chosen is None,
+            "query_string": changelist.get_query_string(remove=[self.parameter_name]),
+            "display": "Open",
+        }
+        for value, title in self.lookup_choices:
+            query_string = changelist.get_query_string({self.parameter_name: value})
+            yield {"selected": chosen == value, "query_string": query_string, "display": title}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ContactMessage]) -> QuerySet[ContactMessage]:
+        match self.value():
+            case "handled":
+                return queryset.filter(handled_at__isnull=False, suspected_spam=False)
+            case "spam":
+                return queryset.filter(suspected_spam=True)
+            case "all":
+                return queryset
+            case _:
+                return queryset.filter(handled_at__isnull=True, suspected_spam=False)
+
+
+@admin.register(ContactMessage)
+class ContactMessageAdmin(CSVExport, admin.ModelAdmin):
+    """Messages are read and marked, never written or deleted here."""
+
+    list_display = ("name", "topic", "beginning", "received", "handled")
+    list_filter = (FolderFilter, "topic")
+    list_select_related = ("handled_by",)
+    search_fields = ("name", "email", "phone", "body")
+    search_help_text = "In the chosen folder: name, e-mail, phone or text."
+    date_hierarchy = "created_at"
+    resource_classes = (MessageResource,)
+    actions = ("mark_handled", "reopen", "mark_spam", "not_spam")
+    fields = ("name", "reply_to", "call", "topic", "body", "photos", "received", "handled", "suspected_spam")
+    readonly_fields = fields
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ContactMessage | None = None) -> bool:
+        return False
+
+    @admin.display(description="message")
+    def beginning(self, message: ContactMessage) -> str:
+        words = " ".join(message.body.split())
+        return words if len(words) <= 90 else words[:89] + "…"
+
+    @admin.display(description="received", ordering="created_at")
+    def received(self, message: ContactMessage) -> str:
+        return timezone.localtime(message.created_at).strftime("%a %d %b %Y, %H:%M")
+
+    @admin.display(description="handled")
+    def handled(self, message: ContactMessage) -> str:
+        if message.handled_at is None:
+            return "-"
+        when = timezone.localtime(message.handled_at).strftime("%d %b %H:%M")
+        return f"{when}, {message.handled_by}" if message.handled_by else when
+
+    @admin.display(description="photos")
+    def photos(self, message: ContactMessage) -> str:
+        pages = [reverse("message_photo", args=[pk]) for pk in message.photos.values_list("pk", flat=True)]
+        picture = '<a href="{0}"><img src="{0}" alt="Photo sent with the message" height="160" loading="lazy"></a> '
+        return format_html_join("", picture, ((page,) for page in pages)) or "-"
+
+    @admin.display(description="e-mail")
+    def reply_to(self, message: ContactMessage) -> str:
+        return format_html('<a href="mailto:{0}">{0}</a>', message.email)
+
+    @admin.display(description="phone")
+    def call(self, message: ContactMessage) -> str:
+        return format_html('<a href="tel:{}">{}</a>', message.phone.replace(" ", ""), message.phone) or "-"
+
+    @admin.action(description="Mark as handled", permissions=["change"])
+    def mark_handled(self, request: HttpRequest, queryset: QuerySet[ContactMessage]) -> None:
+        self._mark(
+            request, queryset.filter(handled_at=None), "handled", handled_at=timezone.now(), handled_by=request.user
+        )
+
+    @admin.action(description="Open again", permissions=["change"])
+    def reopen(self, request: HttpRequest, queryset: QuerySet[ContactMessage]) -> None:
+        self._mark(request, queryset.exclude(handled_at=None), "open again", handled_at=None, handled_by=None)
+
+    @admin.action(description="Move to suspected spam", permissions=["change"])
+    def mark_spam(self, request: HttpRequest, queryset: QuerySet[ContactMessage]) -> None:
+        self._mark(request, queryset.filter(suspected_spam=False), "moved to suspected spam", suspected_spam=True)
+
+    @admin.action(description="Not spam: move to the inbox", permissions=["change"])
+    def not_spam(self, request: HttpRequest, queryset: QuerySet[ContactMessage]) -> None:
+        self._mark(request, queryset.filter(suspected_spam=True), "moved to the inbox", suspected_spam=False)
+
+    def buttons_for(self, message: ContactMessage) -> dict[str, str]:
+        """The actions that make sense for one message, by name, with their titles."""
+        handled = {"reopen": "Open again"} if message.handled_at else {"mark_handled": "Mark as handled"}
+        spam = {"not_spam": "Not spam"} if message.suspected_spam else {"mark_spam": "It is spam"}
+        return handled | spam
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        message = kwargs.get("obj")
+        if message and self.has_change_permission(request, message):
+            context["buttons"] = self.buttons_for(message).items()
+        context |= {"show_save": False, "show_save_and_continue": False}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def response_change(self, request: HttpRequest, obj: ContactMessage) -> HttpResponse:
+        for name in self.buttons_for(obj):
+            if name in request.POST:
+                getattr(self, name)(request, ContactMessage.objects.filter(pk=obj.pk))
+        return redirect("admin:bookings_contactmessage_changelist")
+
+    def _mark(self, request: HttpRequest, queryset: QuerySet[ContactMessage], done: str, **values: Any) -> None:
+        with transaction.atomic():
+            marked = list(queryset.select_for_update(of=("self",)))
+            ContactMessage.objects.filter(pk__in=[message.pk for message in marked]).update(**values)
+            record(request, marked, done)
+        if marked:
+            messages.success(request, f"{len(marked)} message{pluralize(len(marked))} {done}.")
+        else:
+            messages.info(request, "Nothing to do: that had been done already.")

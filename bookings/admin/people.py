@@ -1,0 +1,78 @@
+"""Handymen, their hours and their time off."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from bookings.admin import clashes
+from bookings.admin.fields import NATIVE_PICKERS
+from bookings.models import Handyman, Service, TimeOff, WorkingHours
+
+IN_THE_WAY = "there are bookings in that time off."
+
+
+class WorkingHoursInline(admin.TabularInline):
+    model = WorkingHours
+    formfield_overrides = NATIVE_PICKERS
+    extra = 0
+    ordering = ("weekday", "start")
+
+
+class TimeOffInline(admin.TabularInline):
+    """Time off to come and of the last month; older rows stand under "Time off"."""
+
+    model = TimeOff
+    formfield_overrides = NATIVE_PICKERS
+    extra = 1
+    verbose_name_plural = "time off to come"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TimeOff]:
+        return super().get_queryset(request).filter(ends_at__gte=timezone.now() - timedelta(days=30))
+
+
+@admin.register(Handyman)
+class HandymanAdmin(admin.ModelAdmin):
+    list_display = ("name", "active", "does")
+    fields = ("name", "slug", "bio", "active", "skills")
+    list_filter = ("active", "skills")
+    search_fields = ("name",)
+    prepopulated_fields = {"slug": ("name",)}
+    filter_horizontal = ("skills",)
+    inlines = (WorkingHoursInline, TimeOffInline)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Handyman]:
+        return super().get_queryset(request).prefetch_related(Prefetch("skills", Service.objects.only("name")))
+
+    @admin.display(description="does")
+    def does(self, handyman: Handyman) -> str:
+        return ", ".join(service.name for service in handyman.skills.all()) or "-"
+
+    def save_model(self, request: HttpRequest, obj: Handyman, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "active" in form.changed_data and not obj.active:
+            expected = clashes.visits_to_come().filter(handyman=obj)
+            clashes.warn(request, expected, f"customers still expect {obj.name}.")
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        if formset.model is TimeOff:
+            saved = [*formset.new_objects, *(absence for absence, _fields in formset.changed_objects)]
+            clashes.warn(request, clashes.during_time_off(saved), IN_THE_WAY)
+
+
+@admin.register(TimeOff)
+class TimeOffAdmin(admin.ModelAdmin):
+    formfield_overrides = NATIVE_PICKERS
+    list_display = ("handyman", "starts_at", "ends_at", "reason")
+    list_filter = ("handyman",)
+    list_select_related = ("handyman",)
+    date_hierarchy = "starts_at"
+    ordering = ("-starts_at",)
+
+    def save_model(self, request: HttpRequest, obj: TimeOff, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        clashes.warn(request, clashes.during_time_off([obj]), IN_THE_WAY)

@@ -1,0 +1,188 @@
+"""The week at a glance: a row for each day, a column for each handyman, a block for each visit."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db.models import Prefetch, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from bookings.models import Booking, Handyman, Holiday, Status, TimeOff, WorkingHours
+
+WEEK = timedelta(days=7)
+DAY = timedelta(days=1)
+# Blocks grow with their job by the half hour, up to six hours.
+TALLEST = 12
+
+
+@dataclass(frozen=True)
+class Absence:
+    """Time off as it falls on one day, such as "from 13:00"."""
+
+    when: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Visit:
+    booking: Booking
+    clashes: bool
+
+    @property
+    def length(self) -> timedelta:
+        return self.booking.ends_at - self.booking.starts_at
+
+    @property
+    def size(self) -> int:
+        """Half hours of work, from 1 to TALLEST."""
+        return min(max(round(self.length / timedelta(minutes=30)), 1), TALLEST)
+
+
+@dataclass
+class Cell:
+    """One handyman's day."""
+
+    handyman: Handyman
+    hours: list[WorkingHours] = field(default_factory=list)
+    absences: list[Absence] = field(default_factory=list)
+    visits: list[Visit] = field(default_factory=list)
+
+    @property
+    def works(self) -> bool:
+        return bool(self.hours) and not any(absence.when == "all day" for absence in self.absences)
+
+
+@dataclass
+class Row:
+    day: date
+    today: bool
+    holiday: Holiday | None
+    cells: list[Cell]
+
+
+class WeekForm(forms.Form):
+    """Which week (any day of it, this one by default), and whose."""
+
+    day = forms.DateField(
+        required=False,
+        validators=[MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2200, 1, 1))],
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )
+    handyman = forms.ModelChoiceField(Handyman.objects.all(), required=False, empty_label="Everybody")
+
+
+def midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+def in_day(absence: TimeOff, day: date) -> Absence:
+    start, end = timezone.localtime(absence.starts_at), timezone.localtime(absence.ends_at)
+    begins, stops = absence.starts_at > midnight(day), absence.ends_at < midnight(day + DAY)
+    if begins and stops:
+        when = f"{start:%H:%M}-{end:%H:%M}"
+    else:
+        when = f"from {start:%H:%M}" if begins else f"until {end:%H:%M}" if stops else "all day"
+    return Absence(when, absence.reason or "time off")
+
+
+def visits_between(start: datetime, end: datetime, now: datetime) -> QuerySet[Booking]:
+    """What stands in the schedule: no cancelled bookings and no holds that have run out."""
+    return (
+        Booking.objects.filter(starts_at__gte=start, starts_at__lt=end)
+        .exclude(status=Status.CANCELLED)
+        .exclude(status=Status.HELD, hold_expires_at__lte=now)
+        .select_related("service", "handyman")
+        .order_by("starts_at")
+    )
+
+
+def week_of(monday: date, handyman: Handyman | None, now: datetime) -> list[Row]:
+    """The seven rows of a week. Five queries, however much is in it."""
+    start, end = midnight(monday), midnight(monday + WEEK)
+    visits, absences = visits_between(start, end, now), TimeOff.objects.overlapping(start, end).order_by("starts_at")
+    if handyman:
+        visits, absences = visits.filter(handyman=handyman), absences.filter(handyman=handyman)
+    holidays = {holiday.date: holiday for holiday in Holiday.objects.filter(date__gte=monday, date__lt=monday + WEEK)}
+    visits_of, absences_of = by_handyman(visits), by_handyman(absences)
+
+    hours = Prefetch("working_hours", WorkingHours.objects.order_by("weekday", "start"))
+    shown = Q(pk=handyman.pk) if handyman else Q(active=True) | Q(pk__in=visits_of)
+    handymen = list(Handyman.objects.filter(shown).prefetch_related(hours))
+    return [
+        Row(
+            day=day,
+            today=day == timezone.localdate(now),
+            holiday=holidays.get(day),
+            cells=[
+                cell_of(person, day, visits_of[person.pk], absences_of[person.pk], day in holidays)
+                for person in handymen
+            ],
+        )
+        for day in (monday + DAY * offset for offset in range(7))
+    ]
+
+
+def cell_of(
+    handyman: Handyman, day: date, visits: Iterable[Booking], absences: Sequence[TimeOff], holiday: bool
+) -> Cell:
+    start, end = midnight(day), midnight(day + DAY)
+    return Cell(
+        handyman=handyman,
+        hours=[] if holiday else [hours for hours in handyman.working_hours.all() if hours.weekday == day.weekday()],
+        absences=[in_day(absence, day) for absence in absences if absence.starts_at < end and absence.ends_at > start],
+        visits=[
+            Visit(booking, clashes=booking.is_open and (holiday or overlaps(booking, absences)))
+            for booking in visits
+            if start <= booking.starts_at < end
+        ],
+    )
+
+
+def overlaps(booking: Booking, absences: Iterable[TimeOff]) -> bool:
+    return any(booking.starts_at < absence.ends_at and booking.ends_at > absence.starts_at for absence in absences)
+
+
+def by_handyman(rows: Iterable[Any]) -> dict[int, list[Any]]:
+    """Bookings or time off, in their order, by the id of their handyman."""
+    found: dict[int, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[row.handyman_id].append(row)
+    return found
+
+
+def schedule(request: HttpRequest, model_admin: admin.ModelAdmin) -> HttpResponse:
+    """The page. A day that is none shows this week and says so (400)."""
+    now = timezone.now()
+    form = WeekForm({"day": timezone.localdate(now), **request.GET.dict()})
+    valid = form.is_valid()
+    day = form.cleaned_data.get("day") or timezone.localdate(now)
+    monday = day - DAY * day.weekday()
+    handyman = form.cleaned_data.get("handyman")
+    rows = week_of(monday, handyman, now)
+    visits = [visit for row in rows for cell in row.cells for visit in cell.visits]
+    context = model_admin.admin_site.each_context(request) | {
+        "title": "Schedule",
+        "opts": model_admin.opts,
+        "is_nav_sidebar_enabled": False,
+        "form": form,
+        "rows": rows,
+        "handyman": handyman,
+        "handymen": [cell.handyman for cell in rows[0].cells],
+        "monday": monday,
+        "sunday": monday + DAY * 6,
+        "previous": monday - WEEK,
+        "next": monday + WEEK,
+        "visits": len(visits),
+        "hours": sum(((visit.booking.ends_at - visit.booking.starts_at) for visit in visits), timedelta())
+        / timedelta(hours=1),
+        "clashes": sum(visit.clashes for visit in visits),
+        "can_add": model_admin.has_add_permission(request),
+    }
+    return TemplateResponse(request, "admin/bookings/booking/schedule.html", context, status=200 if valid else 400)

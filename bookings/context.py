@@ -1,0 +1,22 @@
+"""What every page of the site knows about the business."""
+
+from django.conf import settings
+from django.http import HttpRequest
+
+# When the phone is answered; visits follow each handyman's working hours.
+PHONE_HOURS = (("Monday to Friday", "8am to 6pm"), ("Saturday", "9am to 1pm"), ("Sunday", "Closed"))
+
+
+def business(request: HttpRequest) -> dict[str, object]:
+    """Add the business to a template's context; `business.url` is the site's origin without a slash."""
+    return {
+        "business": {
+            "name": settings.BUSINESS_NAME,
+            "phone": settings.BUSINESS_PHONE,
+            "phone_uri": "tel:" + settings.BUSINESS_PHONE.replace(" ", ""),
+            "address": settings.BUSINESS_ADDRESS,
+            "url": settings.SITE_URL,
+            "hours": PHONE_HOURS,
+            "change_hours": settings.BOOKING_CHANGE_HOURS,
+        }
+    }

@@ -1,0 +1,98 @@
+"""What happened in the business, for whoever listens. Ids and bounded values only; never personal data.
+
+The business does not act on its own events: e-mails and tasks are called by name. Listeners connect to
+`occurred` and get the event as the keyword `event`; one that fails never breaks a booking.
+"""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.dispatch import Signal
+
+occurred = Signal()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The base of all events."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookingEvent(Event):
+    """Something happened to a booking. `service` is its slug, `by` is customer, staff or system."""
+
+    booking_id: int
+    service: str
+    by: str
+
+
+class BookingHeld(BookingEvent):
+    """A slot is kept for a customer for some minutes."""
+
+
+class BookingCreated(BookingEvent):
+    """A booking was confirmed at once."""
+
+
+class BookingConfirmed(BookingEvent):
+    """A held booking was confirmed."""
+
+
+class BookingMoved(BookingEvent):
+    """A booking has a new time."""
+
+
+class BookingCancelled(BookingEvent):
+    """A booking was called off."""
+
+
+class BookingCompleted(BookingEvent):
+    """The job is done."""
+
+
+class BookingNoShow(BookingEvent):
+    """The customer was not there."""
+
+
+class HoldExpired(BookingEvent):
+    """A held slot was given back."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookingRejected(Event):
+    """A wish was refused. `action` is book, hold, move or cancel; `reason` is one of scheduling's codes."""
+
+    service: str
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactMessageReceived(Event):
+    message_id: int
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmailSent(Event):
+    """`kind` is confirmation, moved, cancelled, reminder or message."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmailFailed(Event):
+    """An attempt failed; it is tried again while attempts are left. `error` is the exception's class."""
+
+    kind: str
+    error: str
+
+
+def publish(event: Event) -> None:
+    """Tell listeners once the current transaction has committed; at once outside one."""
+    transaction.on_commit(lambda: publish_now(event), robust=True)
+
+
+def publish_now(event: Event) -> None:
+    """Tell listeners now: for refusals, which would be lost with the rolled-back transaction."""
+    occurred.send_robust(sender=type(event), event=event)

@@ -1,0 +1,241 @@
+"""What customers type, and the sentences they get when it cannot be used."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.errors import MessageError
+from email.headerregistry import Address
+from typing import Any, TypedDict
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.core.validators import RegexValidator
+
+from . import photos
+from .models import ContactMessage, new_idempotency_key
+from .scheduling import Customer
+
+# A full UK postcode: outward code, then digit and two letters. Spaces and case are forgiven.
+_POSTCODE = re.compile(r"^([A-Z]{1,2}\d[A-Z\d]?)(\d[A-Z]{2})$", re.ASCII)
+
+
+class PostcodeField(forms.CharField):
+    """Cleans "se1 7pb" to "SE1 7PB"."""
+
+    default_error_messages = {"invalid": "Enter a full UK postcode, such as SE1 7PB."}  # noqa: RUF012 - Django's own shape
+
+    def clean(self, value: object) -> str:
+        text = super().clean(value)
+        match = _POSTCODE.match(re.sub(r"[\s.-]", "", text).upper())
+        if not match:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return " ".join(match.groups())
+
+
+class PostcodeForm(forms.Form):
+    postcode = PostcodeField(max_length=20, error_messages={"required": "Enter a postcode to check."})
+
+
+class WeekForm(forms.Form):
+    """Which week of free windows to show."""
+
+    day = forms.DateField(required=False)
+    week = forms.DateField(required=False)
+
+
+def read_instant(text: str | None) -> datetime | None:
+    """The instant that ISO 8601 text with an offset names, in UTC; None when it cannot be read."""
+    try:
+        instant = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    # Years at the edge of what Python can hold overflow in any other zone.
+    if instant.tzinfo is None or not 2000 <= instant.year <= 2200:
+        return None
+    return instant.astimezone(UTC)
+
+
+_PHONE = RegexValidator(r"^\+?[\d\s().-]{8,24}$", "Enter a phone number with its area code, such as 07700 900123.")
+
+
+class LineField(forms.CharField):
+    """Text of one line, as a browser's input gives it. Line breaks, which e-mail headers refuse, become spaces."""
+
+    def to_python(self, value: object) -> str:
+        return re.sub(r"[\s\x01-\x1f\x7f-\x9f]+", " ", super().to_python(value) or "").strip()
+
+
+class AddressField(forms.EmailField):
+    """An e-mail address that we can keep and write to."""
+
+    default_error_messages = {  # noqa: RUF012 - Django's own shape
+        "required": "Enter your e-mail address.",
+        "invalid": "Enter an e-mail address like name@example.com.",
+    }
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=254, **options)  # as the models' columns
+
+    def clean(self, value: object) -> str:
+        address: str = super().clean(value)
+        try:
+            Address(addr_spec=address)
+        # Django accepts quoted control characters, which cannot be written in a header.
+        except (ValueError, MessageError) as error:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from error
+        return address
+
+
+class PersonForm(forms.Form):
+    """Who writes. `key` makes a form that is posted twice count once."""
+
+    key = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+
+    def clean_key(self) -> str:
+        return re.sub(r"[^\w-]", "", self.cleaned_data["key"]) or new_idempotency_key()
+
+
+class BookingForm(PersonForm):
+    customer_name = LineField(
+        label="Your name",
+        max_length=120,
+        error_messages={"required": "Enter your name."},
+        widget=forms.TextInput({"autocomplete": "name"}),
+    )
+    customer_email = AddressField(
+        label="E-mail",
+        help_text="For the confirmation and a reminder the day before.",
+        widget=forms.EmailInput({"autocomplete": "email", "spellcheck": "false"}),
+    )
+    customer_phone = LineField(
+        label="Phone",
+        help_text="Your handyman rings it on the way.",
+        max_length=32,
+        validators=[_PHONE],
+        error_messages={"required": "Enter a phone number."},
+        widget=forms.TextInput({"type": "tel", "autocomplete": "tel"}),
+    )
+    address = forms.CharField(
+        label="Address of the job",
+        max_length=300,
+        error_messages={"required": "Enter the address of the job."},
+        widget=forms.Textarea({"rows": 2, "autocomplete": "street-address"}),
+    )
+    postcode = PostcodeField(
+        label="Postcode",
+        max_length=20,
+        error_messages={"required": "Enter the postcode."},
+        widget=forms.TextInput({"autocomplete": "postal-code", "class": "short", "spellcheck": "false"}),
+    )
+    notes = forms.CharField(
+        label="Anything we should know? (optional)",
+        help_text="What is broken, which floor, where to park.",
+        max_length=2000,
+        required=False,
+        widget=forms.Textarea({"rows": 3}),
+    )
+    consent = forms.BooleanField(
+        label="Keep these details to carry out my booking",
+        error_messages={"required": "Tick the box, so that we may keep what we need to come."},
+    )
+
+    def wish(self) -> "Wish":
+        """What scheduling.book takes from a valid form."""
+        customer = {name: self.cleaned_data[name] for name in Customer.__dataclass_fields__}
+        return {"customer": Customer(**customer), "idempotency_key": self.cleaned_data["key"]}
+
+    def refuse_postcode(self) -> None:
+        message = "We do not come to this postcode yet. Check it, or ring us: for a larger job we might."
+        self.add_error("postcode", message)
+
+
+class Wish(TypedDict):
+    customer: Customer
+    idempotency_key: str
+
+
+class PhotosInput(forms.FileInput):
+    allow_multiple_selected = True
+
+
+class PhotosField(forms.FileField):
+    """Cleans up to five uploads to JPEGs without metadata."""
+
+    def clean(self, value: Sequence[UploadedFile] | None, initial: object = None) -> list[bytes]:
+        uploads = [each for each in value or () if each]
+        if len(uploads) > photos.MOST:
+            raise forms.ValidationError(f"Choose at most {photos.MOST} photos.")
+        return [photos.redraw(each, size=each.size or 0) for each in uploads]
+
+
+class ContactForm(PersonForm):
+    field_order = ("topic", "body", "photos", "name", "email", "phone")  # of the page, and so of the error summary
+
+    topic = forms.ChoiceField(
+        label="What is it about?",
+        choices=ContactMessage.Topic.choices,
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose what it is about."},
+    )
+    name = LineField(
+        label="Your name",
+        max_length=120,
+        error_messages={"required": "Enter your name."},
+        widget=forms.TextInput({"autocomplete": "name"}),
+    )
+    email = AddressField(
+        label="E-mail",
+        widget=forms.EmailInput({"autocomplete": "email", "spellcheck": "false"}),
+    )
+    phone = LineField(
+        label="Phone (optional)",
+        max_length=32,
+        required=False,
+        validators=[_PHONE],
+        widget=forms.TextInput({"type": "tel", "autocomplete": "tel"}),
+    )
+    body = forms.CharField(
+        label="Your message",
+        max_length=5000,
+        error_messages={"required": "Write your message."},
+        widget=forms.Textarea({"rows": 6}),
+    )
+    photos = PhotosField(
+        label="Photos (optional)",
+        help_text="Up to five. Your location is removed from them.",
+        required=False,
+        widget=PhotosInput({"multiple": True, "accept": "image/jpeg,image/png,image/webp"}),
+    )
+    opened = forms.CharField(required=False, widget=forms.HiddenInput)
+    website = forms.CharField(required=False, widget=forms.TextInput({"autocomplete": "off", "tabindex": "-1"}))
+
+    def message(self) -> "Message":
+        """What contact.receive takes from a valid form."""
+        said = self.cleaned_data
+        return {
+            "name": said["name"],
+            "email": said["email"],
+            "phone": said["phone"],
+            "topic": ContactMessage.Topic(said["topic"]),
+            "body": said["body"],
+            "idempotency_key": said["key"],
+            "photos": said["photos"],
+        }
+
+    def evidence(self) -> dict[str, str]:
+        """What spam.looks_like_spam judges."""
+        return {
+            "opened": self.cleaned_data["opened"],
+            "trap": self.cleaned_data["website"],
+            "body": self.cleaned_data["body"],
+        }
+
+
+class Message(TypedDict):
+    name: str
+    email: str
+    phone: str
+    topic: ContactMessage.Topic
+    body: str
+    idempotency_key: str
+    photos: list[bytes]

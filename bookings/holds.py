@@ -1,0 +1,25 @@
+"""Slots kept for a while, and given back when the time is up."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from . import history
+from .models import Booking, BookingQuerySet, Status
+
+
+def release_expired(*, now: datetime | None = None, among: BookingQuerySet | None = None) -> int:
+    """Give back every slot whose hold has run out; returns how many. `among` limits it to these bookings."""
+    expired = (Booking.objects.all() if among is None else among).filter(
+        status=Status.HELD, hold_expires_at__lte=now or timezone.now()
+    )
+    with transaction.atomic():
+        # One that is being confirmed at this moment is not expired: leave it to that.
+        bookings = list(expired.select_for_update(skip_locked=True, of=("self",)).select_related("service"))
+        for booking in bookings:
+            booking.status = Status.CANCELLED
+            booking.hold_expires_at = None
+            booking.save(update_fields=["status", "hold_expires_at"])
+            history.record(booking, history.Kind.EXPIRED, by=history.By.SYSTEM)
+    return len(bookings)

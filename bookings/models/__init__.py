@@ -1,0 +1,41 @@
+"""What the business remembers: its catalogue, its people and their time, its bookings and messages."""
+
+from .booking import (
+    OCCUPYING,
+    Booking,
+    BookingEvent,
+    BookingQuerySet,
+    SentEmail,
+    Status,
+    new_link_key,
+    new_reference,
+)
+from .catalogue import Priced, Pricing, Service, ServiceArea, ServiceQuerySet
+from .messages import ContactMessage, MessagePhoto, Review
+from .people import Handyman, Holiday, TimeOff, Weekday, WorkingHours
+from .posts import new_idempotency_key
+
+__all__ = [
+    "OCCUPYING",
+    "Booking",
+    "BookingEvent",
+    "BookingQuerySet",
+    "ContactMessage",
+    "Handyman",
+    "Holiday",
+    "MessagePhoto",
+    "Priced",
+    "Pricing",
+    "Review",
+    "SentEmail",
+    "Service",
+    "ServiceArea",
+    "ServiceQuerySet",
+    "Status",
+    "TimeOff",
+    "Weekday",
+    "WorkingHours",
+    "new_idempotency_key",
+    "new_link_key",
+    "new_reference",
+]

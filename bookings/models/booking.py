@@ -1,0 +1,230 @@
+"""A visit, what became of it, and the e-mails about it."""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.conf import settings
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
+from django.contrib.postgres.indexes import GistIndex
+from django.core import signing
+from django.db import models
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+from django.db.models.functions import Lower
+from django.urls import reverse
+from django.utils import timezone
+
+from .catalogue import Priced, Service
+from .people import Handyman
+from .posts import new_idempotency_key
+
+
+class Status(models.TextChoices):
+    HELD = "held", "Held"
+    CONFIRMED = "confirmed", "Confirmed"
+    COMPLETED = "completed", "Completed"
+    CANCELLED = "cancelled", "Cancelled"
+    NO_SHOW = "no_show", "No-show"
+
+
+# A booking in one of these keeps its handyman busy.
+OCCUPYING = (Status.HELD, Status.CONFIRMED, Status.COMPLETED)
+
+# No letter or digit that is misread on the phone.
+_REFERENCE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LINK_SALT = "bookings.link"
+
+
+def new_reference() -> str:
+    return "".join(secrets.choice(_REFERENCE_ALPHABET) for _ in range(8))
+
+
+def new_link_key() -> str:
+    return secrets.token_urlsafe(16)
+
+
+class BookingQuerySet(models.QuerySet["Booking"]):
+    def occupying(self, now: datetime) -> Self:
+        """Bookings that keep a handyman busy; a hold that has run out does not."""
+        return self.filter(status__in=OCCUPYING).exclude(status=Status.HELD, hold_expires_at__lte=now)
+
+    def overlapping(self, start: datetime, end: datetime) -> Self:
+        return self.filter(during__overlap=(start, end))
+
+    def upcoming(self, now: datetime) -> Self:
+        return self.filter(status__in=(Status.HELD, Status.CONFIRMED), starts_at__gte=now).order_by("starts_at")
+
+    def for_link(self, token: str) -> "Booking":
+        """The booking that a signed link shows.
+
+        Raises Booking.DoesNotExist when the link is forged, revoked or expired.
+        """
+        try:
+            pk, key = signing.loads(token, salt=_LINK_SALT)
+        except (signing.BadSignature, ValueError, TypeError) as error:
+            raise self.model.DoesNotExist from error
+        booking = self.select_related("service", "handyman").get(pk=pk, link_key=key)
+        if booking.link_expires_at <= timezone.now():
+            raise self.model.DoesNotExist
+        return booking
+
+
+class Booking(Priced):
+    """A handyman's visit. All times are instants; `during` is the job and the buffer after it."""
+
+    reference = models.CharField(max_length=8, default=new_reference, editable=False)
+    service = models.ForeignKey(Service, models.PROTECT, related_name="bookings")
+    handyman = models.ForeignKey(Handyman, models.PROTECT, related_name="bookings")
+    status = models.CharField(max_length=10, choices=Status, default=Status.CONFIRMED)
+    hold_expires_at = models.DateTimeField(null=True, blank=True, help_text="Held bookings only.")
+
+    starts_at = models.DateTimeField(help_text="The arrival window opens.")
+    arrival_until = models.DateTimeField(help_text="The arrival window closes.")
+    ends_at = models.DateTimeField(help_text="The job is done if it began at the start.")
+    during = DateTimeRangeField(editable=False)
+
+    customer_name = models.CharField(max_length=120)
+    customer_email = models.EmailField()
+    customer_phone = models.CharField(max_length=32)
+    address = models.CharField(max_length=300)
+    postcode = models.CharField(max_length=10)
+    notes = models.TextField(blank=True, max_length=2000)
+    consent_at = models.DateTimeField(editable=False)
+
+    idempotency_key = models.CharField(max_length=64, default=new_idempotency_key, editable=False)
+    link_key = models.CharField(max_length=22, default=new_link_key, editable=False)
+    sequence = models.PositiveIntegerField(default=0, editable=False, help_text="Of its calendar entry.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = BookingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-starts_at",)
+        permissions = (("view_operations", "Can see how the business and its site are doing"),)
+        indexes = (
+            # A month of everybody's bookings, however many there are in other months.
+            GistIndex(fields=["during"], name="booking_during", condition=models.Q(status__in=OCCUPYING)),
+            models.Index(fields=["starts_at"], name="booking_starts_at"),
+            models.Index(fields=["created_at"], name="booking_created_at"),
+            models.Index(
+                fields=["hold_expires_at"], name="booking_hold_expires", condition=models.Q(status=Status.HELD)
+            ),
+            models.Index(Lower("customer_email"), name="booking_customer_email"),
+        )
+        constraints = (
+            # Two customers who take the same time of the same handyman at once: one of them fails here.
+            # The handyman is compared as a range because GiST has no = for integers without btree_gist.
+            ExclusionConstraint(
+                name="booking_no_overlap",
+                expressions=[
+                    (
+                        models.Func(models.F("handyman"), template="int8range(%(expressions)s, %(expressions)s, '[]')"),
+                        RangeOperators.OVERLAPS,
+                    ),
+                    ("during", RangeOperators.OVERLAPS),
+                ],
+                condition=models.Q(status__in=OCCUPYING),
+                violation_error_message="The handyman has another booking at that time.",
+            ),
+            # The same form posted twice at once.
+            models.UniqueConstraint(name="booking_idempotency_key", fields=["idempotency_key"]),
+            models.UniqueConstraint(name="booking_reference", fields=["reference"]),
+            models.CheckConstraint(
+                name="booking_times_in_order",
+                condition=models.Q(
+                    during__startswith=models.F("starts_at"),
+                    during__endswith__gte=models.F("ends_at"),
+                    arrival_until__gte=models.F("starts_at"),
+                    ends_at__gt=models.F("starts_at"),
+                ),
+            ),
+            models.CheckConstraint(
+                name="booking_hold_expires_or_not",
+                condition=~models.Q(status=Status.HELD) | models.Q(hold_expires_at__isnull=False),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.reference
+
+    def get_absolute_url(self) -> str:
+        """The customer's link: whoever has it sees and manages this booking."""
+        return reverse("manage_booking", args=[self.link_token])
+
+    def take_time(self, starts_at: datetime) -> None:
+        """Set every time of the visit from its start, by the service and the arrival window."""
+        self.starts_at = starts_at
+        self.arrival_until = starts_at + timedelta(minutes=settings.ARRIVAL_WINDOW_MINUTES)
+        self.ends_at = starts_at + self.service.duration
+        self.during = DateTimeTZRange(starts_at, self.ends_at + self.service.buffer)
+
+    def take_price(self) -> None:
+        """Keep the service's price as it is today."""
+        self.pricing = self.service.pricing
+        self.price_pence = self.service.price_pence
+        self.minimum_minutes = self.service.minimum_minutes
+
+    @property
+    def link_token(self) -> str:
+        """Signed, unguessable even to who knows the signing key, revoked by a new link_key."""
+        return signing.dumps([self.pk, self.link_key], salt=_LINK_SALT)
+
+    @property
+    def link_expires_at(self) -> datetime:
+        return self.ends_at + timedelta(days=settings.BOOKING_LINK_DAYS)
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in (Status.HELD, Status.CONFIRMED)
+
+    @property
+    def change_deadline(self) -> datetime:
+        """Until when the customer may move or cancel online, free of charge."""
+        return self.starts_at - timedelta(hours=settings.BOOKING_CHANGE_HOURS)
+
+    def can_be_changed(self, now: datetime) -> bool:
+        """Whether the customer may still move or cancel it online."""
+        return self.is_open and now <= self.change_deadline
+
+
+class BookingEvent(models.Model):
+    """A row of a booking's history. Written with every change, never edited."""
+
+    class Kind(models.TextChoices):
+        HELD = "held", "Held"
+        CREATED = "created", "Booked"
+        CONFIRMED = "confirmed", "Confirmed"
+        MOVED = "moved", "Moved"
+        COMPLETED = "completed", "Completed"
+        CANCELLED = "cancelled", "Cancelled"
+        NO_SHOW = "no_show", "No-show"
+        EXPIRED = "expired", "Hold ran out"
+
+    class By(models.TextChoices):
+        CUSTOMER = "customer", "Customer"
+        STAFF = "staff", "Staff"
+        SYSTEM = "system", "System"
+
+    booking = models.ForeignKey(Booking, models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=10, choices=Kind)
+    by = models.CharField(max_length=10, choices=By)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+    note = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ("at", "pk")
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} by {self.get_by_display().lower()}"
+
+
+class SentEmail(models.Model):
+    """An e-mail that has left. Its key makes a retried or repeated task send nothing twice."""
+
+    key = models.CharField(max_length=100, unique=True)
+    sent_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,123 @@
+"""What can be booked, what it costs, and where the business comes to."""
+
+import re
+from datetime import timedelta
+from typing import Self
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.urls import reverse
+
+
+class Pricing(models.TextChoices):
+    FIXED = "fixed", "Fixed price"
+    HOURLY = "hourly", "Hourly, with a minimum"
+    QUOTE = "quote", "Quote"
+
+
+class Priced(models.Model):
+    """A price shape. Amounts are integer pence (hundredths of BUSINESS_CURRENCY)."""
+
+    pricing = models.CharField(max_length=10, choices=Pricing, default=Pricing.FIXED)
+    price_pence = models.PositiveIntegerField(
+        default=0, help_text="The fixed price, or the price of one hour, in pence. 0 for a quote."
+    )
+    minimum_minutes = models.PositiveSmallIntegerField(
+        default=0, help_text="Hourly work only: the least time charged, in minutes."
+    )
+
+    class Meta:
+        abstract = True
+
+    @property
+    def from_pence(self) -> int | None:
+        """The least a customer pays, in pence; None when the price is a quote."""
+        if self.pricing == Pricing.QUOTE:
+            return None
+        if self.pricing == Pricing.HOURLY:
+            return -(-self.price_pence * self.minimum_minutes // 60)
+        return self.price_pence
+
+
+class ServiceQuerySet(models.QuerySet["Service"]):
+    def active(self) -> Self:
+        """Services that customers can book: active, in the catalogue's order."""
+        return self.filter(active=True).order_by("position", "name")
+
+
+class Service(Priced):
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=80)
+    group = models.CharField(max_length=40, blank=True, help_text="The heading it stands under, such as Plumbing.")
+    summary = models.CharField(max_length=160)
+    description = models.TextField(blank=True)
+    duration_minutes = models.PositiveSmallIntegerField(
+        default=60, validators=[MinValueValidator(15)], help_text="Time on the job, in minutes."
+    )
+    buffer_minutes = models.PositiveSmallIntegerField(
+        default=30, help_text="Kept free after the job for tidying up and the way to the next one, in minutes."
+    )
+    active = models.BooleanField(default=True)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    objects = ServiceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("position", "name")
+        constraints = (
+            models.CheckConstraint(name="service_lasts", condition=models.Q(duration_minutes__gte=15)),
+            models.CheckConstraint(
+                name="service_price_has_an_amount",
+                condition=models.Q(pricing=Pricing.QUOTE) | models.Q(price_pence__gt=0),
+                violation_error_message="A fixed or hourly price needs an amount.",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("service", args=[self.slug])
+
+    @property
+    def duration(self) -> timedelta:
+        return timedelta(minutes=self.duration_minutes)
+
+    @property
+    def buffer(self) -> timedelta:
+        return timedelta(minutes=self.buffer_minutes)
+
+
+class ServiceAreaQuerySet(models.QuerySet["ServiceArea"]):
+    def covers(self, postcode: str) -> bool:
+        """Whether the business comes to this UK postcode. With no area on record it goes everywhere."""
+        prefixes = list(self.values_list("prefix", flat=True))
+        compact = re.sub(r"\s", "", postcode.upper())
+        return not prefixes or any(_has_prefix(compact, prefix) for prefix in prefixes)
+
+
+def _has_prefix(postcode: str, prefix: str) -> bool:
+    """SE covers SE1 to SE28, SE1 covers SE1 but not SE10, SW1 covers SW1A."""
+    outward = postcode[:-3]
+    if not outward.startswith(prefix):
+        return False
+    rest = outward[len(prefix) :]
+    return rest.isalpha() or not rest if prefix[-1:].isdigit() else not rest or rest[0].isdigit()
+
+
+class ServiceArea(models.Model):
+    prefix = models.CharField(
+        max_length=4, unique=True, help_text="The start of a postcode: SE covers all of SE, SE1 only SE1."
+    )
+    name = models.CharField(max_length=60, blank=True)
+
+    objects = ServiceAreaQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("prefix",)
+
+    def __str__(self) -> str:
+        return f"{self.prefix} {self.name}".strip()
+
+    def clean(self) -> None:
+        self.prefix = self.prefix.strip().upper()

@@ -1,0 +1,77 @@
+"""What customers say: messages with photos, and reviews."""
+
+from typing import Self
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+from .catalogue import Service
+from .posts import new_idempotency_key
+
+
+class ContactMessageQuerySet(models.QuerySet["ContactMessage"]):
+    def unhandled(self) -> Self:
+        """Messages that wait for an answer; suspected spam waits for nobody."""
+        return self.filter(handled_at__isnull=True, suspected_spam=False)
+
+
+class ContactMessage(models.Model):
+    class Topic(models.TextChoices):
+        QUESTION = "question", "A question"
+        QUOTE = "quote", "A quote"
+        BOOKING = "booking", "My booking"
+        COMPLAINT = "complaint", "A complaint"
+        OTHER = "other", "Something else"
+
+    name = models.CharField(max_length=120)
+    email = models.EmailField()
+    phone = models.CharField(max_length=32, blank=True)
+    topic = models.CharField(max_length=10, choices=Topic, default=Topic.QUESTION)
+    body = models.TextField(max_length=5000)
+    suspected_spam = models.BooleanField(default=False, help_text="Kept apart in the inbox; nobody was told of it.")
+    idempotency_key = models.CharField(max_length=64, unique=True, default=new_idempotency_key, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    handled_at = models.DateTimeField(null=True, blank=True)
+    handled_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+
+    objects = ContactMessageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at",)
+        indexes = (models.Index(fields=["-created_at"], name="contact_message_created_at"),)
+
+    def __str__(self) -> str:
+        return f"{self.get_topic_display()}, {self.created_at:%d %b %Y}"
+
+
+class MessagePhoto(models.Model):
+    """A photo sent with a message, for staff. In the database, so that it comes and goes with its message."""
+
+    message = models.ForeignKey(ContactMessage, models.CASCADE, related_name="photos")
+    jpeg = models.BinaryField(help_text="Drawn anew from what was sent: no metadata.")
+
+    def __str__(self) -> str:
+        return f"Photo {self.pk}"
+
+
+class Review(models.Model):
+    """What a customer said, entered and published by staff."""
+
+    author = models.CharField(max_length=80)
+    place = models.CharField(max_length=60, blank=True)
+    rating = models.PositiveSmallIntegerField(default=5, validators=[MinValueValidator(1), MaxValueValidator(5)])
+    body = models.TextField(max_length=600)
+    service = models.ForeignKey(Service, models.SET_NULL, null=True, blank=True, related_name="reviews")
+    date = models.DateField()
+    published = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ("-date",)
+        constraints = (
+            models.CheckConstraint(name="review_rating_1_to_5", condition=models.Q(rating__gte=1, rating__lte=5)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.author}, {self.rating}/5"

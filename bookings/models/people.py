@@ -1,0 +1,112 @@
+"""Who does the work, and when they can."""
+
+from datetime import datetime
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import models
+
+from .catalogue import Service
+
+
+class HandymanQuerySet(models.QuerySet["Handyman"]):
+    def active(self) -> Self:
+        return self.filter(active=True)
+
+    def skilled_in(self, service: Service) -> Self:
+        """Active handymen who do this service."""
+        return self.active().filter(skills=service)
+
+
+class Handyman(models.Model):
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=80)
+    bio = models.CharField(max_length=200, blank=True)
+    skills = models.ManyToManyField(Service, related_name="handymen", blank=True)
+    active = models.BooleanField(default=True)
+
+    objects = HandymanQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+        verbose_name_plural = "handymen"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Weekday(models.IntegerChoices):
+    MONDAY = 0
+    TUESDAY = 1
+    WEDNESDAY = 2
+    THURSDAY = 3
+    FRIDAY = 4
+    SATURDAY = 5
+    SUNDAY = 6
+
+
+class WorkingHours(models.Model):
+    """One stretch of work on a weekday, in the business's local time. A weekday may have several."""
+
+    handyman = models.ForeignKey(Handyman, models.CASCADE, related_name="working_hours")
+    weekday = models.PositiveSmallIntegerField(choices=Weekday)
+    start = models.TimeField()
+    end = models.TimeField(help_text="00:00 means midnight at the end of the day.")
+
+    class Meta:
+        ordering = ("handyman", "weekday", "start")
+        verbose_name_plural = "working hours"
+        constraints = (
+            models.CheckConstraint(
+                name="working_hours_end_after_start",
+                condition=models.Q(end__gt=models.F("start")) | models.Q(end="00:00"),
+                violation_error_message="Work must end after it starts.",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_weekday_display()} {self.start:%H:%M}-{self.end:%H:%M}"
+
+
+class TimeOffQuerySet(models.QuerySet["TimeOff"]):
+    def overlapping(self, start: datetime, end: datetime) -> Self:
+        return self.filter(starts_at__lt=end, ends_at__gt=start)
+
+
+class TimeOff(models.Model):
+    handyman = models.ForeignKey(Handyman, models.CASCADE, related_name="time_off")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    reason = models.CharField(max_length=80, blank=True)
+
+    objects = TimeOffQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("starts_at",)
+        verbose_name_plural = "time off"
+        indexes = (models.Index(fields=["ends_at"], name="time_off_ends_at"),)
+        constraints = (
+            models.CheckConstraint(
+                name="time_off_ends_after_it_starts",
+                condition=models.Q(ends_at__gt=models.F("starts_at")),
+                violation_error_message="Time off must end after it starts.",
+            ),
+        )
+
+    def __str__(self) -> str:
+        zone = ZoneInfo(settings.BUSINESS_TIME_ZONE)
+        return f"{self.handyman}: {self.starts_at.astimezone(zone):%d %b %H:%M}, {self.reason or 'time off'}"
+
+
+class Holiday(models.Model):
+    """A day on which nobody works."""
+
+    date = models.DateField(unique=True)
+    name = models.CharField(max_length=80)
+
+    class Meta:
+        ordering = ("date",)
+
+    def __str__(self) -> str:
+        return f"{self.date:%d %b %Y}, {self.name}"

@@ -1,0 +1,62 @@
+"""Why a wish about a booking was not granted."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from . import events
+from .availability import Reason, Slot
+from .models import Service
+
+
+class SchedulingError(Exception):
+    """A wish that cannot be granted. `code` is bounded, fit for a label; `alternatives` are the nearest free slots."""
+
+    code = "refused"
+
+    def __init__(self, message: str = "", *, alternatives: Sequence[Slot] = ()) -> None:
+        super().__init__(message or self.code)
+        self.alternatives = alternatives
+
+
+class SlotUnavailable(SchedulingError):
+    """The slot cannot be had; `reason` says why (past, notice, horizon, off_grid, closed or taken)."""
+
+    def __init__(self, reason: Reason, *, alternatives: Sequence[Slot] = ()) -> None:
+        self.reason = reason
+        self.code = reason.value
+        super().__init__(alternatives=alternatives)
+
+
+class SlotTaken(SlotUnavailable):
+    """Somebody else has the slot: the only refusal that is a conflict (409)."""
+
+    def __init__(self, *, alternatives: Sequence[Slot] = ()) -> None:
+        super().__init__(Reason.TAKEN, alternatives=alternatives)
+
+
+class OutOfArea(SchedulingError):
+    """The business does not come to this postcode."""
+
+    code = "out_of_area"
+
+
+class TooLate(SchedulingError):
+    """Past the deadline for changes online: the customer should phone."""
+
+    code = "too_late"
+
+
+class NotPossible(SchedulingError):
+    """The booking's status does not allow it, such as moving a cancelled one."""
+
+    code = "not_possible"
+
+
+@contextmanager
+def told(service: Service, action: str) -> Iterator[None]:
+    """Tell listeners of a refusal at once: its transaction will not be committed."""
+    try:
+        yield
+    except SchedulingError as refusal:
+        events.publish_now(events.BookingRejected(service=service.slug, action=action, reason=refusal.code))
+        raise

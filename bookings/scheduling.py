@@ -1,0 +1,344 @@
+"""Every change to a booking. The exclusion constraint `booking_no_overlap` judges races; what is read before is a hope.
+
+All functions are keyword-only, run in their own transaction (or savepoint), write the booking's history, put the
+e-mails into the outbox and publish an event. They raise a SchedulingError when a wish cannot be granted.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+import psycopg.errors
+from django.contrib.auth.models import User
+from django.db import IntegrityError, OperationalError, transaction
+from django.utils import timezone
+
+from . import diary, history, holds, refusals, tasks
+from .availability import Reason, Slot
+from .history import By, Kind
+from .models import Booking, Handyman, Service, ServiceArea, Status
+from .refusals import NotPossible, OutOfArea, SlotTaken, SlotUnavailable, TooLate
+from .refusals import SchedulingError as SchedulingError  # the base that callers catch
+
+_T = TypeVar("_T")
+_ATTEMPTS = 5
+_BROKEN_OFF = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+_STAFF_HORIZON_DAYS = 366
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer:
+    """Who the visit is for, and where."""
+
+    customer_name: str
+    customer_email: str
+    customer_phone: str
+    address: str
+    postcode: str
+    notes: str = ""
+
+
+def book(
+    *,
+    service: Service,
+    starts_at: datetime,
+    customer: Customer,
+    idempotency_key: str,
+    handyman: Handyman | None = None,
+    by: By = By.CUSTOMER,
+    user: User | None = None,
+    now: datetime | None = None,
+) -> Booking:
+    """Book a confirmed visit with one handyman, or with the least loaded who is free.
+
+    The same key with the same slot gives the same booking. Staff are not bound by notice, horizon or area.
+    Raises OutOfArea, SlotUnavailable or SlotTaken.
+    """
+    wish = _Wish(service=service, starts_at=starts_at, handyman=handyman, by=by, user=user, now=now or timezone.now())
+    return _take(wish, customer, idempotency_key, Status.CONFIRMED, None)
+
+
+def hold(
+    *,
+    service: Service,
+    starts_at: datetime,
+    customer: Customer,
+    idempotency_key: str,
+    expires_in: timedelta,
+    handyman: Handyman | None = None,
+    now: datetime | None = None,
+) -> Booking:
+    """Keep a slot for a customer until it is confirmed or the time is up. Raises as `book` does."""
+    wish = _Wish(service=service, starts_at=starts_at, handyman=handyman, now=now or timezone.now())
+    return _take(wish, customer, idempotency_key, Status.HELD, wish.now + expires_in)
+
+
+def move(
+    *,
+    booking: Booking,
+    starts_at: datetime,
+    by: By,
+    handyman: Handyman | None = None,
+    user: User | None = None,
+    now: datetime | None = None,
+) -> Booking:
+    """Give a booking a new time, with its handyman if free, else another (or with `handyman` alone).
+
+    Moving to where it is does nothing. Raises TooLate, NotPossible, SlotUnavailable or SlotTaken.
+    """
+    wish = _Wish(
+        service=booking.service,
+        starts_at=starts_at,
+        handyman=handyman,
+        by=by,
+        user=user,
+        now=now or timezone.now(),
+        moving=booking,
+    )
+
+    def is_there(current: Booking) -> bool:
+        right_handyman = handyman is None or handyman.pk == current.handyman_id
+        return current.is_open and current.starts_at == starts_at and right_handyman
+
+    def attempt(handyman_id: int) -> Booking:
+        current = _locked(booking)
+        if is_there(current):  # the same form, posted twice
+            return current
+        _require_changeable(current, wish.by, wish.now)
+        taker = Handyman.objects.select_for_update(no_key=True).get(pk=handyman_id)
+        _release_expired_holds(handyman_id, wish)
+        before = f"{current.starts_at:%Y-%m-%d %H:%M}Z with {current.handyman.name}"
+        current.handyman = taker
+        current.take_time(wish.starts_at)
+        current.sequence += 1
+        current.save()
+        history.record(current, Kind.MOVED, by=wish.by, user=wish.user, note=f"from {before}")
+        tasks.after_move(current, now=wish.now)
+        return current
+
+    with refusals.told(booking.service, "move"):
+        if is_there(booking):
+            return booking
+        _require_changeable(booking, wish.by, wish.now)
+        return _with_first_free(wish, attempt)
+
+
+def confirm(*, booking: Booking, by: By, user: User | None = None) -> Booking:
+    """Make a held booking certain and tell the customer. Does nothing when it is. Raises NotPossible."""
+    return _change(booking, Kind.CONFIRMED, Status.CONFIRMED, allowed=(Status.HELD,), by=by, user=user)
+
+
+def cancel(
+    *, booking: Booking, by: By, user: User | None = None, note: str = "", now: datetime | None = None
+) -> Booking:
+    """Call a visit off and tell the customer. Does nothing when it is off. Raises TooLate or NotPossible."""
+    now = now or timezone.now()
+
+    def check(current: Booking) -> None:
+        _require_changeable(current, by, now)
+
+    return _change(
+        booking,
+        Kind.CANCELLED,
+        Status.CANCELLED,
+        allowed=(Status.HELD, Status.CONFIRMED),
+        by=by,
+        user=user,
+        note=note,
+        check=check,
+    )
+
+
+def complete(*, booking: Booking, user: User | None = None) -> Booking:
+    """Record that the job is done. Raises NotPossible."""
+    return _change(booking, Kind.COMPLETED, Status.COMPLETED, allowed=(Status.CONFIRMED,), by=By.STAFF, user=user)
+
+
+def no_show(*, booking: Booking, user: User | None = None) -> Booking:
+    """Record that the customer was not there. Raises NotPossible."""
+    allowed = (Status.CONFIRMED, Status.COMPLETED)
+    return _change(booking, Kind.NO_SHOW, Status.NO_SHOW, allowed=allowed, by=By.STAFF, user=user)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """A slot that somebody asks for. `moving` is the booking that would leave its place for it."""
+
+    service: Service
+    starts_at: datetime
+    now: datetime
+    handyman: Handyman | None = None
+    by: By = By.CUSTOMER
+    user: User | None = None
+    moving: Booking | None = None
+
+    def find(self) -> Slot:
+        """The free slot. Raises SlotUnavailable or SlotTaken, with alternatives."""
+        rules = diary.rules()
+        if self.by != By.CUSTOMER:
+            rules = replace(rules, notice=timedelta(), horizon_days=_STAFF_HORIZON_DAYS)
+        found = diary.find_slot(
+            service=self.service,
+            starts_at=self.starts_at,
+            handyman=self.handyman,
+            now=self.now,
+            ignoring=self.moving,
+            by_rules=rules,
+        )
+        if isinstance(found, Slot):
+            return found
+        if found is Reason.TAKEN:
+            raise SlotTaken(alternatives=self.alternatives())
+        raise SlotUnavailable(found, alternatives=self.alternatives())
+
+    def alternatives(self) -> list[Slot]:
+        return diary.nearest_slots(
+            service=self.service,
+            starts_at=self.starts_at,
+            handyman=self.handyman,
+            now=self.now,
+            ignoring=self.moving,
+        )
+
+
+def _take(
+    wish: _Wish, customer: Customer, idempotency_key: str, status: Status, hold_expires_at: datetime | None
+) -> Booking:
+    # A form posted again after "back" and another choice is another wish, so the slot is part of the key.
+    asked = f"{idempotency_key} {wish.service.pk} {wish.starts_at.timestamp()}"
+    key = hashlib.sha256(asked.encode()).hexdigest()
+    kind = Kind.HELD if status == Status.HELD else Kind.CREATED
+
+    def attempt(handyman_id: int) -> Booking:
+        # Two inserts that exclude each other would wait for each other until the deadlock detector wakes (1 s).
+        # The lock makes them queue; the constraint still judges.
+        taker = Handyman.objects.select_for_update(no_key=True).get(pk=handyman_id)
+        _release_expired_holds(handyman_id, wish)
+        booking = Booking(
+            service=wish.service,
+            handyman=taker,
+            status=status,
+            hold_expires_at=hold_expires_at,
+            idempotency_key=key,
+            consent_at=wish.now,
+            created_at=wish.now,
+            **asdict(customer),
+        )
+        booking.take_time(wish.starts_at)
+        booking.take_price()
+        booking.save(force_insert=True)
+        history.record(booking, kind, by=wish.by, user=wish.user)
+        if status == Status.CONFIRMED:
+            tasks.after_booking(booking, now=wish.now)
+        return booking
+
+    with refusals.told(wish.service, "book" if status == Status.CONFIRMED else "hold"):
+        if wish.by == By.CUSTOMER and not ServiceArea.objects.covers(customer.postcode):
+            raise OutOfArea
+        try:
+            return Booking.objects.filter(idempotency_key=key).first() or _with_first_free(wish, attempt)
+        except (SlotUnavailable, _SamePostedTwice):
+            # The twin of this request may have taken the slot while we looked.
+            twin = Booking.objects.filter(idempotency_key=key).first()
+            if twin is None:
+                raise
+            return twin
+
+
+def _with_first_free(wish: _Wish, attempt: Callable[[int], Booking]) -> Booking:
+    """Try the handymen who are free, least loaded first, each in a transaction (or savepoint) of its own."""
+    handyman_ids = wish.find().handyman_ids
+    if wish.moving is not None:
+        handyman_ids = tuple(sorted(handyman_ids, key=wish.moving.handyman_id.__ne__))
+    for handyman_id in handyman_ids:
+        try:
+            return _atomically(partial(attempt, handyman_id))
+        except IntegrityError as error:
+            constraint = _constraint(error)
+            if constraint == "booking_idempotency_key":
+                raise _SamePostedTwice from error
+            if constraint != "booking_no_overlap":
+                raise
+    raise SlotTaken(alternatives=wish.alternatives())
+
+
+class _SamePostedTwice(Exception):
+    """The unique key says that this very form was booked meanwhile."""
+
+
+def _atomically(work: Callable[[], _T]) -> _T:
+    """Run in a transaction; again when PostgreSQL broke it off in favour of another (deadlock, serialization)."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with transaction.atomic():
+                return work()
+        except OperationalError as error:
+            broken_off = isinstance(error.__cause__, _BROKEN_OFF)
+            if not broken_off or attempt == _ATTEMPTS or transaction.get_connection().in_atomic_block:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _constraint(error: IntegrityError) -> str | None:
+    """The name of the constraint that was violated."""
+    cause = error.__cause__
+    return cause.diag.constraint_name if isinstance(cause, psycopg.Error) else None
+
+
+def _change(
+    booking: Booking,
+    kind: Kind,
+    status: Status,
+    *,
+    allowed: Sequence[Status],
+    by: By,
+    user: User | None,
+    note: str = "",
+    check: Callable[[Booking], None] | None = None,
+) -> Booking:
+    """Move a booking to another status; the row lock makes concurrent changes take turns."""
+
+    def work() -> Booking:
+        current = _locked(booking)
+        if current.status == status:
+            return current
+        if current.status not in allowed:
+            raise NotPossible
+        if check is not None:
+            check(current)
+        was_held = current.status == Status.HELD
+        current.status = status
+        current.hold_expires_at = None
+        if status == Status.CANCELLED:
+            current.sequence += 1
+        current.save()
+        history.record(current, kind, by=by, user=user, note=note)
+        if status == Status.CONFIRMED:
+            tasks.after_booking(current, now=timezone.now())
+        elif status == Status.CANCELLED and not was_held:
+            tasks.after_cancellation(current)
+        return current
+
+    with refusals.told(booking.service, kind.value):
+        return _atomically(work)
+
+
+def _locked(booking: Booking) -> Booking:
+    return Booking.objects.select_for_update(of=("self",)).select_related("service", "handyman").get(pk=booking.pk)
+
+
+def _require_changeable(booking: Booking, by: By, now: datetime) -> None:
+    if not booking.is_open:
+        raise NotPossible
+    if by == By.CUSTOMER and not booking.can_be_changed(now):
+        raise TooLate
+
+
+def _release_expired_holds(handyman_id: int, wish: _Wish) -> None:
+    """Holds that have run out stand in the constraint's way until their rows say so."""
+    until = wish.starts_at + wish.service.duration + wish.service.buffer
+    in_the_way = Booking.objects.filter(handyman=handyman_id).overlapping(wish.starts_at, until)
+    holds.release_expired(now=wish.now, among=in_the_way)

@@ -1,0 +1,107 @@
+"""Background work. Deferred inside the transaction that causes it, so the two stand or fall together (an outbox).
+
+Arguments are ids and versions; what an e-mail says is read when it is sent. A task may run twice: SentEmail keeps
+an e-mail from leaving twice.
+"""
+
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import transaction
+from django.utils import timezone
+from procrastinate import RetryStrategy, builtin_tasks
+from procrastinate.contrib.django import app
+
+from . import availability, emails, events, holds
+from .models import Booking, ContactMessage, SentEmail, Status
+
+# 2, 4, 8 ... seconds: back within seconds from a blip, and eighteen hours of patience with an outage.
+_PATIENTLY = RetryStrategy(max_attempts=15, exponential_wait=2)
+_REMINDER_TIME = time(9)
+
+
+def after_booking(booking: Booking, *, now: datetime) -> None:
+    """Confirm it to the customer, and remind them the day before."""
+    send_booking_email.defer(booking_id=booking.pk, kind="confirmation", sequence=booking.sequence)
+    _remind(booking, now)
+
+
+def after_move(booking: Booking, *, now: datetime) -> None:
+    """Tell the customer the new time, and remind them the day before it."""
+    if booking.status == Status.CONFIRMED:
+        send_booking_email.defer(booking_id=booking.pk, kind="moved", sequence=booking.sequence)
+        _remind(booking, now)
+
+
+def after_cancellation(booking: Booking) -> None:
+    """Tell the customer that the visit is off."""
+    send_booking_email.defer(booking_id=booking.pk, kind="cancelled", sequence=booking.sequence)
+
+
+def after_message(message: ContactMessage) -> None:
+    """Tell staff of a message."""
+    send_message_to_staff.defer(message_id=message.pk)
+
+
+def _remind(booking: Booking, now: datetime) -> None:
+    zone = ZoneInfo(settings.BUSINESS_TIME_ZONE)
+    day_before = booking.starts_at.astimezone(zone).date() - timedelta(days=1)
+    at = availability.instant(day_before, _REMINDER_TIME, zone)
+    if at > now:
+        task = send_reminder.configure(schedule_at=at)
+        task.defer(booking_id=booking.pk, starts_at=booking.starts_at.isoformat())
+
+
+@app.task(name="send_booking_email", retry=_PATIENTLY)
+def send_booking_email(*, booking_id: int, kind: str, sequence: int) -> None:
+    """Tell the customer of a booking, a move or a cancellation; not of one that was overtaken by the next."""
+    booking = Booking.objects.select_related("service", "handyman").filter(pk=booking_id, sequence=sequence).first()
+    if booking is not None:
+        _send_once(f"booking:{booking_id}:{kind}:{sequence}", kind, emails.booking_email(booking, kind))
+
+
+@app.task(name="send_reminder", retry=_PATIENTLY)
+def send_reminder(*, booking_id: int, starts_at: str) -> None:
+    """Remind the customer, if the visit still stands at that time and is still ahead."""
+    standing = Booking.objects.filter(status=Status.CONFIRMED, starts_at__gt=timezone.now())
+    same_time = standing.filter(pk=booking_id, starts_at=datetime.fromisoformat(starts_at))
+    booking = same_time.select_related("service", "handyman").first()
+    if booking is not None:
+        _send_once(f"booking:{booking_id}:reminder:{starts_at}", "reminder", emails.booking_email(booking, "reminder"))
+
+
+@app.task(name="send_message_to_staff", retry=_PATIENTLY)
+def send_message_to_staff(*, message_id: int) -> None:
+    """Show staff what somebody wrote."""
+    message = ContactMessage.objects.filter(pk=message_id).first()
+    if message is not None:
+        _send_once(f"message:{message_id}", "message", emails.message_email(message))
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="release_expired_holds")
+def release_expired_holds(timestamp: int) -> None:
+    """Give back the slots that nobody confirmed in time."""
+    holds.release_expired()
+
+
+@app.periodic(cron="30 3 * * *")
+@app.task(name="remove_old_jobs", pass_context=True)
+async def remove_old_jobs(context: object, timestamp: int) -> None:
+    """Forget finished jobs after a month."""
+    await builtin_tasks.remove_old_jobs(context, max_hours=30 * 24, remove_failed=True, remove_cancelled=True)  # type: ignore[arg-type] # the context of any task
+
+
+def _send_once(key: str, kind: str, email: EmailMessage) -> None:
+    """Send unless it was sent. The key is written first: a second runner waits for it, a failure takes it back."""
+    email.extra_headers["Message-ID"] = emails.message_id(key)
+    try:
+        with transaction.atomic():
+            if SentEmail.objects.get_or_create(key=key)[1]:
+                email.send()
+                events.publish(events.EmailSent(kind=kind))
+    except Exception as error:
+        events.publish_now(events.EmailFailed(kind=kind, error=type(error).__name__))
+        raise

@@ -1,0 +1,86 @@
+"""How prices, durations and times read on a page."""
+
+from datetime import UTC, date, datetime
+
+from django import template
+from django.conf import settings
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from bookings.models import Priced, Pricing, Service
+
+register = template.Library()
+
+_SYMBOLS = {"GBP": "£", "EUR": "€", "USD": "$"}
+_ICONS = ("plumbing", "electrical", "carpentry", "mounting", "assembly", "painting", "outdoors")
+
+
+@register.filter
+def money(pence: int) -> str:
+    """6500 → £65, 6550 → £65.50."""
+    symbol = _SYMBOLS.get(settings.BUSINESS_CURRENCY, settings.BUSINESS_CURRENCY + " ")
+    return f"{symbol}{pence // 100:,}" + (f".{pence % 100:02}" if pence % 100 else "")
+
+
+@register.filter
+def price(priced: Priced) -> str:
+    """One line that says the price and its shape: what a customer can be charged, before materials."""
+    if priced.pricing == Pricing.QUOTE:
+        return "Free quote first"
+    if priced.pricing == Pricing.FIXED:
+        return f"{money(priced.price_pence)} fixed price"
+    least = priced.from_pence or 0
+    if not priced.minimum_minutes:
+        return f"{money(priced.price_pence)} an hour"
+    return f"{money(least)} for the first {duration(priced.minimum_minutes)}, then {_half_hour(priced)} per half hour"
+
+
+def _half_hour(priced: Priced) -> str:
+    return money(-(-priced.price_pence // 2))
+
+
+@register.filter
+def duration(minutes: int) -> str:
+    """60 → hour, 90 → 1½ hours, 45 → 45 minutes."""
+    hours, rest = divmod(minutes, 60)
+    if not hours or rest not in (0, 30):
+        return f"{minutes} minutes"
+    if minutes == 60:
+        return "hour"
+    return f"{hours}{'½' if rest else ''} hours"
+
+
+@register.filter
+def lasts(service: Service) -> str:
+    """About how long the job takes: 1 hour, 2½ hours, 45 minutes."""
+    text = duration(service.duration_minutes)
+    return "1 hour" if text == "hour" else text
+
+
+@register.filter
+def icon(service: Service) -> str:
+    """The symbol in img/icons.svg that stands for the service's group."""
+    group = service.group.lower()
+    return next((name for name in _ICONS if name[:5] in group), "tools")
+
+
+@register.filter
+def clock(moment: datetime) -> str:
+    """A local wall-clock time: 9am, 1:30pm, noon."""
+    local = timezone.localtime(moment)
+    if (local.hour, local.minute) == (12, 0):
+        return "noon"
+    return date_format(local, "gA" if not local.minute else "g:iA").lower()
+
+
+@register.filter
+def day(moment: date | datetime) -> str:
+    """Thursday 26 November, in the business's zone."""
+    local = timezone.localtime(moment) if isinstance(moment, datetime) else moment
+    return date_format(local, "l j F")
+
+
+@register.filter
+def instant(moment: datetime) -> str:
+    """2026-11-26T09:00:00Z: an instant that survives a query string."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,26 @@
+"""The pages of the business."""
+
+from django.contrib.sitemaps.views import sitemap
+from django.urls import path
+
+from bookings.sitemaps import SITEMAPS
+from bookings.views import booking, contact, manage, site
+
+urlpatterns = [
+    path("", site.home, name="home"),
+    path("services/", site.services, name="services"),
+    path("services/<slug:slug>/", site.service, name="service"),
+    path("book/<slug:slug>/", booking.book, name="book"),
+    path("book/<slug:slug>/details/", booking.details, name="booking_details"),
+    path("api/availability", booking.availability, name="availability"),
+    path("bookings/<str:token>/", manage.manage, name="manage_booking"),
+    path("bookings/<str:token>/confirmed/", manage.confirmed, name="booking_confirmed"),
+    path("bookings/<str:token>/calendar.ics", manage.ics, name="booking_ics"),
+    path("contact/", contact.contact, name="contact"),
+    path("contact/thanks/", contact.thanks, name="contact_thanks"),
+    path("contact/photos/<int:pk>.jpg", contact.photo, name="message_photo"),
+    path("privacy/", site.privacy, name="privacy"),
+    path("robots.txt", site.robots, name="robots"),
+    path("manifest.webmanifest", site.manifest, name="manifest"),
+    path("sitemap.xml", sitemap, {"sitemaps": SITEMAPS}, name="sitemap"),
+]

@@ -1,0 +1,142 @@
+"""Booking a visit: choose a window, give the details, see the confirmation.
+
+Bad input gets 422 and the form again with everything typed kept; a slot lost to a race gets 409. Both offer the
+nearest free windows. An address without a readable time leads back to the week.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from bookings import diary, scheduling
+from bookings.availability import Reason
+from bookings.forms import BookingForm, WeekForm, read_instant
+from bookings.models import Handyman, Service, new_idempotency_key
+from bookings.week import Week, week
+
+
+@require_safe
+@never_cache
+def book(request: HttpRequest, slug: str) -> HttpResponse:
+    """Step 2: a week's windows (`?day=` or `?week=`, `?handyman=`)."""
+    service = get_object_or_404(Service.objects.active(), slug=slug)
+    return render(request, "bookings/book.html", _picker(request, service))
+
+
+@require_safe
+@never_cache
+@vary_on_headers("Accept")
+def availability(request: HttpRequest) -> HttpResponse:
+    """`/api/availability?service=…&day=…&week=…&handyman=…`: the same week as JSON, or as the page's own HTML."""
+    slug = request.GET.get("service", "")
+    service = next((each for each in Service.objects.active() if each.slug == slug), None)
+    if service is None:
+        return JsonResponse({"error": "unknown_service"}, status=404)
+    context = _picker(request, service)
+    if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
+        return render(request, "bookings/_picker.html", context)
+    return JsonResponse({"service": slug, **_as_json(context["week"])})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def details(request: HttpRequest, slug: str) -> HttpResponse:
+    """Step 3: who and where. POST books; POST with `change` shows other windows and keeps what was typed."""
+    service = get_object_or_404(Service.objects.active(), slug=slug)
+    asked = request.POST if request.method == "POST" else request.GET
+    start, handyman = read_instant(asked.get("start")), _handyman(service, asked.get("handyman"))
+    gone = bool(asked.get("handyman")) and handyman is None
+    if request.method != "POST":
+        form = BookingForm(initial={"key": new_idempotency_key()})
+        return _details(request, service, form, start, handyman, gone=gone) if start else redirect("book", slug)
+    if "change" in asked:
+        return _details(request, service, BookingForm(initial=asked.dict()), start, handyman, offer=True)
+    form, reason = BookingForm(asked), None
+    if form.is_valid() and start and not gone:
+        try:
+            booking = scheduling.book(service=service, starts_at=start, handyman=handyman, **form.wish())
+        except scheduling.OutOfArea:
+            form.refuse_postcode()
+        except scheduling.SlotUnavailable as refusal:
+            reason = refusal.reason
+        else:
+            return redirect("booking_confirmed", booking.link_token)
+    return _details(request, service, form, start, handyman, reason, gone=gone)
+
+
+def _details(
+    request: HttpRequest,
+    service: Service,
+    form: BookingForm,
+    start: datetime | None,
+    handyman: Handyman | None,
+    reason: Reason | None = None,
+    *,
+    offer: bool = False,
+    gone: bool = False,
+) -> HttpResponse:
+    """The details form, with other windows to choose from if the wanted one cannot be had, or on wish (`offer`).
+
+    Where the handyman asked for does not do this job (`gone`), anybody's windows, for the customer to decide.
+    """
+    wanted = start or timezone.now()
+    if gone:
+        start = None
+    if start and not reason:
+        found = diary.find_slot(service=service, starts_at=start, handyman=handyman)
+        reason = found if isinstance(found, Reason) else None
+    nearest = []
+    if reason or offer or not start:
+        nearest = diary.nearest_slots(service=service, starts_at=wanted, handyman=handyman)
+        if handyman and not any(handyman.pk in slot.handyman_ids for slot in nearest):
+            handyman = None
+    context = {
+        "service": service,
+        "form": form,
+        "start": start,
+        "until": start and start + diary.rules().window,
+        "handyman": handyman,
+        "nearest": nearest,
+        "problem": "handyman" if gone else reason or (None if start else "missing"),
+        "wrong": form.is_bound or reason or not start,
+        "section": "services",
+    }
+    status = 409 if reason is Reason.TAKEN else 422 if context["wrong"] else 200
+    return render(request, "bookings/details.html", context, status=status)
+
+
+def _picker(request: HttpRequest, service: Service) -> dict[str, Any]:
+    """What `_picker.html` needs to show the week that the query string asks for."""
+    asked = WeekForm(request.GET)
+    asked.is_valid()  # an unreadable day counts as none chosen
+    handymen = list(Handyman.objects.skilled_in(service))
+    handyman = next((each for each in handymen if each.slug == request.GET.get("handyman")), None)
+    day, first = asked.cleaned_data.get("day"), asked.cleaned_data.get("week")
+    shown = week(service=service, now=timezone.now(), handyman=handyman, day=day, first=first)
+    return {"service": service, "handymen": handymen, "handyman": handyman, "week": shown, "section": "services"}
+
+
+def _handyman(service: Service, slug: str | None) -> Handyman | None:
+    """The handyman of this name who does the service; None means anyone."""
+    return next((each for each in Handyman.objects.skilled_in(service) if each.slug == slug), None) if slug else None
+
+
+def _as_json(shown: Week) -> dict[str, object]:
+    """Times are UTC; days are the business's own."""
+    return {
+        "selected": shown.selected.date,
+        "next_free": shown.next_free and shown.next_free.starts_at,
+        "days": [
+            {
+                "date": each.date,
+                "slots": [{"start": slot.starts_at, "arrival_until": slot.arrival_until} for slot in each.slots],
+            }
+            for each in shown.days
+        ],
+    }

@@ -1,0 +1,50 @@
+"""Writing to the business.
+
+Suspected spam is kept and flagged; its sender sees the same page as anybody else. Photos are for staff alone.
+"""
+
+from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from bookings import contact as inbox
+from bookings.forms import ContactForm
+from bookings.models import ContactMessage, MessagePhoto, new_idempotency_key
+from bookings.spam import looks_like_spam, opened_stamp
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def contact(request: HttpRequest) -> HttpResponse:
+    """The form; `?topic=` chooses its topic. 422 and everything kept when something is missing."""
+    if request.method != "POST":
+        topic = request.GET.get("topic", "")
+        form = ContactForm(
+            initial={
+                "key": new_idempotency_key(),
+                "opened": opened_stamp(),
+                "topic": topic if topic in ContactMessage.Topic else ContactMessage.Topic.QUESTION,
+            }
+        )
+        return render(request, "bookings/contact.html", {"form": form, "section": "contact"})
+    form = ContactForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return render(request, "bookings/contact.html", {"form": form, "wrong": True, "section": "contact"}, status=422)
+    inbox.receive(**form.message(), suspected_spam=looks_like_spam(**form.evidence()))
+    return redirect("contact_thanks")
+
+
+@require_safe
+def thanks(request: HttpRequest) -> HttpResponse:
+    return render(request, "bookings/contact_thanks.html", {"section": "contact"})
+
+
+@staff_member_required
+@permission_required("bookings.view_contactmessage", raise_exception=True)
+@require_safe
+@cache_control(private=True, max_age=3600)
+def photo(request: HttpRequest, pk: int) -> HttpResponse:
+    return HttpResponse(bytes(get_object_or_404(MessagePhoto, pk=pk).jpeg), content_type="image/jpeg")

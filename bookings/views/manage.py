@@ -1,0 +1,87 @@
+"""A customer's own booking, behind its signed link. GET shows, POST moves or cancels: mail scanners follow links."""
+
+from collections.abc import Callable
+from functools import wraps
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from bookings import calendar, scheduling
+from bookings.forms import WeekForm, read_instant
+from bookings.models import Booking, BookingEvent
+from bookings.week import week
+
+
+def _by_link(view: Callable[[HttpRequest, Booking], HttpResponse]) -> Callable[[HttpRequest, str], HttpResponse]:
+    """Give the view the booking of a link; a forged, revoked or expired one gets a 404 page with the way to help."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, token: str) -> HttpResponse:
+        try:
+            booking = Booking.objects.for_link(token)
+        except Booking.DoesNotExist:
+            return render(request, "bookings/link_gone.html", status=404)
+        return view(request, booking)
+
+    return never_cache(wrapped)
+
+
+@_by_link
+@require_safe
+def confirmed(request: HttpRequest, booking: Booking) -> HttpResponse:
+    """The thanks; a booking that was cancelled or is over has only its own page."""
+    if not booking.is_open:
+        return redirect(booking)
+    return render(request, "bookings/confirmed.html", {"booking": booking, "service": booking.service})
+
+
+@_by_link
+@require_safe
+def ics(request: HttpRequest, booking: Booking) -> HttpResponse:
+    entry = calendar.invitation(booking)
+    headers = {"Content-Disposition": f'attachment; filename="visit-{booking.reference}.ics"'}
+    kind = f"text/calendar; charset=utf-8; method={entry['method']}"
+    return HttpResponse(entry.to_ical(), content_type=kind, headers=headers)
+
+
+@_by_link
+@require_http_methods(["GET", "HEAD", "POST"])
+def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
+    """POST `action=move` with `start`, or `action=cancel`. Refused: 409 for a race or a deadline, else 422."""
+    if request.method != "POST":
+        return _manage(request, booking)
+    start = read_instant(request.POST.get("start"))
+    try:
+        if request.POST.get("action") == "cancel":
+            scheduling.cancel(booking=booking, by=BookingEvent.By.CUSTOMER)
+        elif request.POST.get("action") == "move" and start:
+            scheduling.move(booking=booking, starts_at=start, by=BookingEvent.By.CUSTOMER)
+        else:
+            return _manage(request, booking, "missing", 422)
+    except scheduling.SchedulingError as refusal:
+        booking.refresh_from_db()
+        conflict = isinstance(refusal, scheduling.SlotTaken | scheduling.TooLate | scheduling.NotPossible)
+        return _manage(request, booking, refusal.code, 409 if conflict else 422)
+    return redirect(f"{booking.get_absolute_url()}?done={request.POST['action']}")
+
+
+def _manage(request: HttpRequest, booking: Booking, problem: str = "", status: int = 200) -> HttpResponse:
+    now = timezone.now()
+    context = {
+        "booking": booking,
+        "service": booking.service,
+        "problem": problem,
+        "done": request.GET.get("done", ""),
+        "changeable": booking.can_be_changed(now),
+    }
+    if context["changeable"]:
+        asked = WeekForm(request.GET)
+        asked.is_valid()  # an unreadable day counts as none chosen
+        day, first = asked.cleaned_data.get("day"), asked.cleaned_data.get("week")
+        if not (day or first):
+            day = timezone.localdate(booking.starts_at)
+        context["week"] = week(service=booking.service, now=now, day=day, first=first, ignoring=booking)
+    return render(request, "bookings/manage.html", context, status=status)

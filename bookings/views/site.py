@@ -1,0 +1,86 @@
+"""The pages that say what the business does: home, services, privacy."""
+
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.templatetags.static import static
+from django.views.decorators.http import require_safe
+
+from bookings import structured_data
+from bookings.forms import PostcodeForm
+from bookings.models import Review, Service, ServiceArea
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """Hero, area check (`?postcode=`), services by job, reviews, questions."""
+    area = PostcodeForm(request.GET) if "postcode" in request.GET else PostcodeForm()
+    covered = area.is_valid() and ServiceArea.objects.covers(area.cleaned_data["postcode"])
+    areas, reviews = list(ServiceArea.objects.all()), list(Review.objects.filter(published=True)[:3])
+    context = {
+        "area": area,
+        "covered": covered,
+        "areas": areas,
+        "groups": _by_group(Service.objects.active()),
+        "reviews": reviews,
+        "structured_data": structured_data.business(areas, reviews),
+    }
+    return render(request, "bookings/home.html", context)
+
+
+@require_safe
+def services(request: HttpRequest) -> HttpResponse:
+    return render(
+        request, "bookings/services.html", {"groups": _by_group(Service.objects.active()), "section": "services"}
+    )
+
+
+@require_safe
+def service(request: HttpRequest, slug: str) -> HttpResponse:
+    chosen = get_object_or_404(Service.objects.active(), slug=slug)
+    context = {
+        "service": chosen,
+        "handymen": chosen.handymen.active(),
+        "reviews": chosen.reviews.filter(published=True)[:2],
+        "structured_data": structured_data.service(chosen),
+        "section": "services",
+    }
+    return render(request, "bookings/service.html", context)
+
+
+@require_safe
+def privacy(request: HttpRequest) -> HttpResponse:
+    return render(request, "bookings/privacy.html", {"link_days": settings.BOOKING_LINK_DAYS})
+
+
+@require_safe
+def robots(request: HttpRequest) -> HttpResponse:
+    return render(request, "bookings/robots.txt", content_type="text/plain")
+
+
+@require_safe
+def manifest(request: HttpRequest) -> JsonResponse:
+    icons = [{"src": static("img/icon.svg"), "sizes": "any", "type": "image/svg+xml"}]
+    icons += [
+        {"src": static(f"img/icon-{size}.png"), "sizes": f"{size}x{size}", "type": "image/png"} for size in (192, 512)
+    ]
+    body = {
+        "name": settings.BUSINESS_NAME,
+        "short_name": settings.BUSINESS_NAME,
+        "start_url": "/",
+        "display": "browser",
+        "background_color": "#f4f5f0",
+        "theme_color": "#ffc72c",
+        "icons": icons,
+    }
+    return JsonResponse(body, content_type="application/manifest+json")
+
+
+def _by_group(services: Iterable[Service]) -> list[tuple[str, list[Service]]]:
+    """Services in the catalogue's order, gathered under their headings."""
+    ordered: dict[str, list[Service]] = {}
+    for each in services:
+        ordered.setdefault(each.group, []).append(each)
+    return list(ordered.items())

@@ -1,0 +1,98 @@
+"""Seven days of free arrival windows, as the pages and /api/availability show them."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from . import diary
+from .availability import Slot
+from .models import Booking, Handyman, Service
+
+_DAY = timedelta(days=1)
+_WEEK = 7 * _DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A local day and its free slots, in order."""
+
+    date: date
+    slots: list[Slot]
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """Seven days from `first`. `next_free` is the first free slot from today on, where it had to be known.
+
+    `previous` and `following` are the first days of the neighbouring weeks that can be booked.
+    """
+
+    days: list[Day]
+    selected: Day
+    next_free: Slot | None
+    previous: date | None
+    following: date | None
+
+    @property
+    def next_day(self) -> date | None:
+        return self.next_free.starts_at.astimezone(diary.rules().zone).date() if self.next_free else None
+
+
+def week(
+    *,
+    service: Service,
+    now: datetime,
+    handyman: Handyman | None = None,
+    day: date | None = None,
+    first: date | None = None,
+    ignoring: Booking | None = None,
+) -> Week:
+    """The week that holds `day`, or the one from `first`, or the first one with a free slot.
+
+    Weeks are counted from today, so the first one never begins with days gone by. Without `day` the first day
+    with a free slot is selected. At most twelve queries, whatever the number of bookings.
+    """
+    rules = diary.rules()
+    today, last_day = rules.today(now), rules.last_day(now)
+
+    def load(wanted: date) -> list[Day]:
+        start = _week_start(min(max(wanted, today), last_day), today)
+        return _days(start, service=service, handyman=handyman, now=now, ignoring=ignoring)
+
+    days = load(day or first or today)
+    next_free = _first_slot(days) if days[0].date == today else None
+    if not _first_slot(days):
+        found = diary.next_slots(service=service, handyman=handyman, now=now, ignoring=ignoring)
+        next_free = found[0] if found else None
+        if next_free and not (day or first):
+            days = load(next_free.starts_at.astimezone(rules.zone).date())
+    selected = next((each for each in days if each.date == day), None)
+    start = days[0].date
+    return Week(
+        days=days,
+        selected=selected or next((each for each in days if each.slots), days[0]),
+        next_free=next_free,
+        previous=start - _WEEK if start > today else None,
+        following=start + _WEEK if start + _WEEK <= last_day else None,
+    )
+
+
+def _week_start(day: date, today: date) -> date:
+    return today + (day - today) // _WEEK * _WEEK
+
+
+def _first_slot(days: list[Day]) -> Slot | None:
+    return next((each.slots[0] for each in days if each.slots), None)
+
+
+def _days(
+    start: date, *, service: Service, handyman: Handyman | None, now: datetime, ignoring: Booking | None
+) -> list[Day]:
+    slots = diary.free_slots(
+        service=service, first=start, last=start + 6 * _DAY, handyman=handyman, now=now, ignoring=ignoring
+    )
+    zone = diary.rules().zone
+    by_day: dict[date, list[Slot]] = defaultdict(list)
+    for slot in slots:
+        by_day[slot.starts_at.astimezone(zone).date()].append(slot)
+    return [Day(start + n * _DAY, by_day[start + n * _DAY]) for n in range(7)]
