@@ -1,0 +1,5 @@
+// The admin's "Print" button, shown where it can work.
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}

@@ -1,0 +1,2 @@
+// The booking stands, so what was typed for it is no longer kept in this tab.
+for (const key of Object.keys(sessionStorage)) if (key.startsWith("draft:")) sessionStorage.removeItem(key);

@@ -1,0 +1,32 @@
+// Errors no code caught, and what the content security policy stopped.
+import { record } from "./page.js";
+
+const MOST = 10;
+const seen = new Set();
+
+// The same event is kept once per page view; the server decides what groups with what.
+const once = (kind, event) => {
+  const key = JSON.stringify(event);
+  if (seen.size < MOST && !seen.has(key)) {
+    seen.add(key);
+    record(kind, event);
+  }
+};
+
+const report = (error, message, file, line, column) => once("errors", {
+  type: (error?.name || "Error") + "",
+  message: ((error?.message ?? message) + "").slice(0, 300),
+  stack: ((error?.stack || "") + "").slice(0, 3000),
+  file, line, column,
+});
+
+export const watchErrors = () => {
+  addEventListener("error", (event) => report(event.error, event.message, event.filename, event.lineno, event.colno));
+  addEventListener("unhandledrejection", ({ reason }) => report(reason, reason));
+  addEventListener("securitypolicyviolation", (event) => once("violations", {
+    directive: event.effectiveDirective,
+    blocked: event.blockedURI.split("?")[0].slice(0, 200),
+    file: event.sourceFile.split("?")[0].slice(0, 200),
+    line: event.lineNumber,
+  }));
+};

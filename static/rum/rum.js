@@ -1,0 +1,63 @@
+// The beacon: what this page view felt like, sent once, when the page is hidden. docs/rum.md says what it holds.
+import { onCLS, onFCP, onINP, onLCP, onTTFB } from "web-vitals";
+import { watchErrors } from "./errors.js";
+import { watchFetches, watchForms } from "./fetches.js";
+import { settings, start, take, record } from "./page.js";
+
+const PHASES = ["domainLookup", "connect", "request", "response", "domContentLoadedEvent", "loadEvent"];
+
+const timings = () => {
+  const entry = performance.getEntriesByType("navigation")[0];
+  return entry && PHASES.flatMap((phase) => [entry[phase + "Start"], entry[phase + "End"]]).concat(entry.secureConnectionStart);
+};
+
+const watch = () => {
+  let view = 0, part = 0, vitals = {}, sent = {}, navigation, path = location.pathname;
+
+  // Before the library's own listeners: a page that comes back from the bfcache is a new view of the same page.
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) {
+      view++;
+      part = 0;
+      vitals = {};
+      sent = {};
+      start();
+    }
+  }, true);
+
+  // reportAllChanges: the last value is kept here, since a page can be hidden before the library's idle callback.
+  for (const on of [onTTFB, onFCP, onLCP, onCLS, onINP]) {
+    on(({ name, value, navigationType }) => {
+      navigation = navigationType;
+      if (!sent[name]) vitals[name] = value;
+    }, { reportAllChanges: true });
+  }
+  watchErrors();
+  watchFetches();
+  watchForms();
+  window.navigation?.addEventListener("currententrychange", () => {
+    if (path != location.pathname) record("views", { path: path = location.pathname });
+  });
+
+  // On the document: runs after the library's listeners on the window, which take their last records.
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState != "hidden") return;
+    const records = take();
+    if (part && !records && !Object.keys(vitals).length) return;
+    const beacon = {
+      ...records, vitals, navigation, view, part,
+      token: settings.token,
+      automated: navigator.webdriver,
+      timings: view || part ? undefined : timings(),
+      age: performance.now(),
+    };
+    navigator.sendBeacon(settings.url, new Blob([JSON.stringify(beacon)], { type: "application/json" }));
+    part++;
+    Object.assign(sent, vitals);
+    for (const name in sent) sent[name] = 1;
+    vitals = {};
+  });
+};
+
+// Global Privacy Control and Do Not Track: nothing is measured, so nothing can be sent.
+if (!navigator.globalPrivacyControl && navigator.doNotTrack != 1 && navigator.sendBeacon) watch();
