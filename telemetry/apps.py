@@ -1,0 +1,15 @@
+"""The watching: context, logs, metrics, queries, traces, errors, health, RUM. Knows no bookings."""
+
+from django.apps import AppConfig
+from django.conf import settings
+
+
+class TelemetryConfig(AppConfig):
+    name = "telemetry"
+    verbose_name = "Telemetry"
+
+    def ready(self) -> None:
+        from telemetry import checks, outgoing  # noqa: F401 - the checks register themselves
+
+        if settings.TELEMETRY:
+            outgoing.install()

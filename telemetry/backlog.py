@@ -1,0 +1,48 @@
+"""How far the background work is behind: measured by the worker itself, in a thread that may wait for the database."""
+
+import threading
+
+from django.db import Error, close_old_connections, connection
+
+from telemetry import metrics
+
+INTERVAL = 10.0
+"""Seconds."""
+_DUE = """
+    SELECT count(*), coalesce(extract(epoch FROM now() - min(coalesce(job.scheduled_at, deferred.at))), 0)
+    FROM procrastinate_jobs job
+    LEFT JOIN procrastinate_events deferred ON deferred.job_id = job.id AND deferred.type = 'deferred'
+    WHERE job.status = 'todo' AND (job.scheduled_at IS NULL OR job.scheduled_at <= now())
+"""
+
+
+def due() -> tuple[int, float]:
+    """How many tasks should have begun, and for how long (s) the first of them has waited."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE)
+        waiting, oldest = cursor.fetchone()
+    return int(waiting), max(float(oldest), 0.0)
+
+
+class BacklogMeter(threading.Thread):
+    """Daemon, so that it never holds up an exit."""
+
+    def __init__(self) -> None:
+        super().__init__(name="telemetry-backlog", daemon=True)
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        while True:
+            try:
+                waiting, oldest = due()
+                metrics.tasks_waiting.set(waiting)
+                metrics.tasks_oldest.set(oldest)
+            except Error:  # the watchdog tells of the database; here the figures just grow old
+                metrics.telemetry_dropped.labels("backlog", "database").inc()
+            finally:
+                close_old_connections()
+            if self._stopping.wait(INTERVAL):
+                return
+
+    def stop(self) -> None:
+        self._stopping.set()

@@ -1,0 +1,84 @@
+"""What is being worked on right now: one mutable observation per request or task.
+
+The middleware (or the task worker) opens it; queries, the pool, tracing and the logs read it and add to it;
+whoever opened it projects it into metrics, the canonical log line and the span when the work ends.
+"""
+
+import random
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+UNMATCHED = "unmatched"
+"""The route of a request no URL pattern matched (or that was answered before routing)."""
+
+REQUEST_ID = re.compile(r"[\w-]{8,64}", re.ASCII)
+
+
+@dataclass(slots=True, eq=False)
+class Observation:
+    """One request or task while it runs. Times are seconds of `time.perf_counter()`; durations say their unit."""
+
+    request_id: str
+    method: str = ""
+    """An HTTP method of the allow-list, "other", or "" for a task."""
+    route: str = UNMATCHED
+    """The route template (`/book/<slug>/`), or the task's name."""
+    kind: str = "request"
+    """"request" or "task"."""
+    started: float = field(default_factory=time.perf_counter)
+    status: int = 0
+    db_queries: int = 0
+    db_ms: float = 0.0
+    db_wait_ms: float = 0.0
+    user_id: int | None = None
+    trace_id: str = ""
+    span_id: str = ""
+    span: Any = None
+    """The open span, when tracing is on."""
+    finished: bool = False
+
+
+_current: ContextVar[Observation | None] = ContextVar("telemetry_observation", default=None)
+
+in_flight: dict[int, Observation] = {}
+"""Every open observation of this process by `id()`; copy with `list(in_flight.values())` before iterating."""
+
+
+def current() -> Observation | None:
+    """The observation this thread or coroutine works for, or None outside of one."""
+    return _current.get()
+
+
+def activate(observation: Observation) -> None:
+    """Make it the current one and list it as in flight."""
+    _current.set(observation)
+    in_flight[id(observation)] = observation
+
+
+def deactivate(observation: Observation) -> None:
+    """The work is over; harmless when it already was, or when another observation has become current."""
+    in_flight.pop(id(observation), None)
+    if _current.get() is observation:
+        _current.set(None)
+
+
+@contextmanager
+def observing(observation: Observation) -> Iterator[Observation]:
+    """`activate` for the length of a block."""
+    token = _current.set(observation)
+    in_flight[id(observation)] = observation
+    try:
+        yield observation
+    finally:
+        in_flight.pop(id(observation), None)
+        _current.reset(token)
+
+
+def new_request_id() -> str:
+    """32 hexadecimal digits. No secret: a good generator, without a system call for each request."""
+    return f"{random.getrandbits(128):032x}"

@@ -1,0 +1,42 @@
+"""Who blocks a query that waits for a lock: asked once, when an incident is reported."""
+
+import psycopg
+
+from telemetry.blame import Held, clock
+from telemetry.probe import connect
+from telemetry.summary import summarise
+
+LIMIT = 0.5
+"""Seconds the question may take in the database."""
+
+_BLOCKERS = """
+    SELECT blocker.pid, blocker.state, blocker.query, extract(epoch FROM blocker.xact_start)
+    FROM unnest(%s::int[]) AS waiting(pid)
+    CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS blocking(pid)
+    JOIN pg_stat_activity AS blocker ON blocker.pid = blocking.pid
+    ORDER BY cardinality(pg_blocking_pids(blocker.pid)), blocker.xact_start
+    LIMIT 1
+"""
+
+
+def explain(backend_pids: tuple[int, ...], held: tuple[Held, ...], now: float) -> str:
+    """A sentence that names who holds the lock those sessions wait for, or "" when none does or nobody can tell.
+
+    `held` is the pool's own connections, so that a blocker among them is named by its route. `now`: Unix seconds.
+    """
+    if not backend_pids:
+        return ""
+    try:
+        with connect("default", "locks", LIMIT) as connection:
+            found = connection.execute(_BLOCKERS, [list(backend_pids)]).fetchone()
+    except psycopg.Error:
+        return ""  # an enrichment: the incident is reported without it
+    if found is None:
+        return ""
+    pid, state, query, began = found
+    ours = next((holder for holder in held if holder.backend_pid == pid), None)
+    who = f"a connection of {ours.route or 'background work'}" if ours else "another session"
+    details = [f"`{summarise(query)}`" if query and summarise(query) != "OTHER" else "", state or ""]
+    if began is not None:
+        details.append(f"transaction begun at {clock(float(began), now)}")
+    return f" It waits for a lock held by {who} ({', '.join(filter(None, details))})."

@@ -1,0 +1,96 @@
+"""The one place a query is observed: named, measured, registered as in flight, told to who wants to know.
+
+An execute-wrapper of Django sees the ORM, raw SQL, `executemany` and `.iterator()`; the backend's cursors add what
+passes it by: COPY, procedures, the fetches of a server-side cursor, COMMIT and ROLLBACK.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from telemetry import metrics, tracing
+from telemetry.blame import LONG, Slow
+from telemetry.context import current
+from telemetry.failsafe import failsafe
+from telemetry.summary import summarise
+
+if TYPE_CHECKING:
+    from telemetry.postgresql.base import DatabaseWrapper
+
+SLOW = 0.5
+"""Seconds from which a query is logged as `db_query_slow`."""
+MAX_SUMMARIES = 300
+"""Distinct values of the label `query`; the rest are "other"."""
+
+log = structlog.get_logger(__name__)
+_bounded = metrics.BoundedLabel(MAX_SUMMARIES)
+_histograms: dict[str, Any] = {}
+
+
+def observe(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """The execute-wrapper the backend installs once on each connection wrapper."""
+    db: DatabaseWrapper = context["connection"]
+    summary = summarise(sql)
+    holder = db.holder
+    began = time.perf_counter()
+    holder.begin(summary, began)
+    error: BaseException | None = None
+    try:
+        return execute(sql, params, many, context)
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        ended = time.perf_counter()
+        holder.end(ended)
+        _finished(db, summary, began, ended, error)
+
+
+@contextmanager
+def observing(db: "DatabaseWrapper", summary: str) -> Iterator[None]:
+    """The same for a round trip that no execute-wrapper sees."""
+    began = time.perf_counter()
+    db.holder.begin(summary, began)
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        ended = time.perf_counter()
+        db.holder.end(ended)
+        _finished(db, summary, began, ended, error)
+
+
+@failsafe("queries")
+def _finished(db: "DatabaseWrapper", summary: str, began: float, ended: float, error: BaseException | None) -> None:
+    seconds = ended - began
+    observation = current()
+    if observation is not None:
+        observation.db_queries += 1
+        observation.db_ms += seconds * 1000
+    try:
+        histogram = _histograms[summary]
+    except KeyError:
+        label = label_of(summary)
+        histogram = metrics.db_query_duration.labels(label)
+        if label == summary:
+            _histograms[summary] = histogram
+    histogram.observe(seconds)
+    if seconds >= min(SLOW, LONG):
+        route = observation.route if observation is not None else ""
+        db.registry.slow.append(Slow(summary, route, began, ended))
+        if seconds >= SLOW:
+            log.warning("db_query_slow", query=summary, duration_ms=round(seconds * 1000, 1), route=route)
+    if error is not None and db.connection is not None and db.connection.closed:
+        db.registry.lost.append(ended)
+    tracing.traced_query(summary, seconds, error)
+
+
+def label_of(summary: str) -> str:
+    """The summary as a label of bounded cardinality."""
+    return _bounded(summary)

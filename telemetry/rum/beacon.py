@@ -1,0 +1,188 @@
+"""A beacon's body, checked: wrong shapes are refused, impossible values left out, everything bounded.
+
+Times are milliseconds as the browser's clock counts them from the start of its navigation.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+NAVIGATIONS = ("navigate", "reload", "back-forward", "back-forward-cache", "prerender", "restore", "soft-navigation")
+MOST_EVENTS = 50
+"""Fetches, errors, violations and view changes of each kind that one beacon may hold."""
+MOST_VIEWS = 50
+"""Returns from the bfcache, and sends per view, of one page."""
+
+_LIMITS = {"LCP": 60_000.0, "CLS": 100.0, "INP": 60_000.0, "FCP": 60_000.0, "TTFB": 60_000.0}
+_DAY = 86_400_000.0
+_SPAN_ID = re.compile(r"[0-9a-f]{16}")
+_MARKS = ("dns", "connect", "request", "response", "dom", "load")
+
+
+class MalformedBeacon(ValueError):
+    """The body is not a beacon; the text says why and quotes nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One same-origin request as the user waited for it; status 0 means no answer."""
+
+    path: str
+    status: int
+    at: float
+    duration: float
+    span_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptError:
+    """An error no code caught; `stack` as the browser wrote it."""
+
+    name: str
+    message: str
+    stack: str
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What the content security policy stopped."""
+
+    directive: str
+    blocked: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beacon:
+    """One send of one page view. `vitals` by name; CLS has no unit, the others are ms."""
+
+    token: str
+    view: int
+    part: int
+    navigation: str
+    automated: bool
+    age: float
+    vitals: Mapping[str, float]
+    phases: Mapping[str, float]
+    request_start: float | None
+    loaded: float | None
+    fetches: tuple[Fetch, ...]
+    errors: tuple[ScriptError, ...]
+    violations: tuple[Violation, ...]
+    views: tuple[str, ...]
+    dropped: int
+
+
+def parse(body: bytes) -> Beacon:
+    """The beacon in a request's body. Raises MalformedBeacon."""
+    try:
+        data = orjson.loads(body)  # refuses NaN, broken UTF-8 and nesting deeper than 1024
+    except orjson.JSONDecodeError as error:
+        raise MalformedBeacon("not JSON") from error
+    if not isinstance(data, dict):
+        raise MalformedBeacon("not an object")
+    vitals = _mapping(data, "vitals")
+    timings = _list(data, "timings")
+    marks = [_within(value, _DAY) for value in timings[:13]] if len(timings) >= 13 else []
+    navigation = data.get("navigation")
+    return Beacon(
+        token=_text(data.get("token"), 2000),
+        view=_whole(data.get("view", 0), MOST_VIEWS),
+        part=_whole(data.get("part", 0), MOST_VIEWS),
+        navigation=navigation if isinstance(navigation, str) and navigation in NAVIGATIONS else "other",
+        automated=data.get("automated") is True,
+        age=_within(data.get("age"), _DAY) or 0.0,
+        vitals={
+            name: value for name, limit in _LIMITS.items() if (value := _within(vitals.get(name), limit)) is not None
+        },
+        phases=_phases(marks),
+        request_start=marks[4] if marks else None,
+        loaded=(marks[11] or None) if marks else None,
+        fetches=tuple(filter(None, map(_fetch, _events(data, "fetches")))),
+        errors=tuple(map(_error, _events(data, "errors"))),
+        violations=tuple(
+            Violation(_text(each.get("directive"), 60), _text(each.get("blocked"), 200))
+            for each in _events(data, "violations")
+        ),
+        views=tuple(_text(each.get("path"), 500) for each in _events(data, "views")),
+        dropped=_whole(data.get("dropped", 0), 100_000),
+    )
+
+
+def _phases(marks: list[float | None]) -> dict[str, float]:
+    """Durations from (start, end) pairs and secureConnectionStart; what has not ended or runs backwards is left out."""
+    if not marks:
+        return {}
+    spans = {name: (marks[2 * i], marks[2 * i + 1]) for i, name in enumerate(_MARKS)}
+    _, connected = spans["connect"]
+    _, received = spans["response"]
+    _, ready = spans["dom"]
+    _, loaded = spans["load"]
+    spans["tls"] = (marks[12] or None, connected)  # 0 on a connection without TLS or one that was reused
+    spans["request"] = (marks[4], marks[6])  # until the first byte
+    spans["dom"] = (received, ready)
+    spans["load"] = (ready, loaded)
+    return {
+        name: end - start
+        for name, (start, end) in spans.items()
+        if start is not None and end is not None and end >= start and (end or name in ("dns", "connect"))
+    }
+
+
+def _fetch(each: dict[str, Any]) -> Fetch | None:
+    at, duration = _within(each.get("at"), _DAY), _within(each.get("duration"), 600_000.0)
+    if at is None or duration is None:
+        return None
+    span_id = _text(each.get("span"), 16)
+    valid = _SPAN_ID.fullmatch(span_id) and span_id.strip("0")
+    return Fetch(
+        _text(each.get("path"), 500), _whole(each.get("status", 0), 599), at, duration, span_id if valid else ""
+    )
+
+
+def _error(each: dict[str, Any]) -> ScriptError:
+    stack = _text(each.get("stack"), 3000)
+    if not stack:
+        line, column = _whole(each.get("line"), 10_000_000), _whole(each.get("column"), 10_000_000)
+        stack = f"@{_text(each.get('file'), 500)}:{line}:{column}"
+    return ScriptError(_text(each.get("type"), 80) or "Error", _text(each.get("message"), 300), stack)
+
+
+def _within(value: object, limit: float) -> float | None:
+    """The number, when it is one from 0 to `limit`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value) if 0 <= value <= limit else None
+
+
+def _whole(value: object, limit: int) -> int:
+    """The whole number, cut to 0 … `limit`; 0 for anything else."""
+    return min(max(value, 0), limit) if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _text(value: object, limit: int) -> str:
+    return value[:limit] if isinstance(value, str) else ""
+
+
+def _mapping(data: dict[str, Any], key: str) -> dict[str, Any]:
+    value = data.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise MalformedBeacon(f"{key} is not an object")
+    return value or {}
+
+
+def _list(data: dict[str, Any], key: str) -> list[Any]:
+    value = data.get(key)
+    if value is not None and not isinstance(value, list):
+        raise MalformedBeacon(f"{key} is not a list")
+    return value or []
+
+
+def _events(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    events = _list(data, key)[:MOST_EVENTS]
+    if not all(isinstance(each, dict) for each in events):
+        raise MalformedBeacon(f"{key} holds something that is not an object")
+    return events

@@ -1,0 +1,63 @@
+"""Who sends: a coarse device class, whether it is a machine, and how often it may send."""
+
+import re
+import time
+from collections import OrderedDict
+from threading import Lock
+
+_TABLET = re.compile(r"iPad|Tablet|PlayBook|Silk|Android(?!.*Mobile)")
+_MOBILE = re.compile(r"Mobi|iPhone|iPod|Android")
+_MACHINE = re.compile(
+    r"bot\b|bot[/;]|crawl|spider|slurp|headless|lighthouse|phantom|preview|monitor|python|curl|wget|httpclient", re.I
+)
+
+
+def device(headers: dict[str, str]) -> str:
+    """ "mobile", "tablet" or "desktop". `headers` is `request.META`; nothing finer is looked at."""
+    agent = headers.get("HTTP_USER_AGENT", "")[:500]
+    if _TABLET.search(agent):
+        return "tablet"
+    if headers.get("HTTP_SEC_CH_UA_MOBILE") == "?1" or _MOBILE.search(agent):
+        return "mobile"
+    return "desktop"
+
+
+def is_machine(headers: dict[str, str]) -> bool:
+    """Whether the sender says it is a crawler, a checker or a script, or does not say what it is."""
+    agent = headers.get("HTTP_USER_AGENT", "")[:500]
+    return not agent or bool(_MACHINE.search(agent))
+
+
+class RateLimit:
+    """A token bucket for each client and one for all, in this process. Addresses are kept in memory and no longer.
+
+    `per_client` and `overall` are beacons per second, sustained; a burst may hold ten seconds' worth.
+    """
+
+    def __init__(self, per_client: float, overall: float, clients: int = 10_000) -> None:
+        self._rates = (per_client, overall)
+        self._limit, self._lock = clients, Lock()
+        self._buckets = OrderedDict[str, tuple[float, float]]()
+        self._all = (10 * overall, time.monotonic())
+
+    def wait(self, client: str) -> int:
+        """0 when the client may send now, else the whole seconds until it may."""
+        now = time.monotonic()
+        per_client, overall = self._rates
+        with self._lock:
+            mine = self._refill(self._buckets.get(client), now, per_client)
+            everyone = self._refill(self._all, now, overall)
+            if min(mine, everyone) < 1:
+                rate = per_client if mine < 1 else overall
+                return max(1, round((1 - min(mine, everyone)) / rate))
+            self._buckets[client] = (mine - 1, now)
+            self._buckets.move_to_end(client)
+            self._all = (everyone - 1, now)
+            if len(self._buckets) > self._limit:
+                self._buckets.popitem(last=False)
+        return 0
+
+    @staticmethod
+    def _refill(bucket: tuple[float, float] | None, now: float, rate: float) -> float:
+        level, since = bucket or (10 * rate, now)
+        return min(10 * rate, level + (now - since) * rate)

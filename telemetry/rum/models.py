@@ -1,0 +1,110 @@
+"""Page views as browsers saw them: a row for each sampled one, and their daily distribution."""
+
+import math
+from dataclasses import dataclass
+from datetime import date
+
+from django.contrib.postgres.indexes import BrinIndex
+from django.db import connection, models
+
+GROWTH = 1.05
+"""Each bucket of a distribution reaches 5 % further than the one before, so a percentile is right within 2.5 %."""
+ZERO = -1000
+"""The bucket of what is below a ten-thousandth."""
+
+
+def bucket(value: float) -> int:
+    """The bucket of a value (seconds, or CLS without unit)."""
+    return ZERO if value < 0.0001 else math.ceil(math.log(value, GROWTH))
+
+
+class RumSample(models.Model):
+    """One sampled send of a page view. Times are in seconds; null where the browser did not tell.
+
+    `part` is 0 for the view itself, more for what was told after the customer had come back to the tab.
+    """
+
+    received_at = models.DateTimeField()
+    route = models.CharField(max_length=200)
+    device = models.CharField(max_length=7)
+    navigation = models.CharField(max_length=20)
+    release = models.CharField(max_length=100)
+    trace_id = models.CharField(max_length=32)
+    part = models.SmallIntegerField()
+    lcp = models.FloatField(null=True)
+    cls = models.FloatField(null=True)
+    inp = models.FloatField(null=True)
+    fcp = models.FloatField(null=True)
+    ttfb = models.FloatField(null=True)
+    load = models.FloatField(null=True)
+    js_errors = models.SmallIntegerField()
+
+    class Meta:
+        # Rows arrive in the order of their time, so a few kilobytes of BRIN find a period among millions.
+        indexes = (
+            BrinIndex(fields=["received_at"], name="rumsample_received"),
+            # The few with script errors, for the Operations page: a BRIN knows nothing of rows newer than a VACUUM.
+            models.Index(fields=["received_at"], name="rumsample_js_errors", condition=models.Q(js_errors__gt=0)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.route} {self.received_at:%Y-%m-%d %H:%M}"
+
+
+@dataclass(frozen=True, slots=True)
+class Percentile:
+    """A percentile of one vital ("lcp", "cls" …) over a day's views of a route; seconds, or CLS without unit."""
+
+    day: date
+    route: str
+    device: str
+    vital: str
+    value: float
+    count: int
+
+
+_PERCENTILES = """
+SELECT day, route, device, vital, min(bucket) FILTER (WHERE reached >= %(quantile)s * total), max(total)
+FROM (
+    SELECT day, route, device, vital, bucket,
+           sum(count) OVER (distribution ORDER BY bucket) AS reached,
+           sum(count) OVER distribution AS total
+    FROM telemetry_rumdaily
+    WHERE day >= %(since)s AND day < %(until)s
+    WINDOW distribution AS (PARTITION BY day, route, device, vital)
+) AS distributions
+GROUP BY day, route, device, vital
+ORDER BY day, route, device, vital
+"""
+
+
+class RumDailyManager(models.Manager["RumDaily"]):
+    def percentiles(self, since: date, until: date, quantile: float = 0.75) -> list[Percentile]:
+        """The percentile of every vital by day (UTC), route and device, from `since` to the day before `until`.
+
+        Reads the daily distributions, whose number does not depend on the traffic.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(_PERCENTILES, {"since": since, "until": until, "quantile": quantile})
+            rows = cursor.fetchall()
+        return [
+            Percentile(day, route, device, vital, 0.0 if edge == ZERO else GROWTH ** (edge - 0.5), int(total))
+            for day, route, device, vital, edge, total in rows
+        ]
+
+
+class RumDaily(models.Model):
+    """How many values of a vital fell into one bucket on one day (UTC). Written together with the samples."""
+
+    pk = models.CompositePrimaryKey("day", "route", "device", "vital", "bucket")
+    day = models.DateField()
+    route = models.CharField(max_length=200)
+    device = models.CharField(max_length=7)
+    vital = models.CharField(max_length=4)
+    bucket = models.SmallIntegerField()
+    count = models.BigIntegerField()
+
+    objects = RumDailyManager()
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.route} {self.device} {self.vital} {self.bucket}"

@@ -1,0 +1,218 @@
+"""Rows of page views, written in batches by a thread of their own over a connection of their own.
+
+A request only appends to a bounded queue. The thread takes no connection of the customers' pool, waits out a database
+that is down while there is room, and at stop writes what is left within STOP_TIMEOUT; whatever is lost is counted in
+`telemetry_dropped_total{pipeline="rum"}` and told in one log line.
+"""
+
+import atexit
+import os
+import threading
+from collections import Counter, deque
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import structlog
+from django.db import connections
+
+from telemetry import metrics
+from telemetry.rum.beacon import Beacon
+from telemetry.rum.models import RumSample, bucket
+from telemetry.rum.tokens import PageToken
+
+ROOM = 5000
+BATCH = 500
+INTERVAL = 1.0
+"""Seconds a row may wait for others."""
+RETRY = 2.0
+STOP_TIMEOUT = 2.0
+
+VITALS = ("lcp", "cls", "inp", "fcp", "ttfb")
+
+log = structlog.get_logger("telemetry.rum")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The columns of RumSample, in their order."""
+
+    received_at: datetime
+    route: str
+    device: str
+    navigation: str
+    release: str
+    trace_id: str
+    part: int
+    lcp: float | None
+    cls: float | None
+    inp: float | None
+    fcp: float | None
+    ttfb: float | None
+    load: float | None
+    js_errors: int
+
+    @staticmethod
+    def of(beacon: Beacon, page: PageToken, device: str, vitals: dict[str, float], received: float) -> "Row":
+        """The row of a beacon that arrived at `received` (seconds since the epoch); `vitals` in seconds."""
+        return Row(
+            datetime.fromtimestamp(received, UTC),
+            page.route[:200],
+            device,
+            beacon.navigation,
+            page.release[:100],
+            page.trace_id,
+            beacon.part,
+            vitals.get("LCP"),
+            vitals.get("CLS"),
+            vitals.get("INP"),
+            vitals.get("FCP"),
+            vitals.get("TTFB"),
+            None if beacon.loaded is None else beacon.loaded / 1000,
+            len(beacon.errors),
+        )
+
+
+_COPY = f"COPY {RumSample._meta.db_table} ({', '.join(f.name for f in fields(Row))}) FROM STDIN"
+_ADD = """
+INSERT INTO telemetry_rumdaily AS daily (day, route, device, vital, bucket, count) VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT (day, route, device, vital, bucket) DO UPDATE SET count = daily.count + excluded.count
+"""
+
+
+def connect() -> psycopg.Connection[Any]:
+    """A connection beside the customers' pool, whose statements take 5 s at most."""
+    parameters = connections["default"].get_connection_params()
+    for ours in ("pool", "cursor_factory", "context", "prepare_threshold", "server_side_binding"):
+        parameters.pop(ours, None)
+    parameters["options"] = "-c statement_timeout=5000 -c lock_timeout=2000"
+    connection: psycopg.Connection[Any] = psycopg.connect(**parameters, application_name="rum")
+    return connection
+
+
+def write(rows: list[Row]) -> None:
+    """Write rows and add them to their days' distributions, both or neither. Raises psycopg.Error."""
+    counts = Counter(
+        (row.received_at.date(), row.route, row.device, vital, bucket(value))
+        for row in rows
+        for vital in VITALS
+        if (value := getattr(row, vital)) is not None
+    )
+    with connect() as connection, connection.cursor() as cursor:
+        with cursor.copy(_COPY) as copy:
+            for row in rows:
+                copy.write_row(astuple(row))
+        # Sorted, so that two processes lock the same rows in the same order.
+        cursor.executemany(_ADD, [(*key, count) for key, count in sorted(counts.items())])
+
+
+def purge(before: datetime, batch: int = 10_000) -> int:
+    """Delete what arrived before a moment, in short transactions, and return how many rows that were."""
+    deleted = 0
+    with connect() as connection:
+        connection.autocommit = True
+        while True:
+            done = connection.execute(
+                "DELETE FROM telemetry_rumsample WHERE id IN (SELECT id FROM telemetry_rumsample"
+                " WHERE received_at < %s ORDER BY id LIMIT %s)",
+                (before, batch),
+            ).rowcount
+            deleted += done
+            if done < batch:
+                break
+        connection.execute("DELETE FROM telemetry_rumdaily WHERE day < %s", (before.astimezone(UTC).date(),))
+    log.info("rum_purged", rows=deleted)
+    return deleted
+
+
+class Writer:
+    """The queue and its thread, in one process."""
+
+    def __init__(self) -> None:
+        self._rows = deque[Row]()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def put(self, row: Row) -> bool:
+        """Take a row for writing; False (and counted) when there is no room."""
+        with self._wake:
+            if len(self._rows) >= ROOM or self._stopping:
+                metrics.telemetry_dropped.labels("rum", "stopping" if self._stopping else "queue_full").inc()
+                return False
+            self._rows.append(row)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="rum-writer", daemon=True)
+                self._thread.start()
+                atexit.register(self.stop)
+            if len(self._rows) == BATCH:
+                self._wake.notify()
+        return True
+
+    def stop(self, timeout: float = STOP_TIMEOUT) -> None:
+        """Write what is left; what is not written after `timeout` (s) is counted and told. Harmless a second time."""
+        with self._wake:
+            if self._thread is None or self._stopping:
+                return
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join(timeout)
+        if lost := len(self._rows):
+            metrics.telemetry_dropped.labels("rum", "stopped").inc(lost)
+            log.error("rum_rows_lost", rows=lost, reason="not written in time at stop")
+
+    def _run(self) -> None:
+        failed = False
+        while True:
+            with self._wake:
+                if failed:
+                    self._wake.wait_for(lambda: self._stopping, RETRY)
+                else:
+                    self._wake.wait_for(lambda: self._stopping or len(self._rows) >= BATCH, INTERVAL)
+                stopping = self._stopping
+                batch = [self._rows[i] for i in range(min(BATCH, len(self._rows)))]
+            if batch:
+                failed = not self._write(batch)
+            if stopping and (failed or not self._rows):
+                return
+
+    def _write(self, batch: list[Row]) -> bool:
+        """Write a batch and take it off the queue; False when the database may take it later."""
+        try:
+            write(batch)
+        except (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.ProgrammingError) as error:
+            # It would be refused again and hold up all that follows.
+            metrics.telemetry_dropped.labels("rum", "refused").inc(len(batch))
+            log.error("rum_rows_lost", rows=len(batch), reason=type(error).__name__)
+        except Exception as error:  # the thread must live: whatever it is, the rows can wait
+            log.warning("rum_write_failed", waiting=len(self._rows), error=type(error).__name__)
+            return False
+        with self._wake:
+            for _ in batch:
+                self._rows.popleft()
+        return True
+
+
+_writer: Writer | None = None
+_owner = 0
+_lock = threading.Lock()
+
+
+def _current() -> Writer:
+    """This process's writer: a fork inherits the object, but neither its thread nor its rows."""
+    global _writer, _owner
+    with _lock:
+        if _writer is None or _owner != os.getpid():
+            _writer, _owner = Writer(), os.getpid()
+        return _writer
+
+
+def put(row: Row) -> None:
+    """Queue a row for writing. Never waits, never raises; what finds no room is counted."""
+    _current().put(row)
+
+
+def stop() -> None:
+    """Write what this process still holds, within STOP_TIMEOUT."""
+    _current().stop()

@@ -1,0 +1,84 @@
+"""`POST /api/telemetry`: beacons in, cheapest check first. No session, no cookie and no database on the way."""
+
+from urllib.parse import urlsplit
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from telemetry import metrics
+from telemetry.rum import beacon, body, clients, projections, tokens
+from telemetry.templatetags.rum import opted_out
+
+MOST_BYTES = 64 * 1024
+READ_SECONDS = 2.0
+
+log = structlog.get_logger("telemetry.rum")
+_rate = clients.RateLimit(settings.RUM_RATE_PER_CLIENT, settings.RUM_RATE)
+_replays = tokens.Replays()
+
+
+@csrf_exempt  # sendBeacon cannot send a token; Sec-Fetch-Site and Origin keep other sites out, and nothing is changed
+def ingest(request: HttpRequest) -> HttpResponse:
+    """204 for a beacon taken or left out on purpose, 4xx for what is none; `rum_beacons_total` counts which."""
+    refusal = _refuse(request)
+    if refusal is None:
+        try:
+            raw = body.read(request.META, int(request.META["CONTENT_LENGTH"]), READ_SECONDS)
+            sent = beacon.parse(raw)
+        except body.SlowBody:
+            refusal = _answer("slow", 408)
+        except body.ShortBody:
+            refusal = _answer("cut_off", 400)
+        except beacon.MalformedBeacon:
+            refusal = _answer("malformed", 400)
+    if refusal is not None:
+        return refusal
+    if opted_out(request.META):
+        return _answer("opted_out")
+    if not settings.RUM_COUNT_AUTOMATION and (sent.automated or clients.is_machine(request.META)):
+        return _answer("automation")
+    page = tokens.read(sent.token)
+    if page.verified and not _replays.first(page, sent.view, sent.part):
+        page = tokens.UNVERIFIED
+    projections.project(sent, page, clients.device(request.META))
+    return _answer("accepted" if page.verified else "unverified")
+
+
+def _refuse(request: HttpRequest) -> HttpResponse | None:
+    """What can be refused without reading the body."""
+    headers = request.META
+    if request.method != "POST":
+        return _answer("method", 405, Allow="POST")
+    if headers.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != "application/json":
+        return _answer("content_type", 415)
+    if headers.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+        return _answer("content_encoding", 415)  # a beacon is small; what unpacks to gigabytes is not looked at
+    if not _same_origin(request):
+        return _answer("cross_site", 403)
+    length = headers.get("CONTENT_LENGTH") or ""
+    if "HTTP_TRANSFER_ENCODING" in headers or not (length.isascii() and length.isdigit()):
+        return _answer("no_length", 411)
+    if len(length) > 9 or int(length) > MOST_BYTES:
+        return _answer("too_large", 413)
+    if wait := _rate.wait(headers.get("REMOTE_ADDR", "")):
+        return _answer("rate_limited", 429, **{"Retry-After": str(wait)})
+    return None
+
+
+def _same_origin(request: HttpRequest) -> bool:
+    """By Sec-Fetch-Site; by Origin in the browsers that have none (Safari before 16.4). One of them must be there."""
+    if site := request.META.get("HTTP_SEC_FETCH_SITE"):
+        return bool(site == "same-origin")
+    try:
+        return urlsplit(request.META.get("HTTP_ORIGIN", "")).netloc == request.META.get("HTTP_HOST")
+    except ValueError:
+        return False
+
+
+def _answer(outcome: str, status: int = 204, **headers: str) -> HttpResponse:
+    metrics.rum_beacons.labels(outcome).inc()
+    response = HttpResponse(status=status, headers=headers)
+    response._has_been_logged = True  # type: ignore[attr-defined]  # Django would warn of each 4xx: a flood to order
+    return response

@@ -1,0 +1,111 @@
+"""One thread per process that looks around every second: gauges, the watchdog, the background health checks."""
+
+import threading
+import time
+
+import psutil
+import structlog
+from django.conf import settings
+
+from telemetry import context, dependencies, metrics
+from telemetry.blame import Snapshot
+from telemetry.pool import registry
+from telemetry.queries import label_of
+from telemetry.watchdog import Watchdog
+
+INTERVAL = 1.0
+"""Seconds."""
+
+log = structlog.get_logger(__name__)
+
+
+class Sampler(threading.Thread):
+    """Daemon, so that it never holds up an exit; a fault in one look is counted and the next one goes on."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__(name="telemetry-sampler", daemon=True)
+        self._process = process
+        self._stopping = threading.Event()
+        self._watchdog = Watchdog()
+        self._resources = psutil.Process()
+        self._queries: set[str] = set()
+        self._failing = False
+
+    def run(self) -> None:
+        last = due = time.monotonic()
+        while not self._stopping.wait(max(due - time.monotonic(), 0.0)):
+            now = time.monotonic()
+            try:
+                self._look(now - last)
+                self._failing = False
+            except Exception:
+                metrics.telemetry_dropped.labels("sampler", "error").inc()
+                if not self._failing:  # once, not every second
+                    log.exception("sampler_failed")
+                self._failing = True
+            last, due = now, max(due + INTERVAL, time.monotonic())
+
+    def stop(self) -> None:
+        """End after the current look; returns within a second."""
+        self._stopping.set()
+        self.join(1.0)
+
+    def _look(self, window: float) -> None:
+        snapshot = registry().snapshot(window)
+        self._pool(snapshot)
+        self._in_flight(snapshot)
+        self._process_itself()
+        self._watchdog.look(snapshot)
+        dependencies.refresh()
+
+    def _pool(self, snapshot: Snapshot) -> None:
+        pool = registry().pool
+        idle = pool.get_stats().get("pool_available", 0) if pool is not None else 0
+        active = len(snapshot.held)
+        metrics.db_pool_max_size.set(snapshot.max_size)
+        metrics.db_pool_size.set(active + idle)
+        metrics.db_connections_active.set(active)
+        metrics.db_connections_idle.set(idle)
+        metrics.db_pool_requests_waiting.set(snapshot.waiting)
+
+    def _in_flight(self, snapshot: Snapshot) -> None:
+        ages: dict[str, list[float]] = {}
+        for holder in snapshot.held:
+            if holder.state == "query":
+                ages.setdefault(label_of(holder.query), []).append(holder.age)
+        for name in self._queries - ages.keys():
+            metrics.db_queries_in_flight.labels(name).set(0)
+            metrics.db_query_oldest.labels(name).set(0)
+        for name, running in ages.items():
+            metrics.db_queries_in_flight.labels(name).set(len(running))
+            metrics.db_query_oldest.labels(name).set(max(running))
+        self._queries |= ages.keys()
+
+    def _process_itself(self) -> None:
+        with self._resources.oneshot():
+            used = self._resources.cpu_times()
+            metrics.process_resident_memory.labels(self._process).set(self._resources.memory_info().rss)
+        metrics.process_cpu.labels(self._process).set(used.user + used.system)
+        if self._process == "web":
+            busy = sum(1 for each in list(context.in_flight.values()) if each.kind == "request")
+            metrics.http_threads_busy.set(busy)
+            metrics.http_threads_total.set(settings.WEB_THREADS)
+
+
+_sampler: Sampler | None = None
+
+
+def start(process: str) -> None:
+    """Begin to look around in this process ("web", "worker"). Call it after fork; nothing happens the second time."""
+    global _sampler
+    if settings.TELEMETRY and (_sampler is None or not _sampler.is_alive()):
+        _sampler = Sampler(process)
+        _sampler.start()
+
+
+def stop() -> None:
+    """End the thread, if there is one."""
+    global _sampler
+    sampler, _sampler = _sampler, None
+    if sampler is not None:
+        sampler.stop()

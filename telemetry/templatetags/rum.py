@@ -1,0 +1,53 @@
+"""`{% load rum %}{% rum_beacon %}`: the script tag of the beacon with what the server knows about this page."""
+
+import time
+from typing import Any
+
+from django import template
+from django.conf import settings
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from telemetry import tracing
+from telemetry.context import current
+from telemetry.routes import route_name
+from telemetry.rum import tokens
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def rum_beacon(context: template.Context) -> SafeString | str:
+    """The deferred script, or nothing with telemetry off or for a browser that asks not to be measured.
+
+    Put it before the page's other scripts: their errors are then seen. Sets no cookie and asks no database.
+    """
+    request: Any = context.get("request")
+    if not settings.TELEMETRY or request is None or opted_out(request.META):
+        return ""
+    try:
+        script = static("build/rum.js")
+    except ValueError:  # not collected: a page without its beacon is better than no page
+        return ""
+    observation = current()
+    trace_id, span_id = (observation.trace_id, observation.span_id) if observation else ("", "")
+    elapsed = time.perf_counter() - observation.started if observation else 0.0
+    sampled = tracing.sampled()
+    token = tokens.issue(
+        route_name(request), trace_id=trace_id, span_id=span_id, sampled=sampled, started=time.time() - elapsed
+    )
+    return format_html(
+        '<script src="{}" defer data-url="{}" data-token="{}" data-trace="{}" data-span="{}"></script>',
+        script,
+        reverse("telemetry_beacon"),
+        token,
+        f"00-{trace_id}-*-{int(sampled):02d}" if trace_id else "",
+        span_id,
+    )
+
+
+def opted_out(headers: dict[str, str]) -> bool:
+    """Whether the browser sends Global Privacy Control or Do Not Track. `headers` is `request.META`."""
+    return headers.get("HTTP_SEC_GPC") == "1" or headers.get("HTTP_DNT") == "1"
