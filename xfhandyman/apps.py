@@ -1,0 +1,19 @@
+"""Introduces the two apps to each other once the models of both are loaded."""
+
+from django.apps import AppConfig
+from django.conf import settings
+
+
+class XFHandymanConfig(AppConfig):
+    """Stands first in INSTALLED_APPS, so that nobody has imported by name what is wrapped here."""
+
+    name = "xfhandyman"
+    verbose_name = "XFHandyman"
+
+    def ready(self) -> None:
+        if settings.TELEMETRY:
+            from xfhandyman.observers import watch_bookings
+            from xfhandyman.spans import trace_scheduling
+
+            trace_scheduling()
+            watch_bookings()

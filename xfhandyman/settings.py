@@ -1,0 +1,170 @@
+"""Settings, read from the environment alone; docs/architecture.md lists every variable."""
+
+import os
+from pathlib import Path
+
+from environs import Env, EnvError
+
+from telemetry.logging import from_environment
+from xfhandyman import embedded
+
+env = Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = BASE_DIR / ".data"
+
+ENVIRONMENT = env.str("ENVIRONMENT", "development")
+PRODUCTION = ENVIRONMENT == "production"
+RELEASE = env.str("RELEASE", "development")
+DEBUG = False
+_DEVELOPMENT_KEY = "development-only-not-a-secret-0123456789-abcdefghijkl"
+SECRET_KEY = env.str("SECRET_KEY", "" if PRODUCTION else _DEVELOPMENT_KEY)
+SITE_URL = env.str("SITE_URL", f"http://127.0.0.1:{env.int('PORT', 8000)}").rstrip("/")
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [] if PRODUCTION else ["127.0.0.1", "localhost", "[::1]"])
+TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [])
+TELEMETRY = env.str("TELEMETRY", "on") != "off"
+
+BUSINESS_NAME = env.str("BUSINESS_NAME", "XFHandyman")
+BUSINESS_TIME_ZONE = env.str("BUSINESS_TIME_ZONE", "Europe/London")
+BUSINESS_CURRENCY = env.str("BUSINESS_CURRENCY", "GBP")
+BUSINESS_PHONE = env.str("BUSINESS_PHONE", "020 7946 0123")
+BUSINESS_ADDRESS = env.str("BUSINESS_ADDRESS", "Unit 4, Mallet Yard, London SE1 0XX")
+
+# Real user monitoring (docs/rum.md).
+RUM_SAMPLE_RATE = env.float("RUM_SAMPLE_RATE", 1.0)  # of page views: a row and a log line each; metrics count all
+RUM_RETENTION_DAYS = env.int("RUM_RETENTION_DAYS", 30)
+RUM_COUNT_AUTOMATION = env.bool("RUM_COUNT_AUTOMATION", False)  # crawlers and driven browsers count as customers
+RUM_RATE = env.float("RUM_RATE", 50)  # beacons a second that one web worker takes from everybody
+RUM_RATE_PER_CLIENT = env.float("RUM_RATE_PER_CLIENT", 2)  # and from one address; bursts of ten seconds' worth
+
+# The rules of booking online.
+ARRIVAL_WINDOW_MINUTES = env.int("ARRIVAL_WINDOW_MINUTES", 60)  # also the step from one window to the next
+BOOKING_NOTICE_HOURS = env.int("BOOKING_NOTICE_HOURS", 4)
+BOOKING_HORIZON_DAYS = env.int("BOOKING_HORIZON_DAYS", 60)
+BOOKING_CHANGE_HOURS = env.int("BOOKING_CHANGE_HOURS", 24)  # move or cancel online until then
+BOOKING_LINK_DAYS = env.int("BOOKING_LINK_DAYS", 30)  # an e-mailed link works until so long after the visit
+
+if TELEMETRY:
+    LOGGING_CONFIG = "telemetry.logging.configure"
+    LOGGING = from_environment()
+
+INSTALLED_APPS = [
+    "xfhandyman",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django.contrib.sitemaps",
+    "import_export",
+    "procrastinate.contrib.django",
+    "bookings",
+    "telemetry",
+]
+
+MIDDLEWARE = [
+    "telemetry.proxies.TrustedProxyMiddleware",
+    *(["telemetry.middleware.ObservingMiddleware"] if TELEMETRY else []),
+    "django.middleware.security.SecurityMiddleware",
+    "telemetry.health.middleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "xfhandyman.urls"
+WSGI_APPLICATION = "xfhandyman.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "bookings.context.business",
+            ],
+        },
+    },
+]
+
+PORT = env.int("PORT", 8000)
+METRICS_HOST = env.str("METRICS_HOST", "127.0.0.1")
+METRICS_PORT = env.int("METRICS_PORT", 9091)
+WORKER_METRICS_PORT = env.int("WORKER_METRICS_PORT", METRICS_PORT + 1)
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+WEB_THREADS = env.int("WEB_THREADS", 4)
+if not PRODUCTION and not env.str("DATABASE_URL", ""):
+    # The environment, so that every process started from this one uses the same server.
+    os.environ["DATABASE_URL"] = embedded.start(env.path("EMBEDDED_DATA", DATA_DIR / "postgres"))
+_database = env.dj_db_url("DATABASE_URL")
+if not str(_database["ENGINE"]).endswith("postgresql"):
+    raise EnvError("DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host:5432/name")
+DATABASES = {
+    "default": {
+        **_database,
+        **({"ENGINE": "telemetry.postgresql"} if TELEMETRY else {}),
+        "OPTIONS": {
+            **_database.get("OPTIONS", {}),
+            "options": f"-c statement_timeout={int(env.float('DB_STATEMENT_TIMEOUT', 15) * 1000)}",
+            "connect_timeout": 3,
+            "pool": {
+                "min_size": env.int("DB_POOL_MIN_SIZE", 1),
+                "max_size": env.int("DB_POOL_MAX_SIZE", WEB_THREADS),
+                "timeout": env.float("DB_POOL_TIMEOUT", 2),
+                "reconnect_timeout": 5,  # s; the back-off would double up to 5 minutes and outlast the outage
+            },
+        },
+    },
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CACHES = {"default": env.dj_cache_url("CACHE_URL", "locmem://")}
+PROCRASTINATE_ON_APP_READY = "telemetry.jobs.install"
+PROCRASTINATE_WORKER_DEFAULTS = {"concurrency": 2, "fetch_job_polling_interval": 1.0}  # s, between looks for retries
+
+EMAIL = env.dj_email_url("EMAIL_URL", f"file:///{DATA_DIR / 'emails'}")
+vars().update({key: value for key, value in EMAIL.items() if key.startswith("EMAIL_")})
+if TELEMETRY:
+    EMAIL_DELIVERY_BACKEND, EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"], "telemetry.mail.EmailBackend"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{BUSINESS_NAME} <bookings@example.com>")
+STAFF_EMAIL = env.str("STAFF_EMAIL", "office@example.com")
+
+LANGUAGE_CODE = "en-gb"
+FORMAT_MODULE_PATH = "bookings.formats"
+TIME_ZONE = BUSINESS_TIME_ZONE
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+MEDIA_ROOT = DATA_DIR / "media"
+
+# Production is HTTPS only; development on a loopback address cannot be.
+SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]  # probes come from inside, without TLS
+SECURE_HSTS_SECONDS = 63_072_000 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+SECURE_HSTS_PRELOAD = PRODUCTION
+SECURE_REFERRER_POLICY = "same-origin"  # booking links are secrets
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+SESSION_COOKIE_NAME = "__Host-session" if PRODUCTION else "session"
+CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrf"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "bookings.views.errors.csrf_failure"
+X_FRAME_OPTIONS = "DENY"
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

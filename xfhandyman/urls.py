@@ -1,0 +1,18 @@
+"""Every route of the site."""
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+from xfhandyman.operations.views import operations
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/operations/", admin.site.admin_view(operations), name="operations"),
+    path("admin/", admin.site.urls),
+    path("", include("telemetry.urls")),
+    path("", include("bookings.urls")),
+]
+
+handler400 = "bookings.views.errors.bad_request"
+handler403 = "bookings.views.errors.permission_denied"
+handler404 = "bookings.views.errors.page_not_found"
+handler500 = "bookings.views.errors.server_error"

@@ -1,0 +1,33 @@
+"""The WSGI application gunicorn serves."""
+
+import os
+from functools import cached_property
+from typing import Any
+
+from django.core.handlers.wsgi import WSGIRequest
+from django.core.wsgi import get_wsgi_application
+from django.http.request import MediaType
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
+
+
+class Request(WSGIRequest):
+    """Leaves out header parameters in a charset that does not exist (RFC 2231), for which Django would answer 500."""
+
+    def _set_content_type_params(self, meta: dict[str, Any]) -> None:
+        try:
+            super()._set_content_type_params(meta)  # type: ignore[misc]  # the stubs leave it out
+        except ValueError:
+            meta["CONTENT_TYPE"] = meta["CONTENT_TYPE"].partition(";")[0]
+            super()._set_content_type_params(meta)  # type: ignore[misc]  # ditto
+
+    @cached_property
+    def accepted_types(self) -> list[MediaType]:
+        try:
+            return super().accepted_types
+        except ValueError:
+            return [MediaType("*/*")]
+
+
+application = get_wsgi_application()
+application.request_class = Request
