@@ -1,0 +1,1 @@
+"""What an operator runs: rules, notifications, dashboards, drills."""

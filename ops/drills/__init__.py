@@ -1,0 +1,1 @@
+"""Drills: the real stack, a steady load, one fault from outside, and the sentence that must arrive."""
