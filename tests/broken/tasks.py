@@ -1,0 +1,16 @@
+"""Tasks that work or break, once."""
+
+from procrastinate.contrib.django import app
+
+from bookings.models import Service
+from tests.broken import CANARY
+
+
+@app.task(name="broken_task")
+def broken(*, service_id: int) -> None:
+    raise RuntimeError(f"no parts for {CANARY[0]}")
+
+
+@app.task(name="working_task")
+def working(*, service_id: int) -> None:
+    Service.objects.filter(pk=service_id).exists()

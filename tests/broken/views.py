@@ -1,0 +1,70 @@
+"""Views that fail on request."""
+
+import os
+
+import requests
+import structlog
+from django.db import OperationalError, connection
+from django.http import HttpRequest, HttpResponse
+
+from bookings.models import Service
+from telemetry import errors
+from tests.broken import CANARY, tasks
+
+
+def raises(request: HttpRequest, what: str) -> HttpResponse:
+    raise RuntimeError(f"the page about {what} broke")
+
+
+def canary(request: HttpRequest) -> HttpResponse:
+    customer = {"name": CANARY[0], "email": CANARY[1], "phone": CANARY[2], "postcode": CANARY[3]}
+    note = f"{CANARY[0]} <{CANARY[1]}> {CANARY[2]} {CANARY[3]}"
+    list(Service.objects.filter(name=CANARY[0], slug=CANARY[4]))
+    try:
+        raise ValueError(note)
+    except ValueError as error:
+        error.add_note(note)
+        raise KeyError(customer["name"], note, request.GET, request.POST) from error
+
+
+def logs_an_error(request: HttpRequest) -> HttpResponse:
+    structlog.get_logger("tests.broken").error("stock_ran_out", kind="screws", customer=CANARY[0])
+    return HttpResponse("ok")
+
+
+def handles(request: HttpRequest) -> HttpResponse:
+    try:
+        raise RuntimeError("the payment was refused")
+    except RuntimeError as error:
+        errors.capture(error, request=request)
+    return HttpResponse("please pay by phone", status=502)
+
+
+def outage(request: HttpRequest) -> HttpResponse:
+    raise OperationalError("the database is gone")
+
+
+def fine(request: HttpRequest, what: str) -> HttpResponse:
+    return HttpResponse(f"the page about {what} is fine")
+
+
+def queries(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"{Service.objects.count()} {Service.objects.filter(active=True).count()}")
+
+
+def fetches(request: HttpRequest) -> HttpResponse:
+    """GET the address of PEER, with a query string."""
+    answer = requests.get(os.environ["PEER"], params={"email": CANARY[1]}, timeout=5)
+    return HttpResponse(answer.text)
+
+
+def holds(request: HttpRequest) -> HttpResponse:
+    """Keep a database connection for a second and a half."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(1.5)")
+    return HttpResponse("held")
+
+
+def defers(request: HttpRequest, task: str) -> HttpResponse:
+    {"broken": tasks.broken, "working": tasks.working}[task].defer(service_id=1)
+    return HttpResponse("deferred")

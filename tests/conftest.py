@@ -1,0 +1,111 @@
+"""Fixtures that many tests share: databases, the running site, the browser."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.conf import settings
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.stack import Stack, manage, running_stack
+
+pytest_plugins = ["tests.peers.fixtures"]
+_numbers = count()
+
+
+def _create(name: str, template: str) -> str:
+    """Make a database from a template and return its URL."""
+    url = os.environ["DATABASE_URL"]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    server, _, options = url.partition("?")
+    return server.rpartition("/")[0] + f"/{name}" + (f"?{options}" if options else "")
+
+
+@pytest.fixture(scope="session")
+def demo_template() -> Iterator[str]:
+    """The name of a migrated database that holds the demo business, to be copied."""
+    name = f"xf_demo_{os.getpid()}"
+    url = _create(name, "template0")
+    for command in ("migrate", "demo"):
+        manage(command, env={**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "xfhandyman.settings"})
+    yield name
+    _drop(name)
+
+
+def _drop(name: str) -> None:
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def copied_database(template: str) -> Iterator[str]:
+    """The URL of a fresh copy of a database, dropped at the end."""
+    name = f"xf_{os.getpid()}_{next(_numbers)}"
+    yield _create(name, template)
+    _drop(name)
+
+
+@pytest.fixture
+def demo_database(demo_template: str) -> Iterator[str]:
+    """The URL of a fresh database with the demo business in it, dropped after the test."""
+    with copied_database(demo_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def static_files() -> None:
+    """Collect the static files as a release does, when any of them is newer than the last time."""
+    manifest = settings.STATIC_ROOT / "staticfiles.json"
+    collected = manifest.stat().st_mtime if manifest.exists() else 0
+    if any(path.stat().st_mtime > collected for path in (settings.BASE_DIR / "static").rglob("*")):
+        manage("collectstatic", "--noinput", env={**os.environ, "DJANGO_SETTINGS_MODULE": "xfhandyman.settings"})
+
+
+@pytest.fixture
+def stack(demo_database: str, static_files: None, tmp_path: Path) -> Iterator[Callable[..., Stack]]:
+    """Start the site: `site = stack(env={...}, workers=2, threads=4, worker=True)`; ended after the test."""
+    with ExitStack() as running:
+
+        def start(**options: object) -> Stack:
+            directory = tmp_path / f"stack{next(_numbers)}"
+            directory.mkdir()
+            return running.enter_context(running_stack(directory, demo_database, **options))  # type: ignore[arg-type] # passed through
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Chromium, headless: Debian's where it is installed, else Playwright's own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium")
+            or shutil.which("chromium-browser")
+            or shutil.which("google-chrome"),
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page in a browser context of its own, 390 × 844 px; a wait fails after 10 s."""
+    with chromium.new_context(viewport={"width": 390, "height": 844}, locale="en-GB") as context:
+        context.set_default_timeout(10_000)
+        yield context.new_page()

@@ -1,0 +1,1 @@
+"""The other end of telemetry: servers that tests send to and read back from."""

@@ -1,0 +1,39 @@
+"""The peers as fixtures."""
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from tests.peers.black_hole import running_black_hole
+from tests.peers.bugsink import Bugsink, Project, running_bugsink
+from tests.peers.collector import Collector, running_collector
+
+_numbers = count()
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """An OTLP collector of its own for each test."""
+    with running_collector() as running:
+        yield running
+
+
+@pytest.fixture
+def black_hole() -> Iterator[int]:
+    """The port of a server that never answers."""
+    with running_black_hole() as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def bugsink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bugsink]:
+    """The Sentry server, started once (10 s)."""
+    with running_bugsink(tmp_path_factory.mktemp("bugsink")) as running:
+        yield running
+
+
+@pytest.fixture
+def project(bugsink: Bugsink) -> Project:
+    """An empty project of the Sentry server for each test."""
+    return bugsink.project(f"test {next(_numbers)}")

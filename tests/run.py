@@ -1,0 +1,93 @@
+"""`make test`: every static check, then every test. Ends with the first exit code that is not 0.
+
+A check that fails does not hide the next: all of them run, and a table of what passed closes the output.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+CHECKS: dict[str, list[str]] = {
+    "ruff": ["ruff", "check", "--quiet", "."],
+    "ruff format": ["ruff", "format", "--quiet", "--check", "."],
+    "mypy": ["mypy", "--no-error-summary"],
+    "import contract": ["lint-imports", "--no-cache"],
+    "dead code": ["vulture"],
+    "migrations": ["python", "manage.py", "makemigrations", "--check", "--dry-run"],
+    "deploy check": ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+}
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "SECRET_KEY": "check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ",
+    "ALLOWED_HOSTS": "xfhandyman.example",
+    "SITE_URL": "https://xfhandyman.example",
+    "RELEASE": "check",
+    "TRUSTED_PROXIES": "127.0.0.1",
+    "EMAIL_URL": "smtp://localhost:25",
+}
+
+
+def main() -> int:
+    """Run the checks (and, without --lint, the tests); further arguments go to pytest."""
+    lint_only = "--lint" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--lint"]
+    results = {name: _run(name, command) for name, command in CHECKS.items()}
+    if not lint_only:
+        _install_browser()
+        _install_prometheus()
+        results["tests"] = _run("tests", ["python", "-m", "pytest", *arguments], quiet=False)
+    failed = [name for name, (code, _) in results.items() if code]
+    for name, (code, seconds) in results.items():
+        print(f"{'FAILED' if code else 'ok':>7}  {seconds:6.1f} s  {name}")
+    return 1 if failed else 0
+
+
+def _run(name: str, command: list[str], *, quiet: bool = True) -> tuple[int, float]:
+    environment = dict(os.environ)
+    if name == "deploy check":
+        environment |= PRODUCTION
+    if name in {"mypy", "deploy check"}:
+        environment.setdefault("DATABASE_URL", "postgresql:///never-opened")
+    started = time.monotonic()
+    done = subprocess.run(
+        [str(BIN / command[0]), *command[1:]], cwd=BASE_DIR, env=environment, capture_output=quiet, text=True
+    )
+    if done.returncode and quiet:
+        print(f"--- {name}\n{done.stdout}{done.stderr}", flush=True)
+    return done.returncode, time.monotonic() - started
+
+
+def _install_browser() -> None:
+    """Find Chromium, else install it: Debian's package as root, Playwright's download elsewhere."""
+    if any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
+        return
+    print("Installing Chromium ...", flush=True)
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
+    else:
+        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
+
+
+def _install_prometheus() -> None:
+    """Find Prometheus and Alertmanager with their tools, else install Debian's packages where that is possible."""
+    wanted = ("prometheus", "promtool", "amtool")
+    if all(shutil.which(name) for name in wanted):
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        print("Installing Prometheus and Alertmanager ...", flush=True)
+        quiet = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "prometheus", "prometheus-alertmanager"]
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        subprocess.run(quiet, check=True, stdout=subprocess.DEVNULL)
+    else:
+        print("Prometheus and Alertmanager are not on PATH: the tests of the alert rules are SKIPPED.", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

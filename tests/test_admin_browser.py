@@ -1,0 +1,76 @@
+"""A morning in the office, in Chromium, on the real site."""
+
+import re
+from collections.abc import Callable
+from datetime import date
+
+from playwright.sync_api import Page, expect
+
+from tests.mailbox import wait_for_letter
+from tests.stack import Stack
+
+MAKE_STAFF = "from django.contrib.auth.models import User; User.objects.create_superuser('office', password='a-pass-1')"
+CUSTOMER = {
+    "Customer name": "Grace Okafor",
+    "Customer email": "grace@example.com",
+    "Customer phone": "07700 900123",
+    "Address": "1 Example Street, London",
+    "Postcode": "se1 7pb",
+}
+
+
+def test_it_books_on_the_phone_and_calls_it_off(stack: Callable[..., Stack], page: Page) -> None:
+    site = stack(worker=True)
+    site.manage("shell", "-v0", "-c", MAKE_STAFF)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+
+    page.goto(f"{site.url}/admin/bookings/booking/schedule/")
+    page.get_by_label("Username").fill("office")
+    page.get_by_label("Password").fill("a-pass-1")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("button", name="Print")).to_be_visible()
+    page.get_by_role("link", name="Next week").click()
+    before = page.locator("a.visit").count()
+    fits(page)
+
+    page.get_by_role("link", name=re.compile("^Book .* Wednesday")).first.click()
+    page.get_by_label("Time", exact=True).fill("03:00")
+    page.get_by_label("Service").select_option(index=1)
+    for label, typed in CUSTOMER.items():
+        page.get_by_label(label).fill(typed)
+    page.get_by_label("The customer agrees").check()
+    page.get_by_role("button", name="Save", exact=True).click()
+    # Nobody works at night; the form offers times and keeps what was typed.
+    expect(page.locator(".errorlist")).to_contain_text("Free nearby: ")
+    day = date.fromisoformat(page.get_by_label("Date", exact=True).input_value())
+    free = re.findall(rf"{day:%a} {day.day} {day:%b} (\d\d:\d\d)", page.locator(".errorlist").inner_text())
+    page.get_by_label("Time", exact=True).fill(free[0])
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".messagelist")).to_contain_text("was added")
+    wait_for_letter(site, CUSTOMER["Customer email"], 1)
+
+    page.goto(f"{site.url}/admin/bookings/booking/schedule/")
+    page.get_by_role("link", name="Next week").click()
+    expect(page.locator("a.visit")).to_have_count(before + 1)
+    page.locator("a.visit", has_text="Grace Okafor").click()
+    fits(page)
+    page.get_by_role("button", name="Cancel the booking").click()
+    page.get_by_label("Reason").fill("Van broke down")
+    page.get_by_role("button", name="Cancel 1 booking").click()
+    expect(page.locator(".messagelist")).to_contain_text("1 booking cancelled.")
+    assert wait_for_letter(site, CUSTOMER["Customer email"], 2).calendar["METHOD"] == "CANCEL"
+
+    page.get_by_role("link", name="Operations").click()
+    expect(page.locator("#cancelled svg")).to_be_visible()
+    page.locator("#cancelled summary").click()
+    expect(page.locator("#cancelled table")).to_be_visible()
+    fits(page)
+    assert not faults
+
+
+def fits(page: Page) -> None:
+    """Nothing makes the page scroll sideways, on a telephone or on a desk."""
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (page.url, width)

@@ -1,0 +1,111 @@
+"""What leaves with an error: words of the source, and nothing that was put in at run time."""
+
+import os
+import time
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from django.core.exceptions import DisallowedHost
+from django.http.request import HttpRequest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telemetry import wording
+
+NAME = "Morgan Example"
+
+
+def caught(work: Callable[[], object]) -> Exception:
+    try:
+        work()
+    except Exception as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+def test_it_keeps_a_message_that_stands_in_the_source() -> None:
+    def fail() -> None:
+        raise ValueError("the diary is closed")
+
+    assert wording.message(caught(fail)) == "the diary is closed"
+
+
+def test_it_takes_no_longer_for_what_a_client_made_to_be_slow() -> None:
+    def fail() -> None:
+        raise ValueError("odd: %s, %s, %s, %s, %s, %s done" % (("," * 9,) * 6))
+
+    def hostile() -> None:
+        raise ValueError(("odd: %s, %s, %s, %s, %s, %s done" % ((", " * 500,) * 6)) + "!")
+
+    assert wording.message(caught(fail)) == "odd: …, …, …, …, …, … done"
+    began = time.perf_counter()
+    wording.message(caught(hostile))
+    assert time.perf_counter() - began < 0.5
+
+
+def test_it_leaves_a_gap_where_a_value_was_formatted_in() -> None:
+    def formatted(name: str) -> None:
+        raise ValueError(f"no slot for {name} on that day")
+
+    def percent(name: str) -> None:
+        raise ValueError("no slot for %s on that day" % name)  # noqa: UP031  # the form under test
+
+    def braces(name: str) -> None:
+        raise ValueError("no slot for {who} on that day".format(who=name))  # noqa: UP032  # the form under test
+
+    for fail in (formatted, percent, braces):
+        assert wording.message(caught(lambda fail=fail: fail(NAME))) == "no slot for … on that day"  # type: ignore[misc] # a default, not a parameter
+
+
+def test_it_keeps_nothing_of_a_message_made_elsewhere() -> None:
+    def fail(text: str) -> None:
+        raise ValueError(text)
+
+    assert wording.message(caught(lambda: fail(f"{NAME} called 020 7946 0123"))) == wording.WITHHELD
+    assert wording.message(caught(lambda: {}[NAME])) == wording.WITHHELD  # type: ignore[index] # on purpose
+    assert wording.message(caught(lambda: int(NAME))) == wording.WITHHELD
+
+
+def test_it_keeps_what_an_error_says_beside_its_text() -> None:
+    assert wording.message(caught(lambda: None.diary)) == "'diary'"  # type: ignore[attr-defined] # on purpose
+    host = HttpRequest()
+    host.META = {"HTTP_HOST": f"{NAME}.example.com", "SERVER_NAME": "x", "SERVER_PORT": "80"}
+    error = caught(host.get_host)
+    assert isinstance(error, DisallowedHost)
+    assert NAME not in wording.message(error)
+
+
+def test_it_names_the_constraint_and_not_the_row() -> None:
+    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+        connection.execute("CREATE TEMPORARY TABLE canary (email text CONSTRAINT one_each PRIMARY KEY)")
+        connection.execute("INSERT INTO canary VALUES ('morgan@example.com')")
+        error = caught(lambda: connection.execute("INSERT INTO canary VALUES ('morgan@example.com')"))
+    assert "morgan" in str(error)
+    assert wording.message(error) == "23505 one_each canary"
+
+
+@given(st.text(alphabet=st.characters(categories=("L", "N", "P", "Z")), min_size=4, max_size=60))
+def test_it_never_lets_a_value_through(value: str) -> None:
+    def fail() -> None:
+        raise LookupError(f"<<{value}>>")
+
+    assert wording.message(caught(fail)) == wording.WITHHELD
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("no reply to morgan@example.com today", "no reply to [e-mail] today"),
+        ("call 07700 900123 or +44 20 7946 0958", "call [number] or [number]"),
+        ("flat 2, SW1A 1AA, London", "flat 2, [postcode], London"),
+        ("GET https://example.com/b/?token=1 failed", "GET https://example.com/b/ failed"),
+        ("bad link eyJhbGciOiJIUzI1NiIsInR5cCI6", "bad link [token]"),
+        (
+            "Cannot read properties of undefined (reading 'slot')",
+            "Cannot read properties of undefined (reading 'slot')",
+        ),
+    ],
+)
+def test_it_cleans_a_browsers_words_by_pattern(text: str, kept: str) -> None:
+    assert wording.text(text) == kept

@@ -1,0 +1,68 @@
+"""The health paths' own threads, on the real server."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from http.client import HTTPResponse
+from urllib.parse import urlsplit
+
+from tests.stack import Stack, wait_for
+
+PAUSE = {"DJANGO_SETTINGS_MODULE": "tests.pool_settings"}
+
+
+def connect(site: Stack) -> socket.socket:
+    address = urlsplit(site.url)
+    return socket.create_connection((address.hostname, address.port or 80), timeout=5)
+
+
+def request(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+
+
+def test_it_answers_probes_while_every_thread_is_taken(stack: Callable[..., Stack]) -> None:
+    site = stack(env=PAUSE, workers=1, threads=2)
+    busy = [threading.Thread(target=site.get, args=("/pause/",)) for _ in range(6)]
+    for thread in busy:
+        thread.start()
+    time.sleep(0.3)
+    began = time.perf_counter()
+    assert [site.get(path)[0] for path in ("/livez", "/readyz", "/api/health")] == [200, 200, 200]
+    assert time.perf_counter() - began < 1
+    assert all(thread.is_alive() for thread in busy)
+
+    # A sender that stalls in the middle of a probe takes none of the lane's threads.
+    stalled = [connect(site) for _ in range(4)]
+    for sock in stalled:
+        sock.sendall(b"GET /livez HTTP/1.1\r\nHost: ")
+    time.sleep(0.2)
+    began = time.perf_counter()
+    assert site.get("/livez")[0] == 200
+    assert time.perf_counter() - began < 0.5
+    for sock in stalled:
+        sock.close()
+    for thread in busy:
+        thread.join()
+
+    # One kept-alive connection changes lanes from request to request; two requests at once are both answered.
+    with connect(site) as sock:
+        for path in ("/livez", "/innocent/", "/readyz"):
+            sock.sendall(request(path))
+            answer = HTTPResponse(sock)
+            answer.begin()
+            answer.read()
+            assert answer.status == 200
+        sock.sendall(request("/innocent/") + request("/livez"))
+        received = bytearray()
+        wait_for("both answers", lambda: received.extend(sock.recv(4000)) or received.count(b" 200 OK") == 2)  # type: ignore[func-returns-value]  # extend, then look
+
+    # Connections nobody has spoken on hold up neither requests nor the stop.
+    silent = [connect(site) for _ in range(20)]
+    began = time.perf_counter()
+    assert site.get("/innocent/")[0] == 200
+    assert time.perf_counter() - began < 1
+    site.stop()
+    assert '"event":"Worker exiting' in site.log_text
+    for sock in silent:
+        sock.close()

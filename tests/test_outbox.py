@@ -1,0 +1,227 @@
+"""E-mails: promised with the booking, sent by the real worker, once, however the mail server behaves."""
+
+import email
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from email.message import EmailMessage
+from email.policy import default
+from zoneinfo import ZoneInfo
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from django.core import mail
+from django.db import connection, transaction
+from icalendar import Calendar
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from bookings import calendar, contact, emails, scheduling, tasks
+from bookings.models import Booking, ContactMessage, SentEmail
+from bookings.scheduling import By
+from tests import factories
+from tests.stack import BASE_DIR, free_port, wait_for
+
+
+class Mailbox:
+    """A mail server's handler that is sick for some attempts, then well."""
+
+    def __init__(self, sick: int) -> None:
+        self.sick = sick
+        self.refused = 0
+        self.received: list[EmailMessage] = []
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if self.refused < self.sick:
+            self.refused += 1
+            return "451 try again later"
+        assert isinstance(envelope.content, bytes)
+        message = email.message_from_bytes(envelope.content, policy=default)
+        assert isinstance(message, EmailMessage)
+        self.received.append(message)
+        return "250 OK"
+
+
+@contextmanager
+def serving(mailbox: Mailbox, port: int) -> Iterator[None]:
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        yield
+    finally:
+        controller.stop()
+
+
+@pytest.fixture
+def worker() -> Iterator[Callable[[int], None]]:
+    """Start the real worker on the test's database, its mail going to this port."""
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE procrastinate_jobs CASCADE")  # unmanaged, so not flushed between tests
+    server, _, options = os.environ["DATABASE_URL"].partition("?")
+    url = f"{server.rpartition('/')[0]}/{connection.settings_dict['NAME']}" + (f"?{options}" if options else "")
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start(smtp_port: int) -> None:
+        environment = {**os.environ, "DATABASE_URL": url, "EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}"}
+        processes.append(
+            subprocess.Popen([sys.executable, "manage.py", "procrastinate", "worker"], cwd=BASE_DIR, env=environment)
+        )
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.wait(10)
+
+
+def a_booking(**wish: object) -> Booking:
+    service = factories.service(name="Shelves")
+    factories.handyman(service, name="Grace Bennett")
+    at = factories.tomorrow(14, days=5)
+    customer = factories.customer(customer_name="Zoë Müller", customer_email="zoe@example.com")
+    return scheduling.book(service=service, starts_at=at, customer=customer, idempotency_key="form")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_sends_once_after_the_mail_server_is_back(worker: Callable[[int], None]) -> None:
+    port, mailbox = free_port(), Mailbox(sick=1)
+    booking = a_booking()
+    worker(port)
+
+    def job() -> ProcrastinateJob:
+        return ProcrastinateJob.objects.filter(task_name="send_booking_email").latest("id")
+
+    wait_for("a refused attempt", lambda: job().attempts, 30)
+    assert Booking.objects.get().status == "confirmed"
+    assert not SentEmail.objects.exists()
+    with serving(mailbox, port):
+        wait_for("the e-mail", lambda: job().status == "succeeded", 40)
+        assert mailbox.refused == 1
+        tasks.send_booking_email.defer(booking_id=booking.pk, kind="confirmation", sequence=0)
+        wait_for("its repetition", lambda: job().status == "succeeded", 20)
+    assert len(mailbox.received) == 1
+    received = mailbox.received[0]
+    assert received["To"] == "Zoë Müller <zoe@example.com>"
+    assert received["Message-ID"] == emails.message_id(SentEmail.objects.get().key)
+    assert booking.reference in received["Subject"]
+    parts = {part.get_content_type(): part for part in received.walk()}
+    for kind in ("text/plain", "text/html"):
+        assert "/bookings/" in parts[kind].get_content()
+        assert "Grace Bennett" in parts[kind].get_content()
+    assert parts["text/calendar"].get_param("method") == "REQUEST"
+    entry = Calendar.from_ical(parts["text/calendar"].get_content())
+    assert entry.walk("VEVENT")[0].decoded("dtstart") == booking.starts_at
+
+
+@pytest.mark.django_db
+def test_it_promises_nothing_with_a_booking_that_is_rolled_back() -> None:
+    with transaction.atomic():
+        a_booking()
+        assert ProcrastinateJob.objects.filter(task_name="send_booking_email").exists()
+        transaction.set_rollback(True)
+    assert not ProcrastinateJob.objects.filter(task_name="send_booking_email").exists()
+
+
+@pytest.mark.django_db
+def test_it_takes_the_key_back_when_sending_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    booking = a_booking()
+
+    def refuse(*_: object, **__: object) -> int:
+        raise ConnectionRefusedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("django.core.mail.EmailMessage.send", refuse)
+        with pytest.raises(ConnectionRefusedError):
+            tasks.send_booking_email(booking_id=booking.pk, kind="confirmation", sequence=0)
+    for _ in range(2):
+        tasks.send_booking_email(booking_id=booking.pk, kind="confirmation", sequence=0)
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.django_db
+def test_it_says_nothing_that_was_overtaken() -> None:
+    booking = a_booking()
+    scheduling.cancel(booking=booking, by=By.CUSTOMER)
+    tasks.send_booking_email(booking_id=booking.pk, kind="confirmation", sequence=0)
+    tasks.send_booking_email(booking_id=booking.pk, kind="cancelled", sequence=1)
+    assert [message.subject for message in mail.outbox] == [f"Your booking {booking.reference} is cancelled"]
+
+
+@pytest.mark.django_db
+def test_it_reminds_the_day_before_of_what_still_stands() -> None:
+    booking = a_booking()
+    job = ProcrastinateJob.objects.filter(task_name="send_reminder").latest("id")
+    assert job.scheduled_at is not None
+    local = job.scheduled_at.astimezone(ZoneInfo("Europe/London"))
+    assert (booking.starts_at.date() - local.date(), local.hour) == (timedelta(days=1), 9)
+
+    first_time = job.args
+    moved = scheduling.move(booking=booking, starts_at=factories.tomorrow(10, days=6), by=By.CUSTOMER)
+    tasks.send_reminder(**first_time)
+    assert mail.outbox == []
+    second_time = ProcrastinateJob.objects.filter(task_name="send_reminder").latest("id").args
+    for _ in range(2):
+        tasks.send_reminder(**second_time)
+    assert len(mail.outbox) == 1
+    scheduling.cancel(booking=moved, by=By.CUSTOMER)
+    SentEmail.objects.all().delete()
+    tasks.send_reminder(**second_time)
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.django_db
+def test_it_reminds_nobody_of_a_visit_within_a_day() -> None:
+    booking = a_booking()
+    before = ProcrastinateJob.objects.count()
+    tasks.after_booking(booking, now=booking.starts_at - timedelta(hours=6))
+    assert ProcrastinateJob.objects.count() == before + 1
+
+
+@pytest.mark.django_db
+def test_it_describes_the_visit_as_a_calendar_entry() -> None:
+    booking = a_booking()
+    entry = calendar.invitation(booking)
+    event = entry.walk("VEVENT")[0]
+    raw = entry.to_ical().decode()
+    assert entry["method"] == "REQUEST"
+    assert f"DTSTART:{booking.starts_at:%Y%m%dT%H%M%SZ}" in raw
+    assert f"DTEND:{booking.ends_at:%Y%m%dT%H%M%SZ}" in raw
+    assert str(event["uid"]).startswith(booking.reference)
+    moved = scheduling.move(booking=booking, starts_at=factories.tomorrow(10, days=6), by=By.CUSTOMER)
+    cancelled = scheduling.cancel(booking=moved, by=By.CUSTOMER)
+    last = calendar.invitation(cancelled)
+    assert last["method"] == "CANCEL"
+    assert last.walk("VEVENT")[0]["sequence"] == 2
+    assert last.walk("VEVENT")[0]["uid"] == event["uid"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["confirmation", "moved", "cancelled", "reminder"])
+def test_it_escapes_in_html_and_not_in_text(kind: str) -> None:
+    booking = a_booking()
+    booking.customer_name = 'Tom & "Jo" <b>'
+    message = emails.booking_email(booking, kind)
+    html = message.alternatives[0].content  # type: ignore[attr-defined] # always with HTML
+    assert 'Tom & "Jo" <b>' in message.body
+    assert "Tom &amp; &quot;Jo&quot; &lt;b&gt;" in html
+    assert message.message().as_bytes()
+    for text in (str(message.body), html):
+        assert "{%" not in text
+        assert "{{" not in text
+
+
+@pytest.mark.django_db
+def test_it_tells_staff_of_a_message_and_replies_go_to_its_writer() -> None:
+    message = contact.receive(
+        name="Jo",
+        email="jo@example.com",
+        phone="",
+        topic=ContactMessage.Topic.QUOTE,
+        body="How much for 3 < 4 shelves?",
+        idempotency_key="form",
+    )
+    tasks.send_message_to_staff(message_id=message.pk)
+    assert mail.outbox[0].reply_to == ["jo@example.com"]
+    assert "How much for 3 < 4 shelves?" in mail.outbox[0].body

@@ -1,0 +1,101 @@
+"""What a first visit costs in bytes, and whether everybody can use each page (axe-core, light and dark)."""
+
+import re
+from collections.abc import Callable
+from urllib.request import Request, urlopen
+
+from playwright.sync_api import Page
+
+from tests.stack import BASE_DIR, Stack
+
+BUDGET = 14 * 1024  # what fits the first round trip of a TCP connection
+PAGES = {
+    "home": "/",
+    "area": "/?postcode=ZE1+0AA#area",
+    "services": "/services/",
+    "service": "/services/tap-repair/",
+    "week": "/book/tap-repair/",
+    "nothing free": "/book/tap-repair/?day=9999-12-31",
+    "slot refused": "/book/tap-repair/details/?start=2020-01-01T09:00:00Z",
+    "contact": "/contact/",
+    "privacy": "/privacy/",
+    "dead link": "/bookings/forged/",
+    "not found": "/nothing/",
+}
+AXE = (BASE_DIR / "node_modules/axe-core/axe.min.js").read_text()
+
+
+def transferred(url: str) -> int:
+    """The bytes of a response's body as a browser gets it, compressed."""
+    with urlopen(Request(url, headers={"Accept-Encoding": "br, gzip"})) as response:
+        return len(response.read())
+
+
+def css_of(site: Stack, path: str) -> list[str]:
+    _, page = site.get(path)
+    return re.findall(r'<link rel="stylesheet" href="([^"]+)"', page)
+
+
+def test_it_fits_the_critical_path_of_a_first_visit_into_one_round_trip(stack: Callable[..., Stack]) -> None:
+    site = stack()
+    paths = ["/", "/services/", "/services/tap-repair/", "/book/tap-repair/", "/contact/", "/privacy/"]
+    sizes = {
+        path: transferred(site.url + path) + sum(transferred(site.url + css) for css in css_of(site, path))
+        for path in paths
+    }
+    assert all(css_of(site, path) for path in paths)
+    assert max(sizes.values()) <= BUDGET, sizes
+
+
+def violations(page: Page) -> dict[str, list[str]]:
+    """What axe-core objects to on a page in light, its colours in dark too, and whether a phone scrolls sideways."""
+    page.evaluate(AXE)
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = {"light": judged(page, tags)}
+    page.emulate_media(color_scheme="dark")
+    found["dark"] = judged(page, ["color-contrast"])
+    page.emulate_media(color_scheme="light")
+    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+        found["light"].append("scrolls sideways")
+    return {scheme: objections for scheme, objections in found.items() if objections}
+
+
+def judged(page: Page, only: list[str]) -> list[str]:
+    found = page.evaluate("(only) => axe.run(document, {runOnly: only})", only)
+    assert found["passes"], "axe did not look at the page"
+    return [f"{each['id']}: {each['nodes'][0]['html'][:120]}" for each in found["violations"]]
+
+
+def test_it_has_no_accessibility_violation_in_light_or_dark(stack: Callable[..., Stack], page: Page) -> None:
+    site, found = stack(), dict[str, dict[str, list[str]]]()
+    for name, path in PAGES.items():
+        page.goto(site.url + path)
+        found[name] = violations(page)
+
+    page.goto(f"{site.url}/book/tap-repair/")
+    page.get_by_role("link", name="Later").click()
+    page.get_by_role("link", name="Earlier").wait_for()
+    found["later week"] = violations(page)
+    page.locator("ul.slots a").last.click()
+    page.get_by_role("button", name="Book this visit").click()
+    page.locator(".errors").wait_for()
+    found["details with errors"] = violations(page)
+    for label, typed in {
+        "Your name": "Robin Example",
+        "E-mail": "robin@example.com",
+        "Phone": "07700 900200",
+        "Address of the job": "1 Sample Street",
+        "Postcode": "SE1 7PB",
+    }.items():
+        page.get_by_label(label, exact=True).fill(typed)
+    page.get_by_label("Keep these details").check()
+    page.get_by_role("button", name="Book this visit").click()
+    page.get_by_role("link", name="Move or cancel").wait_for()
+    found["confirmation"] = violations(page)
+    page.get_by_role("link", name="Move or cancel").click()
+    page.get_by_role("button", name="Cancel this visit").wait_for()
+    found["manage"] = violations(page)
+    page.get_by_role("button", name="Cancel this visit").click()
+    page.get_by_role("link", name="Book another time").wait_for()
+    found["cancelled"] = violations(page)
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}

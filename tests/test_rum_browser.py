@@ -1,0 +1,362 @@
+"""The beacon in a real browser on the real site: right numbers, right route, one for each page view."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from threading import Thread
+from typing import ClassVar
+
+import brotli  # type: ignore[import-untyped]  # it has no types
+import pytest
+from django.conf import settings
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, Route
+
+from tests.conftest import copied_database
+from tests.rum import Watched
+from tests.stack import Stack, running_stack, wait_for
+
+COUNTED = {"RUM_COUNT_AUTOMATION": "on", "RUM_RATE_PER_CLIENT": "100"}
+
+
+@pytest.fixture(scope="module")
+def running(demo_template: str, static_files: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with copied_database(demo_template) as url, running_stack(tmp_path_factory.mktemp("rum"), url, COUNTED) as site:
+        yield site
+
+
+@pytest.fixture
+def site(running: Stack) -> Watched:
+    return Watched(running)
+
+
+def leave(page: Page) -> None:
+    """Navigate away, as closing the browser sends nothing."""
+    page.goto("about:blank")
+
+
+def present(page: Page) -> None:
+    """Have a frame presented, without which a headless browser reports no interaction, and its entry delivered."""
+    page.screenshot(clip={"x": 0, "y": 0, "width": 1, "height": 1})
+    page.evaluate("new Promise((done) => setTimeout(() => requestIdleCallback(done), 150))")
+
+
+def picture() -> bytes:
+    """Noise of 380 by 500 px: an enlarged or an empty picture is no largest contentful paint."""
+    made = BytesIO()
+    Image.effect_noise((380, 500), 60).save(made, "PNG")
+    return made.getvalue()
+
+
+def slow_hero(page: Page, path: str) -> None:
+    """Give a page a picture that fills most of the screen and takes 300 ms to come."""
+
+    def document(route: Route) -> None:
+        answer = route.fetch()
+        tag = '<img src="/hero.png" width="380" height="500" alt="" id="hero">'
+        route.fulfill(response=answer, body=answer.text().replace("<main", tag + "<main", 1))
+
+    def hero(route: Route) -> None:
+        time.sleep(0.3)
+        route.fulfill(body=picture(), content_type="image/png")
+
+    page.route(f"**{path}", document)
+    page.route("**/hero.png", hero)
+
+
+def shift(page: Page) -> float:
+    """Move a box of 400 px by 100 px down the screen and return the score that has by definition."""
+    page.evaluate(
+        """() => new Promise((done) => {
+            const box = document.createElement("div");
+            box.style.cssText = "position:fixed;top:0;left:0;width:300px;height:400px;background:#ccc;z-index:9";
+            document.body.append(box);
+            const frames = (n, then) => requestAnimationFrame(() => n ? frames(n - 1, then) : then());
+            frames(3, () => { box.style.top = "100px"; frames(3, () => { box.remove(); done(); }); });
+        })"""
+    )
+    width, height = page.evaluate("[innerWidth, innerHeight]")
+    return float(300 * 500 / (width * height) * 100 / max(width, height))
+
+
+def slow_click(page: Page) -> None:
+    """Click on something whose handler takes 120 ms."""
+    page.evaluate(
+        """() => {
+            const button = document.createElement("button");
+            button.id = "slow";
+            button.style.cssText = "position:fixed;bottom:0;left:0;z-index:9";
+            button.textContent = "slow";
+            button.onclick = () => { const end = performance.now() + 120; while (performance.now() < end); };
+            document.body.append(button);
+        }"""
+    )
+    page.click("#slow")
+    present(page)
+
+
+def test_it_measures_what_the_customer_felt(site: Watched, page: Page) -> None:
+    slow_hero(page, "/services/")
+    page.goto(f"{site.url}/services/")
+    page.wait_for_function("document.querySelector('#hero')?.complete")
+    expected = shift(page)
+    page.evaluate("fetch('/api/health').then((answer) => answer.text())")
+    page.evaluate("history.pushState(null, '', '/contact/')")
+    slow_click(page)
+    leave(page)
+
+    [row] = site.settled(1)
+    assert (row["route"], row["device"], row["navigation"], row["part"]) == ("/services/", "desktop", "navigate", 0)
+    assert row["cls"] == pytest.approx(expected, rel=0.01)
+    assert 0.3 <= row["lcp"] <= 3
+    assert 0.12 <= row["inp"] <= 0.6
+    assert 0 < row["ttfb"] <= row["fcp"] <= row["lcp"] + 0.3
+    assert row["load"] > 0.3
+    for name in ("rum_lcp_seconds", "rum_cls", "rum_inp_seconds", "rum_fcp_seconds", "rum_ttfb_seconds"):
+        assert site.metric(f"{name}_count", route="/services/", device="desktop") == 1
+        assert site.metric(f"{name}_count") == 1, name
+    assert site.metric("rum_lcp_seconds_sum") == pytest.approx(row["lcp"])
+    for phase in ("dns", "connect", "request", "response", "dom", "load"):
+        assert site.metric("rum_navigation_seconds_count", route="/services/", phase=phase) == 1, phase
+    assert site.metric("rum_beacons_total", outcome="accepted") == site.metric("rum_beacons_total") == 1
+
+
+def test_it_times_fetches_and_xhr_as_the_server_does(site: Watched, page: Page) -> None:
+    page.goto(f"{site.url}/services/")
+    page.evaluate("fetch('/api/availability?nothing=1').then((answer) => answer.text())")
+    page.evaluate(
+        """() => new Promise((done) => {
+            const request = new XMLHttpRequest();
+            request.open("GET", "/nowhere/at/all/");
+            request.onload = () => done();
+            request.send();
+        })"""
+    )
+    leave(page)
+    site.settled(1)
+    assert site.metric("rum_fetch_duration_seconds_count", endpoint="/api/availability", status="4xx") == 1
+    assert site.metric("rum_fetch_duration_seconds_count", endpoint="unmatched", status="4xx") == 1
+    seen = site.metric("rum_fetch_duration_seconds_sum", endpoint="/api/availability")
+    served = site.metric("http_request_duration_seconds_sum", route="/api/availability")
+    assert abs(seen - served) < 0.05  # either side may see the last byte first
+
+
+def test_it_sends_once_for_each_page_view(site: Watched, page: Page) -> None:
+    for path in ("/", "/services/", "/contact/", "/privacy/"):
+        page.goto(site.url + path)
+    leave(page)
+    rows = site.settled(4)
+    assert [row["route"] for row in rows] == ["/", "/services/", "/contact/", "/privacy/"]
+    assert site.metric("rum_beacons_total") == 4
+
+
+def test_it_sends_what_is_new_after_a_return_to_the_tab(site: Watched, page: Page) -> None:
+    page.goto(f"{site.url}/services/")
+    hide = """(state) => {
+        Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+    }"""
+    present(page)
+    page.evaluate(hide, "hidden")
+    wait_for("the first beacon", lambda: site.metric("rum_beacons_total") == 1)
+    page.evaluate(hide, "visible")
+    page.evaluate(hide, "hidden")  # nothing new: nothing sent
+    page.evaluate(hide, "visible")
+    page.evaluate("setTimeout(() => { throw new RangeError('late'); }); new Promise((done) => setTimeout(done, 50))")
+    page.evaluate(hide, "hidden")
+    wait_for("the second beacon", lambda: site.metric("rum_beacons_total") == 2)
+    assert site.metric("rum_js_errors_total", route="/services/") == 1
+    assert site.metric("rum_lcp_seconds_count") == site.metric("rum_ttfb_seconds_count") == 1
+    assert [row["part"] for row in site.settled(1)] == [0]
+
+
+def test_it_counts_errors_under_the_page_they_happened_on(site: Watched, page: Page) -> None:
+    page.goto(f"{site.url}/contact/")
+    page.evaluate("setTimeout(() => { throw new TypeError('broken'); }); Promise.reject(new Error('unheard')); 1")
+    page.evaluate("for (let i = 0; i < 100; i++) setTimeout(() => { throw new TypeError('again'); }); 1")
+    page.evaluate("new Promise((done) => setTimeout(done, 100))")
+    leave(page)
+    [row] = site.settled(1)
+    assert row["js_errors"] == 3
+    assert site.metric("rum_js_errors_total", route="/contact/") == 3
+
+
+def test_a_failing_enhancement_leaves_the_plain_page_and_is_reported_once(site: Watched, page: Page) -> None:
+    page.goto(f"{site.url}/services/")
+    page.click("main a[href^='/book/'], main a[href^='/services/']")
+    if "/book/" not in page.url:
+        page.click("main a[href^='/book/']")
+    page.wait_for_url("**/book/**")
+    page.route("**/api/availability*", lambda route: route.fulfill(body="<p>not what was expected</p>"))
+    link = page.locator("a[data-swap]").last
+    address = link.get_attribute("href") or ""
+    link.click()
+    page.wait_for_url(lambda url: url.endswith(address.rpartition("?")[2]))
+    page.wait_for_selector("#windows")  # the plain page, loaded anew
+    leave(page)
+    wait_for("the report", lambda: site.metric("rum_js_errors_total", route="/book/<slug>/") == 1)
+
+
+@pytest.mark.parametrize("signal", ["globalPrivacyControl", "doNotTrack"])
+def test_it_sends_nothing_for_who_asks_not_to_be_measured(site: Watched, chromium: Browser, signal: str) -> None:
+    with chromium.new_context() as context:
+        value = "true" if signal == "globalPrivacyControl" else "'1'"
+        context.add_init_script(f"Object.defineProperty(Navigator.prototype, '{signal}', {{ get: () => {value} }})")
+        page = context.new_page()
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.url))
+        page.goto(f"{site.url}/services/")
+        assert page.evaluate("fetch.toString()").endswith("{ [native code] }")
+        page.goto(f"{site.url}/contact/")
+        leave(page)
+        assert any("rum" in url for url in sent)
+        assert not [url for url in sent if "/api/telemetry" in url]
+    with chromium.new_context(extra_http_headers={"Sec-GPC": "1"}) as context:
+        page = context.new_page()
+        page.goto(f"{site.url}/services/")
+        assert page.locator("script[data-token]").count() == 0
+
+
+def test_it_works_under_a_strict_policy(site: Watched, page: Page) -> None:
+    policy = "default-src 'self'; object-src 'none'; base-uri 'none'; require-trusted-types-for 'script'"
+    objections: list[str] = []
+    page.on("console", lambda message: objections.append(message.text) if message.type == "error" else None)
+
+    def strict(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, headers={**answer.headers, "content-security-policy": policy})
+
+    page.route("**/services/", strict)
+    page.goto(f"{site.url}/services/")
+    leave(page)
+    assert [row["route"] for row in site.settled(1)] == ["/services/"]
+    assert objections == []
+
+
+def test_it_keeps_nothing_in_the_browser(site: Watched, page: Page) -> None:
+    page.goto(f"{site.url}/services/")
+    page.goto(f"{site.url}/services/")
+    assert page.evaluate("[document.cookie, localStorage.length, sessionStorage.length]") == ["", 0, 0]
+    assert page.context.cookies() == []
+
+
+def test_it_counts_a_driven_browser_apart_by_default(stack: Callable[..., Stack], page: Page) -> None:
+    site = Watched(stack())
+    page.goto(f"{site.url}/services/")
+    leave(page)
+    wait_for("the beacon", lambda: site.metric("rum_beacons_total", outcome="automation") == 1)
+    assert site.metric("rum_ttfb_seconds_count") == 0
+    assert site.rows() == []
+
+
+@pytest.fixture
+def keeping(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser as customers have it: with the bfcache and prerendering, which Playwright turns off."""
+    browser = chromium.browser_type.launch(
+        executable_path=shutil.which("chromium") or chromium.browser_type.executable_path,
+        args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+        ignore_default_args=["--disable-back-forward-cache"],
+    )
+    yield browser.new_context(bypass_csp=True)
+    browser.close()
+
+
+def test_it_counts_a_return_from_the_bfcache_as_a_view(site: Watched, keeping: BrowserContext) -> None:
+    page = keeping.new_page()
+    page.goto(f"{site.url}/services/")
+    page.goto(f"{site.url}/contact/")
+    returned = time.monotonic()
+    page.go_back(wait_until="commit")
+    time.sleep(0.5)  # two frames after the return its first paint is known; the page cannot be asked
+    stayed = time.monotonic() - returned
+    page.goto(f"{site.url}/privacy/")
+    rows = site.settled(3)
+    assert [(row["route"], row["navigation"]) for row in rows] == [
+        ("/services/", "navigate"),
+        ("/contact/", "navigate"),
+        ("/services/", "back-forward-cache"),
+    ]
+    assert rows[2]["lcp"] < stayed  # counted from the return, not from the first load
+    assert rows[2]["ttfb"] == 0
+    assert site.metric("rum_navigation_seconds_count", route="/services/", phase="request") == 1
+
+
+PRERENDER = """<script type="speculationrules">
+{"prerender": [{"urls": ["/contact/"], "eagerness": "immediate"}]}
+</script><script>setTimeout(() => { location.href = "/contact/"; }, 2500);</script>"""
+LEAVE_WHEN_SHOWN = """<script>
+const leave = () => setTimeout(() => { location.href = "/privacy/"; }, 500);
+if (document.prerendering) document.addEventListener("prerenderingchange", leave); else leave();
+</script>"""
+
+
+class ScriptedVisit(BaseHTTPRequestHandler):
+    """Passes requests on to the site and adds to two of its pages what a customer would do there."""
+
+    site = ""
+    added: ClassVar = {"/services/": PRERENDER, "/contact/": LEAVE_WHEN_SHOWN}
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        connection = HTTPConnection(self.site)
+        headers = {name: value for name, value in self.headers.items() if name != "Accept-Encoding"}
+        connection.request(self.command, self.path, body, headers)
+        answer = connection.getresponse()
+        content = answer.read() + self.added.get(self.path, "").encode()
+        self.send_response(answer.status)
+        for name in ("Content-Type", "Cache-Control"):
+            if value := answer.getheader(name):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_GET
+
+    def log_message(self, *_arguments: object) -> None: ...
+
+
+def test_it_measures_a_prerendered_page_from_when_it_was_shown(
+    site: Watched, chromium: Browser, tmp_path: Path
+) -> None:
+    # Whatever drives a browser through its developer tools keeps it from prerendering, so nobody drives this one.
+    visit = type("Visit", (ScriptedVisit,), {"site": site.url.removeprefix("http://")})
+    with ThreadingHTTPServer(("127.0.0.1", 0), visit) as proxy:
+        Thread(target=proxy.serve_forever, daemon=True).start()
+        browser = subprocess.Popen(
+            [
+                shutil.which("chromium") or chromium.browser_type.executable_path,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                f"--user-data-dir={tmp_path}",
+                "--remote-debugging-port=0",
+                f"http://127.0.0.1:{proxy.server_port}/services/",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            rows = site.settled(2)
+        finally:
+            browser.terminate()
+            browser.wait(10)
+            proxy.shutdown()
+    pages = [(row["route"], row["navigation"]) for row in rows]
+    assert pages == [("/services/", "navigate"), ("/contact/", "prerender")]
+    assert rows[1]["ttfb"] == 0
+    assert rows[1]["lcp"] < 0.5
+
+
+def test_it_is_small() -> None:
+    script = (settings.BASE_DIR / "static/build/rum.js").read_bytes()
+    assert len(brotli.compress(script, quality=11)) <= 4500

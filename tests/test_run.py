@@ -1,0 +1,114 @@
+"""`make run` through its supervisor: all starts, faults are told in one line, nothing is left behind."""
+
+import fcntl
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.stack import BASE_DIR, free_port, wait_for
+
+
+def _serve(tmp_path: Path, **variables: str) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "xfhandyman.settings",
+        "EMBEDDED_DATA": str(tmp_path / "postgres"),
+        "METRICS_PORT": str(free_port()),
+        "PORT": str(free_port()),
+        **variables,
+    }
+    if "DATABASE_URL" not in variables:
+        del environment["DATABASE_URL"]
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "serve"],
+        cwd=BASE_DIR,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def _answers(url: str) -> bool:
+    with suppress(OSError):
+        return urllib.request.urlopen(url, timeout=2).status == 200
+    return False
+
+
+@pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_and_stops_every_process_within_three_seconds(tmp_path: Path, stop_signal: signal.Signals) -> None:
+    port = free_port()
+    served = _serve(tmp_path, PORT=str(port))
+    wait_for("the home page", lambda: _answers(f"http://127.0.0.1:{port}/"), 60)
+    postmaster = psutil.Process(int((tmp_path / "postgres" / "postmaster.pid").read_text().split()[0]))
+    processes = [*psutil.Process(served.pid).children(recursive=True), postmaster]
+    started = time.monotonic()
+    served.send_signal(stop_signal)
+    output, _ = served.communicate(timeout=10)
+    assert time.monotonic() - started < 3, output
+    assert served.returncode == 0, output
+    assert [process for process in processes if process.is_running() and process.status() != "zombie"] == []
+
+
+def test_it_ends_make_with_exit_code_0_on_ctrl_c_in_a_terminal(tmp_path: Path) -> None:
+    port = free_port()
+    ours, terminal = pty.openpty()
+    environment = {**os.environ, "PORT": str(port), "METRICS_PORT": str(free_port())}
+    made = subprocess.Popen(
+        ["make", "run"],
+        cwd=BASE_DIR,
+        env=environment | {"DATABASE_URL": "", "EMBEDDED_DATA": str(tmp_path / "postgres")},
+        stdin=terminal,
+        stdout=(tmp_path / "output").open("w"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    wait_for("the home page", lambda: _answers(f"http://127.0.0.1:{port}/"), 60)
+    os.write(ours, b"\x03")
+    assert made.wait(5) == 0, (tmp_path / "output").read_text()
+    os.close(terminal)
+    os.close(ours)
+
+
+def test_it_says_in_one_line_that_a_port_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        served = _serve(tmp_path, PORT=str(port), DATABASE_URL=os.environ["DATABASE_URL"])
+        output, _ = served.communicate(timeout=30)
+    assert served.returncode == 1
+    assert len(output.strip().splitlines()) == 1, output
+    assert f"Port {port} is taken" in output
+
+
+@pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:1/none", "nonsense", "mysql://x/y"])
+def test_it_says_in_one_line_that_the_database_url_is_broken(tmp_path: Path, url: str) -> None:
+    served = _serve(tmp_path, DATABASE_URL=url)
+    output, _ = served.communicate(timeout=30)
+    assert served.returncode == 1
+    assert len(output.strip().splitlines()) == 1, output
+    assert "DATABASE_URL" in output
+
+
+def test_it_repairs_a_half_finished_database(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "base").mkdir()
+    (tmp_path / "postgres.new").mkdir()
+    (tmp_path / "postgres.new" / "PG_VERSION").write_text("18\n")
+    port = free_port()
+    served = _serve(tmp_path, PORT=str(port))
+    wait_for("the home page", lambda: _answers(f"http://127.0.0.1:{port}/"), 60)
+    served.send_signal(signal.SIGTERM)
+    assert served.wait(10) == 0

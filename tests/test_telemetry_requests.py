@@ -1,0 +1,251 @@
+"""One request, observed: its id, its route, its line, what it costs in series."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+import requests
+from django.core.handlers.base import BaseHandler
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.test import Client, RequestFactory
+from prometheus_client import REGISTRY
+
+from telemetry import failsafe, metrics, outgoing, tracing
+from telemetry.context import Observation, current, in_flight, observing
+from telemetry.middleware import ObservingMiddleware
+from telemetry.proxies import TrustedProxyMiddleware, client_address, networks, trusts
+from telemetry.routes import method_name, template
+
+Serve = Callable[..., HttpResponse]
+
+
+class Lines(logging.Handler):
+    """The structured events that were logged, before rendering."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[dict[str, object]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if isinstance(record.msg, dict):
+            self.events.append(record.msg)
+
+    def named(self, event: str) -> list[dict[str, object]]:
+        return [each for each in self.events if each["event"] == event]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    handler = Lines()
+    logging.getLogger().addHandler(handler)
+    yield handler
+    logging.getLogger().removeHandler(handler)
+
+
+@pytest.fixture
+def serve(rf: RequestFactory) -> Serve:
+    """Send a request with these headers through both middlewares to `view`; close the response, as servers do."""
+
+    def send(
+        view: Callable[[HttpRequest], HttpResponse] = lambda request: HttpResponse("ok"), **headers: str
+    ) -> HttpResponse:
+        response = TrustedProxyMiddleware(ObservingMiddleware(view))(rf.get("/", **headers))  # type: ignore[arg-type]  # META
+        if not response.streaming:
+            response.close()
+        return response
+
+    return send
+
+
+def test_it_gives_every_response_an_id_of_its_own(serve: Serve) -> None:
+    first, second = serve()["X-Request-ID"], serve()["X-Request-ID"]
+    assert len(first) == 32
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("proxies", "given", "taken"),
+    [
+        (["127.0.0.1"], "from-the-proxy-0001", True),
+        (["10.0.0.0/8"], "from-a-stranger-001", False),
+        ([], "from-a-stranger-001", False),
+        (["127.0.0.1"], "short", False),
+        (["127.0.0.1"], "x" * 65, False),
+        (["127.0.0.1"], 'line\nbreak","level":"x', False),
+        (["127.0.0.1"], "ünïcödé-letters", False),
+    ],
+)
+def test_it_takes_a_request_id_from_a_trusted_proxy_alone(
+    serve: Serve, settings: pytest.FixtureRequest, proxies: list[str], given: str, taken: bool
+) -> None:
+    settings.TRUSTED_PROXIES = proxies  # type: ignore[attr-defined]  # pytest-django's settings
+    assert (serve(HTTP_X_REQUEST_ID=given)["X-Request-ID"] == given) is taken
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("10.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "198.51.100.1, 203.0.113.9, 10.0.0.2", "203.0.113.9"),  # the first is the client's invention
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "not an address", "10.0.0.1"),
+        ("203.0.113.9", "198.51.100.1", "203.0.113.9"),
+        ("10.0.0.1", "2001:db8::7", "2001:db8::7"),
+    ],
+)
+def test_it_finds_the_client_behind_trusted_proxies(peer: str, forwarded: str, client: str) -> None:
+    assert client_address(peer, forwarded, networks(["10.0.0.0/8"])) == client
+
+
+def test_it_forgets_forwarding_headers_of_strangers(serve: Serve) -> None:
+    seen: dict[str, str] = {}
+
+    def view(request: HttpRequest) -> HttpResponse:
+        seen.update({key: str(value) for key, value in request.META.items()})
+        return HttpResponse()
+
+    serve(view, HTTP_X_FORWARDED_FOR="198.51.100.1", HTTP_X_FORWARDED_PROTO="https")
+    assert seen["REMOTE_ADDR"] == "127.0.0.1"
+    assert not {"HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO"} & seen.keys()
+    assert not trusts("203.0.113.9", networks(["10.0.0.0/8"]))
+
+
+def test_it_writes_one_line_when_the_stream_has_ended(serve: Serve, lines: Lines) -> None:
+    response = serve(lambda request: StreamingHttpResponse([b"abc", b"defg"]))
+    assert not lines.named("request_finished")
+    assert b"".join(response.streaming_content) == b"abcdefg"  # type: ignore[attr-defined]  # a stream
+    response.close()
+    response.close()
+    (line,) = lines.named("request_finished")
+    assert (line["status"], line["bytes"], line.get("aborted")) == (200, 7, None)
+    assert current() is None
+
+
+def test_it_says_when_the_client_left_a_stream(serve: Serve, lines: Lines) -> None:
+    response = serve(lambda request: StreamingHttpResponse(iter([b"abc", b"defg"])))
+    next(iter(response))
+    response.close()
+    (line,) = lines.named("request_finished")
+    assert line["aborted"] is True
+    assert line["bytes"] == 3
+
+
+def test_it_ends_the_observation_when_even_the_error_page_fails(serve: Serve, lines: Lines) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        raise RuntimeError("the page for errors failed")
+
+    with pytest.raises(RuntimeError):
+        serve(view)
+    (line,) = lines.named("request_finished")
+    assert line["status"] == 500
+    assert current() is None
+
+
+@pytest.mark.parametrize("hook", ["open_request", "close_request"])
+def test_it_answers_although_the_watching_fails(
+    serve: Serve, lines: Lines, monkeypatch: pytest.MonkeyPatch, hook: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(failsafe, "_told", set())
+    monkeypatch.setattr(tracing, hook, fail)
+    dropped = metrics.telemetry_dropped.labels("requests", "internal_error")
+    before = dropped._value.get()
+    assert [serve().content for _ in range(3)] == [b"ok"] * 3
+    assert dropped._value.get() == before + 3
+    assert current() is None
+    assert not in_flight
+    assert len(lines.named("telemetry_failed")) == 1
+
+
+@pytest.mark.parametrize(
+    ("route", "name"),
+    [
+        ("", "/"),
+        ("book/<slug:slug>/", "/book/<slug>/"),
+        ("bookings/<str:token>/confirmed/", "/bookings/<token>/confirmed/"),
+        ("admin/<path:object_id>/change/", "/admin/<object_id>/change/"),
+        ("<name>/x", "/<name>/x"),
+        (r"^admin/(?P<url>.*)$", "/admin/<url>"),
+    ],
+)
+def test_it_names_a_route_by_itstemplate(route: str, name: str) -> None:
+    assert template(route) == name
+
+
+def test_it_knows_seven_methods() -> None:
+    assert method_name("GET") == "GET"
+    assert method_name("get") == method_name("PROPFIND") == method_name(None) == "other"
+
+
+@pytest.mark.django_db
+def test_it_keeps_its_series_whatever_clients_invent(
+    client: Client, rf: RequestFactory, static_files: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler = BaseHandler()
+    handler.load_middleware()
+
+    def send(request: HttpRequest) -> int:
+        response = handler.get_response(request)
+        response.close()
+        return response.status_code
+
+    def series() -> int:
+        return sum(len(metric.samples) for metric in REGISTRY.collect())
+
+    for warm in (rf.get("/nowhere/"), rf.generic("BREW", "/nowhere/"), rf.get("/nowhere/", HTTP_HOST="evil.example")):
+        send(warm)
+    before = series()
+    caplog.set_level(logging.CRITICAL)  # ten thousand lines are for the reader of a real log
+    assert {send(rf.get(f"/invented/{number}/?q={number}")) for number in range(200)} == {404}
+    observed = TrustedProxyMiddleware(ObservingMiddleware(lambda request: HttpResponse(status=404)))
+    for number in range(10_000):  # the same without the page that a customer sees
+        observed(rf.get(f"/also/invented/{number}/?q={number}")).close()
+    assert {send(rf.generic(f"INVENT{number}", "/nowhere/")) for number in range(200)} == {404}
+    assert {send(rf.get("/nowhere/", HTTP_HOST=f"h{number}.example")) for number in range(1_000)} <= {400, 404}
+    assert series() == before
+
+
+def test_it_sends_the_request_id_along_with_outgoing_calls() -> None:
+    heard: list[str | None] = []
+
+    class Peer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.headers["X-Request-ID"])
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Peer) as peer:
+        Thread(target=peer.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{peer.server_port}/"
+        outgoing.install()
+        with observing(Observation("the-request-0001")), requests.Session() as session:
+            session.get(url)
+            session.get(url, headers={"x-request-id": "the-callers-own"})
+            session.get(url)
+        requests.get(url, timeout=5)
+        peer.shutdown()
+    assert heard == ["the-request-0001", "the-callers-own", "the-request-0001", None]
+
+
+def test_it_formats_a_library_s_template_and_not_what_was_put_into_it() -> None:
+    from telemetry.logging import configure
+
+    root, kept = logging.getLogger(), logging.getLogger().handlers[:]
+    try:
+        configure({"format": "json", "level": "INFO"})
+        formatter = next(each.formatter for each in root.handlers if each.formatter)
+        record = logging.makeLogRecord(
+            {"name": "axes.watch", "msg": "Login of %s failed", "args": ("Morgan Canary",), "levelname": "WARNING"}
+        )
+        line = json.loads(formatter.format(record))
+    finally:
+        root.handlers[:] = kept
+    assert line["event"] == "Login of %s failed"
+    assert {"timestamp", "level", "logger", "pid"} <= line.keys()
