@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 BIN = Path(sys.executable).parent
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -32,6 +33,9 @@ PRODUCTION = {
     "EMAIL_URL": "smtp://localhost:25",
 }
 
+SERVERS = {"prometheus": ["prometheus", "promtool"], "prometheus-alertmanager": ["prometheus-alertmanager", "amtool"]}
+"""Debian package → the commands it brings."""
+
 
 def main() -> int:
     """Run the checks (and, without --lint, the tests); further arguments go to pytest."""
@@ -40,7 +44,7 @@ def main() -> int:
     results = {name: _run(name, command) for name, command in CHECKS.items()}
     if not lint_only:
         _install_browser()
-        _install_prometheus()
+        _install_servers()
         results["tests"] = _run("tests", ["python", "-m", "pytest", *arguments], quiet=False)
     failed = [name for name, (code, _) in results.items() if code]
     for name, (code, seconds) in results.items():
@@ -65,28 +69,32 @@ def _run(name: str, command: list[str], *, quiet: bool = True) -> tuple[int, flo
 
 def _install_browser() -> None:
     """Find Chromium, else install it: Debian's package as root, Playwright's download elsewhere."""
-    if any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
-        return
-    print("Installing Chromium ...", flush=True)
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
-    else:
+    found = any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    if not found and not _install_packages("chromium"):
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
 
 
-def _install_prometheus() -> None:
-    """Find Prometheus and Alertmanager with their tools, else install Debian's packages where that is possible."""
-    wanted = ("prometheus", "promtool", "amtool")
-    if all(shutil.which(name) for name in wanted):
-        return
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        print("Installing Prometheus and Alertmanager ...", flush=True)
-        quiet = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "prometheus", "prometheus-alertmanager"]
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(quiet, check=True, stdout=subprocess.DEVNULL)
-    else:
-        print("Prometheus and Alertmanager are not on PATH: the tests of the alert rules are SKIPPED.", flush=True)
+def _install_servers() -> None:
+    """Find the servers that tests run beside the site, else install Debian's packages where that is possible."""
+    for package, commands in SERVERS.items():
+        if all(map(shutil.which, commands)) or _install_packages(package):
+            continue
+        print(f"{' and '.join(commands)} are not on PATH: the tests that need them are SKIPPED.", flush=True)
+
+
+def _install_packages(*packages: str) -> bool:
+    """Install Debian packages, as root only; whether that was possible. Raises CalledProcessError when it fails."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return False
+    print(f"Installing {' '.join(packages)} ...", flush=True)
+    quiet: dict[str, Any] = {
+        "check": True,
+        "stdout": subprocess.DEVNULL,
+        "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+    }
+    subprocess.run(["apt-get", "update", "-qq"], **quiet)
+    subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], **quiet)
+    return True
 
 
 if __name__ == "__main__":
