@@ -5,6 +5,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
+import psutil
+
+from tests.stack import Stack
+
 
 def hammer(url: str, requests: int, *, threads: int = 4) -> tuple[list[int], float]:
     """GET `url` that many times over `threads` kept-alive connections; the statuses, and the seconds it all took."""
@@ -36,6 +40,13 @@ def alternate(urls: list[str], rounds: int) -> list[list[float]]:
     for connection in connections:
         connection.close()
     return taken
+
+
+def cpu_seconds(site: Stack) -> float:
+    """CPU time (s) the site's web processes have taken so far. A busy machine does not change it, as it does the clock."""
+    web = psutil.Process(site.web.pid)
+    times = [process.cpu_times() for process in (web, *web.children())]
+    return sum(each.user + each.system for each in times)
 
 
 def p95(times: list[float]) -> float:

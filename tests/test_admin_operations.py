@@ -186,6 +186,7 @@ FROM generate_series(0, 29) d, generate_series(0, 13) r, unnest(array['mobile', 
 """
 
 
+@pytest.mark.timing
 def test_it_takes_no_time_with_a_year_of_data(
     admin_client: Client, visit: Booking, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:

@@ -31,6 +31,7 @@ def test_it_keeps_a_message_that_stands_in_the_source() -> None:
     assert wording.message(caught(fail)) == "the diary is closed"
 
 
+@pytest.mark.timing
 def test_it_takes_no_longer_for_what_a_client_made_to_be_slow() -> None:
     def fail() -> None:
         raise ValueError("odd: %s, %s, %s, %s, %s, %s done" % (("," * 9,) * 6))

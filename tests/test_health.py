@@ -87,6 +87,7 @@ def test_it_is_ready_after_a_real_round_trip(client: Client, django_assert_num_q
         assert client.get("/readyz").status_code == 200
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(("reason", "seconds"), [("refused", 0.0), ("", 3.0)])
 def test_it_answers_a_bare_503_within_the_limit(client: Client, probe: Fake, reason: str, seconds: float) -> None:
     probe.reason, probe.seconds = reason, seconds
@@ -109,6 +110,7 @@ def test_it_asks_the_database_once_for_a_flood_of_probes(probe: Fake) -> None:
     assert probe.trips == 1
 
 
+@pytest.mark.timing
 def test_it_makes_nobody_queue_behind_a_database_known_to_be_silent(probe: Fake) -> None:
     probe.seconds = 5
     assert probe.check().reason == "timeout"
@@ -129,6 +131,7 @@ def test_it_survives_the_end_of_its_connection() -> None:
     assert probe.check(2).ok
 
 
+@pytest.mark.timing
 def test_it_gives_up_on_a_server_process_that_keeps_silent_and_tries_another() -> None:
     probe = DatabaseProbe()
     assert probe.check(2).ok
@@ -177,6 +180,7 @@ def test_it_calls_an_exhausted_pool_degraded_and_a_missing_database_down(
     )
 
 
+@pytest.mark.timing
 def test_it_never_waits_for_a_dependency(client: Client, probe: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = threading.Event()
 

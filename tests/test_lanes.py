@@ -7,6 +7,8 @@ from collections.abc import Callable
 from http.client import HTTPResponse
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.stack import Stack, wait_for
 
 PAUSE = {"DJANGO_SETTINGS_MODULE": "tests.pool_settings"}
@@ -21,6 +23,7 @@ def request(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
 
+@pytest.mark.timing
 def test_it_answers_probes_while_every_thread_is_taken(stack: Callable[..., Stack]) -> None:
     site = stack(env=PAUSE, workers=1, threads=2)
     busy = [threading.Thread(target=site.get, args=("/pause/",)) for _ in range(6)]

@@ -113,6 +113,7 @@ def site(stack: Callable[..., Stack]) -> Stack:
     return stack(env=ENVIRONMENT, workers=2, threads=4)
 
 
+@pytest.mark.timing
 def test_it_blames_the_query_on_a_locked_table_and_keeps_answering_probes(site: Stack, demo_database: str) -> None:
     with probing(site) as probes, traffic(site) as customers:
         with psycopg.connect(demo_database) as other:
@@ -149,6 +150,7 @@ def _locked_sessions(url: str) -> int:
     return int(row[0])
 
 
+@pytest.mark.timing
 def test_it_names_the_route_of_a_transaction_left_open(site: Stack) -> None:
     began = time.time()
     with traffic(site) as customers:
@@ -163,6 +165,7 @@ def test_it_names_the_route_of_a_transaction_left_open(site: Stack) -> None:
     assert incidents(site) == ["db_pool_exhausted", "db_pool_recovered"]
 
 
+@pytest.mark.timing
 def test_it_calls_a_surge_of_fast_queries_a_surge(site: Stack) -> None:
     began = time.time()
     with traffic(site) as customers:
@@ -190,6 +193,7 @@ def server() -> Iterator[PostgresServer]:
     shutil.rmtree(data, ignore_errors=True)
 
 
+@pytest.mark.timing
 def test_it_calls_a_stopped_database_down_and_never_exhausted(server: PostgresServer, tmp_path: Path) -> None:
     with running_stack(tmp_path, server.get_uri(), ENVIRONMENT, workers=2, threads=4) as site, probing(site) as probes:
         wait_for("the pool", lambda: site.get("/innocent/")[0] == 200)

@@ -190,6 +190,7 @@ def test_it_withstands_hostile_beacons(stack: Callable[..., Stack], count: int) 
     assert site.metric("rum_beacons_total") == sum(answers.values()) - answers[-1] + 1 or answers[-1]
 
 
+@pytest.mark.timing
 def test_it_withstands_slow_chunked_and_cut_off_bodies(stack: Callable[..., Stack]) -> None:
     site = Watched(stack(env=ANY_RATE, threads=2))
     chunk = b"1\r\n{\r\n" * 10 + b"0\r\n\r\n"
@@ -234,6 +235,7 @@ def outage(demo_database: str) -> Iterator[Callable[[bool], None]]:
     set_to(False)
 
 
+@pytest.mark.timing
 def test_it_takes_beacons_while_the_database_is_down(
     stack: Callable[..., Stack], outage: Callable[[bool], None]
 ) -> None:

@@ -100,6 +100,7 @@ def slow_click(page: Page) -> None:
     present(page)
 
 
+@pytest.mark.timing
 def test_it_measures_what_the_customer_felt(site: Watched, page: Page) -> None:
     slow_hero(page, "/services/")
     page.goto(f"{site.url}/services/")
@@ -126,6 +127,7 @@ def test_it_measures_what_the_customer_felt(site: Watched, page: Page) -> None:
     assert site.metric("rum_beacons_total", outcome="accepted") == site.metric("rum_beacons_total") == 1
 
 
+@pytest.mark.timing
 def test_it_times_fetches_and_xhr_as_the_server_does(site: Watched, page: Page) -> None:
     page.goto(f"{site.url}/services/")
     page.evaluate("fetch('/api/availability?nothing=1').then((answer) => answer.text())")
@@ -266,6 +268,7 @@ def keeping(chromium: Browser) -> Iterator[BrowserContext]:
     browser.close()
 
 
+@pytest.mark.timing
 def test_it_counts_a_return_from_the_bfcache_as_a_view(site: Watched, keeping: BrowserContext) -> None:
     page = keeping.new_page()
     page.goto(f"{site.url}/services/")
@@ -321,6 +324,7 @@ class ScriptedVisit(BaseHTTPRequestHandler):
     def log_message(self, *_arguments: object) -> None: ...
 
 
+@pytest.mark.timing
 def test_it_measures_a_prerendered_page_from_when_it_was_shown(
     site: Watched, chromium: Browser, tmp_path: Path
 ) -> None:

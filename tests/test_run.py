@@ -47,6 +47,7 @@ def _answers(url: str) -> bool:
     return False
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_and_stops_every_process_within_three_seconds(tmp_path: Path, stop_signal: signal.Signals) -> None:
     port = free_port()

@@ -71,6 +71,7 @@ def test_it_serves_pages_and_no_metrics_when_it_is_off(stack: Callable[..., Stac
     assert "request_finished" not in site.log_text
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("words", [1, 100, 3000])
 def test_it_drops_and_counts_log_lines_that_nobody_reads(words: int) -> None:
     script = (
@@ -137,6 +138,7 @@ def test_it_measures_how_far_the_background_work_is_behind() -> None:
     assert 90 <= oldest < 100
 
 
+@pytest.mark.timing
 def test_it_serves_metrics_while_every_thread_is_stuck(stack: Callable[..., Stack]) -> None:
     site = stack(env={"DJANGO_SETTINGS_MODULE": "tests.broken.settings"}, workers=1, threads=2)
     site.get("/services/")

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import psutil
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from telemetry import multiprocess
@@ -81,6 +82,7 @@ def test_it_counts_every_request_across_workers_a_kill_and_a_reload(stack: Start
     assert set(re.findall(r'http_threads_total\{pid="(\d+)"\}', text)) <= alive, "a dead worker has a gauge"
 
 
+@pytest.mark.timing
 def test_it_costs_no_more_to_scrape_after_200_dead_workers(tmp_path: Path) -> None:
     script = """
 import json, os, sys, time

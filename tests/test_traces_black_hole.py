@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.load import alternate, hammer, p95
 from tests.peers.bugsink import Project
 from tests.peers.collector import Collector
@@ -41,6 +43,7 @@ def stopping(site: Stack) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.timing
 def test_a_black_hole_slows_no_page_and_holds_up_no_stop(
     stack: Start, project: Project, collector: Collector, black_hole: int
 ) -> None:

@@ -146,6 +146,7 @@ def test_it_reports_an_incident_whose_board_cannot_be_written(tmp_path: Path) ->
         assert scene.look(5) == ["db_pool_exhausted", "db_pool_recovered"]
 
 
+@pytest.mark.timing
 def test_it_costs_next_to_nothing_to_ask_for_incidents_while_there_are_none(tmp_path: Path) -> None:
     board = Board(tmp_path / "incidents.json")
     began = time.perf_counter()
