@@ -43,7 +43,7 @@ def alternate(urls: list[str], rounds: int) -> list[list[float]]:
 
 
 def cpu_seconds(site: Stack) -> float:
-    """CPU time (s) the site's web processes have taken so far. A busy machine does not change it, as it does the clock."""
+    """CPU time (s) the web processes have taken so far. A busy machine does not change it, as it does the clock."""
     web = psutil.Process(site.web.pid)
     times = [process.cpu_times() for process in (web, *web.children())]
     return sum(each.user + each.system for each in times)
