@@ -13,6 +13,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+PROBES = ("/livez", "/readyz", "/api/health")
+"""The paths of the health checks, which machines ask all day: answered on threads apart, not traced."""
+
 UNMATCHED = "unmatched"
 """The route of a request no URL pattern matched (or that was answered before routing)."""
 

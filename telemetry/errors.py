@@ -8,7 +8,7 @@ errors that code turns into a response from its call of `capture` before it does
 import os
 import sys
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from structlog.typing import EventDict
 
@@ -24,8 +24,11 @@ _CANONICAL = ("request_finished", "task_finished")
 _REPORTED = "_telemetry_reported"
 
 
-class Errors(Protocol):
-    """What an error tracker does; see the functions of this module for the meaning."""
+class Errors:
+    """An error tracker that does nothing: what stands in while reporting is off, and the shape of one that does.
+
+    See the functions of this module for the meaning.
+    """
 
     def capture(self, error: BaseException, handled: bool, request: Any) -> None: ...
     def message(self, event: str, logger: str, level: str, values: EventDict) -> None: ...
@@ -36,26 +39,15 @@ class Errors(Protocol):
     def stop(self, timeout: float) -> None: ...
 
 
-class NullErrors:
-    """Reporting is off: every call does nothing."""
-
-    def capture(self, error: BaseException, handled: bool, request: Any) -> None: ...
-    def message(self, event: str, logger: str, level: str, values: EventDict) -> None: ...
-    def incident(self, sentence: str, kind: str, culprit: str) -> None: ...
-    def browser(
-        self, name: str, message: str, stack: str, route: str, release: str, trace_id: str, span_id: str
-    ) -> None: ...
-    def stop(self, timeout: float) -> None: ...
-
-
-_active: Errors = NullErrors()
+_OFF = Errors()
+_active = _OFF
 
 
 def start(release: str, environment: str) -> None:
     """Begin to report, once per process and after fork. Does nothing unless SENTRY_DSN is set."""
     global _active
     dsn = os.environ.get("SENTRY_DSN")
-    if not dsn or not isinstance(_active, NullErrors):
+    if not dsn or _active is not _OFF:
         return
     from telemetry.sentry import Sentry
 
@@ -65,7 +57,7 @@ def start(release: str, environment: str) -> None:
 def stop(timeout: float = STOP_TIMEOUT) -> None:
     """Send what is queued, for at most `timeout` seconds; what is left is dropped and counted."""
     global _active
-    stopping, _active = _active, NullErrors()
+    stopping, _active = _active, _OFF
     stopping.stop(timeout)
 
 
@@ -98,7 +90,7 @@ def processor(logger: Any, method: str, values: EventDict) -> EventDict:
     observation, and a line that says `sentry=False` to whoever wrote it (the key is removed).
     """
     wanted = values.pop("sentry", True)
-    if not wanted or method not in ("error", "exception", "critical", "fatal") or isinstance(_active, NullErrors):
+    if not wanted or method not in ("error", "exception", "critical", "fatal") or _active is _OFF:
         return values
     record = values.get("_record")
     name = record.name if record is not None else str(values.get("logger") or getattr(logger, "name", "") or "")

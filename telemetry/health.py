@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from telemetry import dependencies, incidents
-from telemetry.context import current
+from telemetry.context import PROBES, current
 from telemetry.probe import database
 
 
@@ -42,7 +42,7 @@ def health(request: HttpRequest) -> JsonResponse:
     )
 
 
-VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = {"/livez": livez, "/readyz": readyz, "/api/health": health}
+VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = dict(zip(PROBES, (livez, readyz, health), strict=True))
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

@@ -16,8 +16,10 @@ from typing import Any
 
 from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, ThreadWorker
 
+from telemetry.context import PROBES
+
 THREADS = 2
-_HEALTH = re.compile(rb"(?:GET|HEAD) /(?:livez|readyz|api/health)[ ?]")
+_HEALTH = re.compile(rb"(?:GET|HEAD) (?:%s)[ ?]" % "|".join(PROBES).encode())
 _HEAD = 4096
 """Bytes looked at. The whole head must be there, so that a slow sender cannot hold a thread of the lane."""
 

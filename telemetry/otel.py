@@ -30,7 +30,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from telemetry import metrics, tracing
 from telemetry.context import UNMATCHED, Observation
-from telemetry.tracing import Attributes
+from telemetry.tracing import Attributes, Tracing
 
 _KINDS = {
     "internal": SpanKind.INTERNAL,
@@ -115,7 +115,7 @@ class _BoundedProcessor(BatchSpanProcessor):
             metrics.telemetry_dropped.labels("traces", "shutdown").inc(left)
 
 
-class OpenTelemetry:
+class OpenTelemetry(Tracing):
     """Tracing that is on."""
 
     def __init__(self, service: str, version: str, environment: str) -> None:

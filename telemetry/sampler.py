@@ -87,8 +87,8 @@ class Sampler(threading.Thread):
             metrics.process_resident_memory.labels(self._process).set(self._resources.memory_info().rss)
         metrics.process_cpu.labels(self._process).set(used.user + used.system)
         if self._process == "web":
-            busy = sum(1 for each in list(context.in_flight.values()) if each.kind == "request")
-            metrics.http_threads_busy.set(busy)
+            requests = (each.route for each in list(context.in_flight.values()) if each.kind == "request")
+            metrics.http_threads_busy.set(sum(route not in context.PROBES for route in requests))
             metrics.http_threads_total.set(settings.WEB_THREADS)
 
 

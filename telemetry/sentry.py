@@ -21,6 +21,7 @@ from structlog.typing import EventDict
 
 from telemetry import metrics, stacks, wording
 from telemetry.context import UNMATCHED, current
+from telemetry.errors import Errors
 from telemetry.failsafe import failsafe
 from telemetry.routes import route_name
 
@@ -108,7 +109,7 @@ class _CountingTransport(HttpTransport):
         self.kill()
 
 
-class Sentry:
+class Sentry(Errors):
     """Reporting that is on."""
 
     def __init__(self, dsn: str, release: str, environment: str) -> None:

@@ -10,40 +10,24 @@ Names and attributes are bounded and hold no personal data: route templates, que
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import Any
 
-from telemetry.context import Observation
+from telemetry.context import PROBES, Observation
 
 Attributes = Mapping[str, str | int | float | bool]
 
-UNTRACED = ("/livez", "/readyz", "/api/health", "/metrics", "/api/telemetry", "/static/")
+UNTRACED = (*PROBES, "/metrics", "/api/telemetry", "/static/")
 """Path prefixes whose requests get no span: probes, scrapes, beacons, files."""
 
 STOP_TIMEOUT = 0.8
 """Seconds the last spans get to leave when the process ends."""
 
 
-class Tracing(Protocol):
-    """What a tracing backend does; see the functions of this module for the meaning."""
+class Tracing:
+    """A tracing backend that does nothing: what stands in while tracing is off, and the shape of one that does.
 
-    def open_request(self, observation: Observation, environ: dict[str, Any]) -> None: ...
-    def close_request(self, observation: Observation, error: BaseException | None) -> None: ...
-    def record(
-        self, name: str, seconds: float, kind: str, attributes: Attributes, error: BaseException | str | None
-    ) -> None: ...
-    def record_remote(
-        self, name: str, trace_id: str, parent_id: str, start: float, end: float, attributes: Attributes, span_id: str
-    ) -> None: ...
-    def span(self, name: str, kind: str, attributes: Attributes) -> AbstractContextManager[None]: ...
-    def event(self, name: str, attributes: Attributes) -> None: ...
-    def sampled(self) -> bool: ...
-    def carrier(self) -> dict[str, str]: ...
-    def task(self, observation: Observation, carrier: Mapping[str, str]) -> AbstractContextManager[None]: ...
-    def stop(self, timeout: float) -> None: ...
-
-
-class NullTracing:
-    """Tracing is off: every call does nothing."""
+    See the functions of this module for the meaning.
+    """
 
     def open_request(self, observation: Observation, environ: dict[str, Any]) -> None: ...
     def close_request(self, observation: Observation, error: BaseException | None) -> None: ...
@@ -73,7 +57,8 @@ class NullTracing:
     def stop(self, timeout: float) -> None: ...
 
 
-_active: Tracing = NullTracing()
+_OFF = Tracing()
+_active = _OFF
 
 
 def start(service: str, version: str, environment: str) -> None:
@@ -85,7 +70,7 @@ def start(service: str, version: str, environment: str) -> None:
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     if not endpoint or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return
-    if not isinstance(_active, NullTracing):
+    if _active is not _OFF:
         return
     from telemetry.otel import OpenTelemetry
 
@@ -95,7 +80,7 @@ def start(service: str, version: str, environment: str) -> None:
 def stop(timeout: float = STOP_TIMEOUT) -> None:
     """Send what is queued, for at most `timeout` seconds; what is left is dropped and counted."""
     global _active
-    stopping, _active = _active, NullTracing()
+    stopping, _active = _active, _OFF
     stopping.stop(timeout)
 
 

@@ -6,9 +6,7 @@ from telemetry import exposition, health
 from telemetry.rum.views import ingest
 
 urlpatterns = [
-    path("livez", health.livez),
-    path("readyz", health.readyz),
-    path("api/health", health.health),
+    *[path(route[1:], view) for route, view in health.VIEWS.items()],
     path("api/telemetry", ingest, name="telemetry_beacon"),
     path("metrics", exposition.metrics_view),
 ]
