@@ -88,6 +88,22 @@ class EmailFailed(Event):
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class LimitReached(Event):
+    """Somebody was asked to wait. `limit` is one of limits.Purpose, `whose` is client or everybody."""
+
+    limit: str
+    whose: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitUnchecked(Event):
+    """A rate limit could not be checked, and the client went on. `error` is the exception's class."""
+
+    limit: str
+    error: str
+
+
 def publish(event: Event) -> None:
     """Tell listeners once the current transaction has committed; at once outside one."""
     transaction.on_commit(lambda: publish_now(event), robust=True)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from procrastinate import RetryStrategy, builtin_tasks
 from procrastinate.contrib.django import app
 
-from . import availability, emails, events, holds
+from . import availability, emails, events, holds, limits
 from .models import Booking, ContactMessage, SentEmail, Status
 
 # 2, 4, 8 ... seconds: back within seconds from a blip, and eighteen hours of patience with an outage.
@@ -92,6 +92,13 @@ def release_expired_holds(timestamp: int) -> None:
 async def remove_old_jobs(context: object, timestamp: int) -> None:
     """Forget finished jobs after a month."""
     await builtin_tasks.remove_old_jobs(context, max_hours=30 * 24, remove_failed=True, remove_cancelled=True)  # type: ignore[arg-type] # the context of any task
+
+
+@app.periodic(cron="41 * * * *")
+@app.task(name="forget_addresses")
+def forget_addresses(timestamp: int) -> None:
+    """Delete what is left of the rate limits of clients that are long gone."""
+    limits.forget_whole()
 
 
 def _send_once(key: str, kind: str, email: EmailMessage) -> None:

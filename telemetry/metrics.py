@@ -104,6 +104,7 @@ bookings_rejected = _counter("bookings_rejected_total", "Bookings refused.", ("r
 bookings_cancelled = _counter("bookings_cancelled_total", "Bookings cancelled.", ("by",))
 contact_forms_submitted = _counter("contact_forms_submitted_total", "Contact messages received.", ("topic",))
 emails = _counter("emails_total", "E-mails handed to the mail server, or failed to be.", ("kind", "outcome"))
+limits = _counter("rate_limits_total", "Requests asked to wait, or let through unchecked.", ("limit", "whose"))
 tasks_waiting = _gauge("tasks_waiting", "Background tasks that are due and not begun.", mode="livemostrecent")
 tasks_oldest = _gauge("tasks_oldest_seconds", "How long the oldest due task has waited.", mode="livemostrecent")
 tasks_finished = _counter("tasks_total", "Background tasks run (outcome: ok, failed).", ("task", "outcome"))

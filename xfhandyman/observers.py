@@ -11,6 +11,7 @@ from bookings import events
 from telemetry import metrics, tracing
 
 log = structlog.get_logger("bookings")
+_WORRYING = events.EmailFailed | events.LimitUnchecked
 _service = metrics.BoundedLabel(100)
 
 
@@ -24,7 +25,7 @@ def _observe(*, event: events.Event, **_signal: Any) -> None:
         count(event)
     name = event_name(type(event))
     fields = asdict(event)
-    (log.warning if isinstance(event, events.EmailFailed) else log.info)(name, **fields)
+    (log.warning if isinstance(event, _WORRYING) else log.info)(name, **fields)
     tracing.event(name, fields)
 
 
@@ -42,4 +43,6 @@ _COUNTS: dict[type[events.Event], Callable[[Any], None]] = {
     events.ContactMessageReceived: lambda event: metrics.contact_forms_submitted.labels(event.topic).inc(),
     events.EmailSent: lambda event: metrics.emails.labels(event.kind, "sent").inc(),
     events.EmailFailed: lambda event: metrics.emails.labels(event.kind, "failed").inc(),
+    events.LimitReached: lambda event: metrics.limits.labels(event.limit, event.whose).inc(),
+    events.LimitUnchecked: lambda event: metrics.limits.labels(event.limit, "unchecked").inc(),
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from environs import Env, EnvError
 
+from bookings.rates import Limit
 from telemetry.logging import from_environment
 from xfhandyman import embedded
 
@@ -42,6 +43,23 @@ BOOKING_NOTICE_HOURS = env.int("BOOKING_NOTICE_HOURS", 4)
 BOOKING_HORIZON_DAYS = env.int("BOOKING_HORIZON_DAYS", 60)
 BOOKING_CHANGE_HOURS = env.int("BOOKING_CHANGE_HOURS", 24)  # move or cancel online until then
 BOOKING_LINK_DAYS = env.int("BOOKING_LINK_DAYS", 30)  # an e-mailed link works until so long after the visit
+
+
+def _limit(name: str, default: str) -> Limit:
+    """How often: one client, and everybody together (bookings/limits.py)."""
+    variable = f"RATE_LIMIT_{name}"
+    try:
+        return Limit.parse(env.str(variable, default))
+    except ValueError as error:
+        raise EnvError(f"{variable}: {error}") from error
+
+
+RATE_LIMITS = {
+    "booking": _limit("BOOKING", "60/h 3000/h"),
+    "contact": _limit("CONTACT", "30/h 1000/h"),
+    "link": _limit("LINK", "60/h 6000/h"),
+    "availability": _limit("AVAILABILITY", "600/m 60000/m"),
+}
 
 if TELEMETRY:
     LOGGING_CONFIG = "telemetry.logging.configure"

@@ -1,5 +1,6 @@
 """What the business remembers: its catalogue, its people and their time, its bookings and messages."""
 
+from .allowances import Allowance
 from .booking import (
     OCCUPYING,
     Booking,
@@ -17,6 +18,7 @@ from .posts import new_idempotency_key
 
 __all__ = [
     "OCCUPYING",
+    "Allowance",
     "Booking",
     "BookingEvent",
     "BookingQuerySet",

@@ -1,7 +1,7 @@
 """Booking a visit: choose a window, give the details, see the confirmation.
 
-Bad input gets 422 and the form again with everything typed kept; a slot lost to a race gets 409. Both offer the
-nearest free windows. An address without a readable time leads back to the week.
+Bad input gets 422 and the form again with everything typed kept; a slot lost to a race gets 409; who comes too often
+gets 429. The first two offer the nearest free windows. An address without a readable time leads back to the week.
 """
 
 from datetime import datetime
@@ -14,10 +14,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from bookings import diary, scheduling
+from bookings import diary, limits, scheduling
 from bookings.availability import Reason
 from bookings.forms import BookingForm, WeekForm, read_instant
 from bookings.models import Handyman, Service, new_idempotency_key
+from bookings.views.errors import wait_a_while
 from bookings.week import Week, week
 
 
@@ -26,6 +27,8 @@ from bookings.week import Week, week
 def book(request: HttpRequest, slug: str) -> HttpResponse:
     """Step 2: a week's windows (`?day=` or `?week=`, `?handyman=`)."""
     service = get_object_or_404(Service.objects.active(), slug=slug)
+    if seconds := limits.wait(request, limits.Purpose.AVAILABILITY):
+        return wait_a_while(request, seconds)
     return render(request, "bookings/book.html", _picker(request, service))
 
 
@@ -34,6 +37,8 @@ def book(request: HttpRequest, slug: str) -> HttpResponse:
 @vary_on_headers("Accept")
 def availability(request: HttpRequest) -> HttpResponse:
     """`/api/availability?service=…&day=…&week=…&handyman=…`: the same week as JSON, or as the page's own HTML."""
+    if seconds := limits.wait(request, limits.Purpose.AVAILABILITY):
+        return JsonResponse({"error": "too_many_requests"}, status=429, headers={"Retry-After": str(seconds)})
     slug = request.GET.get("service", "")
     service = next((each for each in Service.objects.active() if each.slug == slug), None)
     if service is None:
@@ -57,6 +62,8 @@ def details(request: HttpRequest, slug: str) -> HttpResponse:
         return _details(request, service, form, start, handyman, gone=gone) if start else redirect("book", slug)
     if "change" in asked:
         return _details(request, service, BookingForm(initial=asked.dict()), start, handyman, offer=True)
+    if seconds := limits.wait(request, limits.Purpose.BOOKING):
+        return _wait(request, seconds, service, start, handyman)
     form, reason = BookingForm(asked), None
     if form.is_valid() and start and not gone:
         try:
@@ -109,6 +116,21 @@ def _details(
     }
     status = 409 if reason is Reason.TAKEN else 422 if context["wrong"] else 200
     return render(request, "bookings/details.html", context, status=status)
+
+
+def _wait(
+    request: HttpRequest, seconds: int, service: Service, start: datetime | None, handyman: Handyman | None
+) -> HttpResponse:
+    """The form as it was typed, unread; a window is looked for only once the wait is over."""
+    context = {
+        "service": service,
+        "form": BookingForm(initial=request.POST.dict()),
+        "start": start,
+        "until": start and start + diary.rules().window,
+        "handyman": handyman,
+        "section": "services",
+    }
+    return wait_a_while(request, seconds, "bookings/details.html", context)
 
 
 def _picker(request: HttpRequest, service: Service) -> dict[str, Any]:

@@ -11,15 +11,17 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from bookings import contact as inbox
+from bookings import limits
 from bookings.forms import ContactForm
 from bookings.models import ContactMessage, MessagePhoto, new_idempotency_key
 from bookings.spam import looks_like_spam, opened_stamp
+from bookings.views.errors import wait_a_while
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def contact(request: HttpRequest) -> HttpResponse:
-    """The form; `?topic=` chooses its topic. 422 and everything kept when something is missing."""
+    """The form; `?topic=` chooses its topic. What was typed is kept: 422 if something is missing, 429 if too often."""
     if request.method != "POST":
         topic = request.GET.get("topic", "")
         form = ContactForm(
@@ -30,6 +32,9 @@ def contact(request: HttpRequest) -> HttpResponse:
             }
         )
         return render(request, "bookings/contact.html", {"form": form, "section": "contact"})
+    if seconds := limits.wait(request, limits.Purpose.CONTACT):
+        kept = {"form": ContactForm(initial=request.POST.dict()), "section": "contact"}
+        return wait_a_while(request, seconds, "bookings/contact.html", kept)
     form = ContactForm(request.POST, request.FILES)
     if not form.is_valid():
         return render(request, "bookings/contact.html", {"form": form, "wrong": True, "section": "contact"}, status=422)

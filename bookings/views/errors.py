@@ -1,6 +1,8 @@
 """Pages for what went wrong. They touch no database, and name the request so that support can find it."""
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
@@ -37,3 +39,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A form came without its security cookie: an old tab, or cookies switched off."""
     return _page(request, "403_csrf.html", 403)
+
+
+def wait_a_while(
+    request: HttpRequest, seconds: int, template: str = "429.html", context: Mapping[str, Any] | None = None
+) -> HttpResponse:
+    """A client that comes too often: the page (its own, with what was typed) says how long (s) to wait."""
+    context = {"request_id": getattr(request, "request_id", ""), "wait": -(-seconds // 60), **(context or {})}
+    response = render(request, template, context, status=429)
+    response["Retry-After"] = str(seconds)
+    return response

@@ -9,20 +9,26 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from bookings import calendar, scheduling
+from bookings import calendar, limits, scheduling
 from bookings.forms import WeekForm, read_instant
 from bookings.models import Booking, BookingEvent
+from bookings.views.errors import wait_a_while
 from bookings.week import week
 
 
 def _by_link(view: Callable[[HttpRequest, Booking], HttpResponse]) -> Callable[[HttpRequest, str], HttpResponse]:
-    """Give the view the booking of a link; a forged, revoked or expired one gets a 404 page with the way to help."""
+    """Give the view the booking of a link; a forged, revoked or expired one gets a 404 page with the way to help.
+
+    Who tries many gets 429; a link that opens is never refused.
+    """
 
     @wraps(view)
     def wrapped(request: HttpRequest, token: str) -> HttpResponse:
         try:
             booking = Booking.objects.for_link(token)
         except Booking.DoesNotExist:
+            if seconds := limits.wait(request, limits.Purpose.LINK):
+                return wait_a_while(request, seconds)
             return render(request, "bookings/link_gone.html", status=404)
         return view(request, booking)
 
@@ -50,9 +56,13 @@ def ics(request: HttpRequest, booking: Booking) -> HttpResponse:
 @_by_link
 @require_http_methods(["GET", "HEAD", "POST"])
 def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
-    """POST `action=move` with `start`, or `action=cancel`. Refused: 409 for a race or a deadline, else 422."""
+    """POST `action=move` with `start`, or `action=cancel`. Refused: 409 for a race or a deadline, 429, else 422."""
     if request.method != "POST":
         return _manage(request, booking)
+    if seconds := limits.wait(request, limits.Purpose.BOOKING):
+        response = _manage(request, booking, "too_often", 429)
+        response["Retry-After"] = str(seconds)
+        return response
     start = read_instant(request.POST.get("start"))
     try:
         if request.POST.get("action") == "cancel":

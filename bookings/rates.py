@@ -1,0 +1,44 @@
+"""How often something may happen. Pure: no ORM, HTTP or clock."""
+
+import re
+from dataclasses import dataclass
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_RATE = re.compile(r"([1-9]\d*)/([smhd])")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`times` in `seconds`: all at once if need be, and from then on one in each `step`."""
+
+    times: int
+    seconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Rate":
+        """Read `60/h` (s, m, h or d). Raises ValueError for anything else."""
+        match = _RATE.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not a rate like 60/h (s, m, h or d)")
+        return cls(int(match[1]), _SECONDS[match[2]])
+
+    @property
+    def step(self) -> float:
+        """Seconds after which one more is allowed."""
+        return self.seconds / self.times
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What one client may do, and what all of them together may."""
+
+    client: Rate
+    everybody: Rate
+
+    @classmethod
+    def parse(cls, text: str) -> "Limit":
+        """Read `60/h 3000/h`. Raises ValueError for anything else."""
+        rates = text.split()
+        if len(rates) != 2:
+            raise ValueError(f"{text!r} is not two rates, a client's and everybody's, like '60/h 3000/h'")
+        return cls(*map(Rate.parse, rates))
