@@ -3,12 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: run test lint lock clean observe drill dashboards rum-fuzz
+.PHONY: run test lint lock clean observe drill dashboards rum-fuzz lighthouse screenshots
 
 run: .venv/run.stamp staticfiles/stamp
 	@exec $(BIN)/python manage.py serve
 
-test: .venv/dev.stamp staticfiles/stamp .tools/bugsink.stamp
+test: .venv/dev.stamp node_modules/.dev.stamp staticfiles/stamp .tools/bugsink.stamp
 	@exec $(BIN)/python -m tests.run
 
 lint: .venv/dev.stamp
@@ -16,6 +16,12 @@ lint: .venv/dev.stamp
 
 rum-fuzz: .venv/dev.stamp staticfiles/stamp  ## 100,000 hostile beacons, about 5 minutes
 	@exec $(BIN)/pytest tests/test_rum_abuse.py -m long
+
+lighthouse: .venv/dev.stamp node_modules/.dev.stamp staticfiles/stamp  ## what Lighthouse says of each page, as a table
+	@exec $(BIN)/pytest tests/test_lighthouse.py
+
+screenshots: .venv/dev.stamp staticfiles/stamp  ## every page and state, at each width, light and dark, into screenshots/
+	@exec $(BIN)/pytest tests/test_screenshots.py -m long
 
 lock: .venv/dev.stamp  ## after a change to requirements*.in
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
@@ -57,12 +63,17 @@ clean:
 	@.tools/bugsink/bin/pip install -qq --disable-pip-version-check --require-hashes -r tests/peers/bugsink-requirements.txt
 	@touch $@
 
-node_modules/stamp: package.json package-lock.json .venv/run.stamp
+node_modules/.stamp: package.json package-lock.json .venv/run.stamp
 	@echo "Installing browser packages ..."
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --ignore-scripts --no-audit --no-fund --silent
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --omit=dev --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-static/build/stamp: node_modules/stamp build.mjs $(shell find static -name '*.js' -not -path 'static/build/*' 2>/dev/null)
+# What the tests need besides. `npm ci` empties node_modules, and with it this stamp.
+node_modules/.dev.stamp: package.json package-lock.json | node_modules/.stamp
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm install --no-save --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+static/build/stamp: node_modules/.stamp build.mjs $(shell find static -name '*.js' -not -path 'static/build/*' 2>/dev/null)
 	@mkdir -p static/build
 	@$(BIN)/node build.mjs
 	@touch $@

@@ -4,24 +4,13 @@ import re
 from collections.abc import Callable
 from urllib.request import Request, urlopen
 
+import pytest
 from playwright.sync_api import Page
 
 from tests.stack import BASE_DIR, Stack
+from tests.tour import ENVIRONMENT, tour
 
 BUDGET = 14 * 1024  # what fits the first round trip of a TCP connection
-PAGES = {
-    "home": "/",
-    "area": "/?postcode=ZE1+0AA#area",
-    "services": "/services/",
-    "service": "/services/tap-repair/",
-    "week": "/book/tap-repair/",
-    "nothing free": "/book/tap-repair/?day=9999-12-31",
-    "slot refused": "/book/tap-repair/details/?start=2020-01-01T09:00:00Z",
-    "contact": "/contact/",
-    "privacy": "/privacy/",
-    "dead link": "/bookings/forged/",
-    "not found": "/nothing/",
-}
 AXE = (BASE_DIR / "node_modules/axe-core/axe.min.js").read_text()
 
 
@@ -66,36 +55,7 @@ def judged(page: Page, only: list[str]) -> list[str]:
     return [f"{each['id']}: {each['nodes'][0]['html'][:120]}" for each in found["violations"]]
 
 
+@pytest.mark.timeout(300)
 def test_it_has_no_accessibility_violation_in_light_or_dark(stack: Callable[..., Stack], page: Page) -> None:
-    site, found = stack(), dict[str, dict[str, list[str]]]()
-    for name, path in PAGES.items():
-        page.goto(site.url + path)
-        found[name] = violations(page)
-
-    page.goto(f"{site.url}/book/tap-repair/")
-    page.get_by_role("link", name="Later").click()
-    page.get_by_role("link", name="Earlier").wait_for()
-    found["later week"] = violations(page)
-    page.locator("ul.slots a").last.click()
-    page.get_by_role("button", name="Book this visit").click()
-    page.locator(".errors").wait_for()
-    found["details with errors"] = violations(page)
-    for label, typed in {
-        "Your name": "Robin Example",
-        "E-mail": "robin@example.com",
-        "Phone": "07700 900200",
-        "Address of the job": "1 Sample Street",
-        "Postcode": "SE1 7PB",
-    }.items():
-        page.get_by_label(label, exact=True).fill(typed)
-    page.get_by_label("Keep these details").check()
-    page.get_by_role("button", name="Book this visit").click()
-    page.get_by_role("link", name="Move or cancel").wait_for()
-    found["confirmation"] = violations(page)
-    page.get_by_role("link", name="Move or cancel").click()
-    page.get_by_role("button", name="Cancel this visit").wait_for()
-    found["manage"] = violations(page)
-    page.get_by_role("button", name="Cancel this visit").click()
-    page.get_by_role("link", name="Book another time").wait_for()
-    found["cancelled"] = violations(page)
+    found = {name: violations(page) for name in tour(stack(env=ENVIRONMENT), page)}
     assert {name: wrong for name, wrong in found.items() if wrong} == {}

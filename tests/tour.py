@@ -1,0 +1,164 @@
+"""Every page and state that a customer can meet, one after another in a browser: for axe-core and the screenshots."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from playwright.sync_api import Page, expect
+
+from tests.stack import Stack
+
+ADDRESSES = {
+    "home": "/",
+    "home, area covered": "/?postcode=se1+7pb#area",
+    "home, area not covered": "/?postcode=ZE1+0AA#area",
+    "home, area unreadable": "/?postcode=nowhere#area",
+    "services": "/services/",
+    "service, fixed price": "/services/tap-repair/",
+    "service, by the hour": "/services/shelves/",
+    "service, quote": "/services/room-painting/",
+    "week": "/book/tap-repair/",
+    "week, one handyman": "/book/shelves/?handyman=grace",
+    "week, nothing free that day": "/book/tap-repair/?day=9999-12-31",
+    "details, slot refused": "/book/tap-repair/details/?start=2020-01-01T09:00:00Z",
+    "contact": "/contact/",
+    "contact, quote": "/contact/?topic=quote",
+    "contact, thanks": "/contact/thanks/",
+    "privacy": "/privacy/",
+    "link gone": "/bookings/forged/",
+    "not found": "/nothing/",
+    "failed": "/broken/raise/it/",
+    "unavailable": "/broken/outage/",
+}
+ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "tests.broken.settings"}  # for the pages of our own faults
+PERSON = {
+    "Your name": "Robin Example",
+    "E-mail": "robin@example.com",
+    "Phone": "07700 900200",
+    "Address of the job": "1 Sample Street\nLondon",
+    "Postcode": "SE1 7PB",
+}
+
+
+def tour(site: Stack, page: Page) -> Iterator[str]:
+    """Lead `page` through a site that runs with ENVIRONMENT; yields the name of each state once it is there.
+
+    Whoever looks may change the size and the colours of the page, not where it is.
+    """
+    for name, path in ADDRESSES.items():
+        page.goto(site.url + path)
+        yield name
+    yield from _booking(site, page)
+    yield from _contact(site, page)
+    yield from _emptiness(site, page)
+
+
+def _booking(site: Stack, page: Page) -> Iterator[str]:
+    """From the week to a cancelled visit, with everything that can go wrong on the way."""
+    page.goto(f"{site.url}/book/shelves/?handyman=grace")
+    page.get_by_role("link", name="Later").click()
+    page.get_by_role("link", name="Earlier").wait_for()
+    yield "week, later"
+    page.locator("ul.slots a").last.click()
+    expect(page.get_by_label("Your name", exact=True)).to_be_visible()
+    yield "details"
+    page.get_by_role("button", name="Book this visit").click()
+    page.locator(".errors").wait_for()
+    yield "details, errors"
+    _introduce(page)
+    page.get_by_label("Postcode").fill("ZE1 0AA")
+    page.get_by_role("button", name="Book this visit").click()
+    expect(page.locator(".errors")).to_contain_text("do not come to this postcode")
+    yield "details, out of area"
+    page.get_by_role("button", name="Other times").click()
+    page.get_by_role("radio").first.wait_for()
+    yield "details, other times"
+
+    page.get_by_label("Postcode").fill("SE1 7PB")
+    with _rival(page) as rival:
+        _introduce(rival)
+        rival.get_by_role("button", name="Book this visit").click()
+        rival.get_by_role("link", name="Move or cancel").wait_for()
+    page.get_by_role("button", name="Book this visit").click()
+    expect(page.locator(".errors")).to_contain_text("just been taken")
+    yield "details, lost race"
+
+    page.get_by_role("radio").first.check()
+    page.get_by_role("button", name="Book this visit").click()
+    page.get_by_role("link", name="Move or cancel").wait_for()
+    yield "confirmation"
+    page.get_by_role("link", name="Move or cancel").click()
+    page.get_by_role("button", name="Cancel this visit").wait_for()
+    yield "manage"
+    page.locator("#move ul.slots button").last.click()
+    expect(page.get_by_role("status").first).to_contain_text("Moved.")
+    yield "manage, moved"
+    _execute(site, f"UPDATE bookings_booking {_SOON} WHERE customer_email = '{PERSON['E-mail']}'")
+    page.get_by_role("button", name="Cancel this visit").click()
+    expect(page.get_by_role("alert")).to_contain_text("too close to the visit")
+    yield "manage, refused"
+    page.goto(page.url)
+    yield "manage, too late"
+    for name, change in {
+        "manage, completed": "SET status = 'completed'",
+        "manage, no-show": "SET status = 'no_show'",
+        "manage, cancelled": "SET status = 'cancelled'",
+    }.items():
+        _execute(site, f"UPDATE bookings_booking {change} WHERE customer_email = '{PERSON['E-mail']}'")
+        page.reload()
+        yield name
+
+
+def _contact(site: Stack, page: Page) -> Iterator[str]:
+    page.goto(f"{site.url}/contact/")
+    page.get_by_label("Photos").set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"no photo"})
+    page.get_by_role("button", name="Send the message").click()
+    page.locator(".errors").wait_for()
+    yield "contact, errors"
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Send the message").click()
+    page.get_by_role("heading", name="Please send the form again").wait_for()
+    yield "form without its cookie"
+
+
+def _emptiness(site: Stack, page: Page) -> Iterator[str]:
+    _execute(
+        site,
+        "INSERT INTO bookings_holiday (date, name) SELECT current_date + n, 'Closed' FROM generate_series(0, 70) n"
+        " ON CONFLICT DO NOTHING",
+    )
+    page.goto(f"{site.url}/book/tap-repair/")
+    yield "week, full"
+    page.goto(f"{site.url}/book/tap-repair/details/?start=2020-01-01T09:00:00Z")
+    yield "details, full"
+    _execute(site, "UPDATE bookings_service SET active = false")
+    for name, path in {"home, nothing to book": "/", "services, none": "/services/"}.items():
+        page.goto(site.url + path)
+        yield name
+
+
+_SOON = (
+    "SET starts_at = now() + '5 h', arrival_until = now() + '6 h', ends_at = now() + '6 h',"
+    " during = tstzrange(now() + '5 h', now() + '7 h')"
+)
+
+
+def _introduce(page: Page) -> None:
+    for label, typed in PERSON.items():
+        page.get_by_label(label, exact=True).fill(typed)
+    page.get_by_label("Keep these details").check()
+
+
+@contextmanager
+def _rival(page: Page) -> Iterator[Page]:
+    """Somebody else who wants the very same window of the same handyman."""
+    start = page.get_by_role("radio", checked=True).get_attribute("value")
+    rival = page.context.new_page()
+    rival.goto(f"{page.url.partition('?')[0]}?start={start}&handyman=grace")
+    yield rival
+    rival.close()
+
+
+def _execute(site: Stack, statement: str) -> None:
+    with psycopg.connect(site.env["DATABASE_URL"]) as connection:
+        connection.execute(statement.encode())
