@@ -8,6 +8,7 @@ from environs import Env, EnvError
 from bookings.rates import Limit
 from telemetry.logging import from_environment
 from xfhandyman import embedded
+from xfhandyman.security import policy
 
 env = Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -84,6 +85,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "telemetry.proxies.TrustedProxyMiddleware",
     *(["telemetry.middleware.ObservingMiddleware"] if TELEMETRY else []),
+    "xfhandyman.security.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "telemetry.health.middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -177,11 +179,20 @@ SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]  # probes come from insid
 SECURE_HSTS_SECONDS = 63_072_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
+_STRIPE = env.str("STRIPE_API_BASE", "") or "https://checkout.stripe.com"  # our POST redirects to the payment page
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": policy.customers(
+        form_targets=[policy.origin(_STRIPE)] if env.str("STRIPE_SECRET_KEY", "") else [],
+        report_to="csp" if PRODUCTION else "",
+    )
+}
+REPORTING_HEADERS = {"Reporting-Endpoints": f'csp="{policy.REPORTS}"'} if PRODUCTION else {}  # browsers want HTTPS
 SECURE_REFERRER_POLICY = "same-origin"  # booking links are secrets
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_NAME = "__Host-session" if PRODUCTION else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrf"
 CSRF_COOKIE_HTTPONLY = True
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # names of customers stay out of cookies
 CSRF_FAILURE_VIEW = "bookings.views.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 if TRUSTED_PROXIES:

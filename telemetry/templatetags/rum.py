@@ -39,7 +39,8 @@ def rum_beacon(context: template.Context) -> SafeString | str:
         route_name(request), trace_id=trace_id, span_id=span_id, sampled=sampled, started=time.time() - elapsed
     )
     return format_html(
-        '<script src="{}" defer data-url="{}" data-token="{}" data-trace="{}" data-span="{}"></script>',
+        '<script nonce="{}" src="{}" defer data-url="{}" data-token="{}" data-trace="{}" data-span="{}"></script>',
+        getattr(request, "csp_nonce", ""),
         script,
         reverse("telemetry_beacon"),
         token,

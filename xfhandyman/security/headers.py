@@ -1,0 +1,43 @@
+"""One middleware for the policies: texts are made once, and a response only gets its nonce written in."""
+
+from collections.abc import Callable
+
+from csp.constants import HEADER
+from csp.middleware import CSPMiddleware
+from csp.utils import build_policy, default_config
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from xfhandyman.security import policy
+
+_NONCE = "{nonce}"
+
+
+class HeadersMiddleware(CSPMiddleware):
+    """django-csp's, without its building of the policy for every response: no view here changes its policy."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        super().__init__(get_response)
+        directives = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
+        self.customers, self.office = _texts(directives), _texts(policy.office(directives))
+        self.always = policy.HEADERS | settings.REPORTING_HEADERS
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        office = request.path_info.startswith(policy.OFFICE)
+        with_nonce, without = self.office if office else self.customers
+        nonce = getattr(request, "_csp_nonce", None)
+        response[HEADER] = with_nonce.replace(_NONCE, nonce) if nonce else without
+        for name, value in self.always.items():
+            response[name] = value
+        if office and "no-store" not in response.get("Cache-Control", ""):
+            response["Cache-Control"] = "private, no-store"
+        return response
+
+
+def _texts(directives: policy.Directives) -> tuple[str, str]:
+    """The policy with a place for the nonce, and the one for a page without a script of ours."""
+    config = default_config(directives)
+    made = (build_policy(config, nonce=_NONCE), build_policy(config))
+    with_nonce, without = ("; ".join(sorted(text.split("; "))) for text in made)  # django-csp's order is a set's
+    return with_nonce, without
