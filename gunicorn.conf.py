@@ -6,6 +6,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
+os.environ["PROCESS_TYPE"] = "web"  # for the settings: only the web goes through a pooler
 if os.environ.get("TELEMETRY", "on") != "off":
     from telemetry.gunicorn import Logger as logger_class  # noqa: F401 - gunicorn reads these names of this module
     from telemetry.gunicorn import child_exit, on_exit, post_fork, when_ready  # noqa: F401 - ditto

@@ -106,18 +106,24 @@ class DatabaseProbe:
         self._lock = threading.Lock()
 
 
-def connect(alias: str, purpose: str, timeout: float) -> psycopg.Connection[Any]:
+def connect(
+    alias: str, purpose: str, timeout: float, *, lock_timeout: float | None = None, prepare: bool = False
+) -> psycopg.Connection[Any]:
     """Open a connection of an alias outside its pool, in autocommit; statements get `timeout` seconds.
 
-    Raises psycopg.OperationalError.
+    Through a pooler in transaction mode neither time-outs of a session nor prepared statements exist: there, what the
+    role has been given holds. Raises psycopg.OperationalError.
     """
     parameters: dict[str, Any] = {
         **connections[alias].get_connection_params(),
         "connect_timeout": _CONNECT,
         "tcp_user_timeout": int(_CONNECT * 1000),
         "application_name": f"telemetry-{purpose}",
-        "options": f"-c statement_timeout={int(timeout * 1000)}",
     }
+    if not connections[alias].settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):  # Django's word for such a pooler
+        limits = {"statement_timeout": timeout, "lock_timeout": lock_timeout}
+        parameters["options"] = " ".join(f"-c {name}={int(s * 1000)}" for name, s in limits.items() if s is not None)
+        parameters["prepare_threshold"] = 5 if prepare else None
     return psycopg.connect(**parameters, autocommit=True)
 
 

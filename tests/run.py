@@ -33,7 +33,14 @@ PRODUCTION = {
     "EMAIL_URL": "smtp://localhost:25",
 }
 
-SERVERS = {"prometheus": ["prometheus", "promtool"], "prometheus-alertmanager": ["prometheus-alertmanager", "amtool"]}
+SERVERS = {
+    "prometheus": ["prometheus", "promtool"],
+    "prometheus-alertmanager": ["prometheus-alertmanager", "amtool"],
+    "nginx": ["nginx"],
+    "pgbouncer": ["pgbouncer"],
+    "iproute2": ["ip"],
+    "openssl": ["openssl"],
+}
 """Debian package → the commands it brings."""
 
 

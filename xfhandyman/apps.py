@@ -11,6 +11,8 @@ class XFHandymanConfig(AppConfig):
     verbose_name = "XFHandyman"
 
     def ready(self) -> None:
+        from xfhandyman import pooler  # noqa: F401 - its check registers itself
+
         if settings.TELEMETRY:
             from xfhandyman.observers import watch_bookings
             from xfhandyman.spans import trace_scheduling

@@ -125,16 +125,23 @@ WEB_THREADS = env.int("WEB_THREADS", 4)
 if not PRODUCTION and not env.str("DATABASE_URL", ""):
     # The environment, so that every process started from this one uses the same server.
     os.environ["DATABASE_URL"] = embedded.start(env.path("EMBEDDED_DATA", DATA_DIR / "postgres"))
-_database = env.dj_db_url("DATABASE_URL")
+# With DATABASE_DIRECT_URL, DATABASE_URL leads to a pooler in transaction mode (docs/scaling.md), where a connection's
+# session may change with every transaction. The web can live with that; commands and the worker go directly.
+POOLED = bool(env.str("DATABASE_DIRECT_URL", "")) and env.str("PROCESS_TYPE", "") == "web"
+_variable = "DATABASE_DIRECT_URL" if env.str("DATABASE_DIRECT_URL", "") and not POOLED else "DATABASE_URL"
+_database = env.dj_db_url(_variable)
 if not str(_database["ENGINE"]).endswith("postgresql"):
-    raise EnvError("DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host:5432/name")
+    raise EnvError(f"{_variable} must name a PostgreSQL database: postgresql://user:password@host:5432/name")
+DB_STATEMENT_TIMEOUT = env.float("DB_STATEMENT_TIMEOUT", 15)  # s
 DATABASES = {
     "default": {
         **_database,
         **({"ENGINE": "telemetry.postgresql"} if TELEMETRY else {}),
+        "DISABLE_SERVER_SIDE_CURSORS": POOLED,
         "OPTIONS": {
             **_database.get("OPTIONS", {}),
-            "options": f"-c statement_timeout={int(env.float('DB_STATEMENT_TIMEOUT', 15) * 1000)}",
+            # Pooled, the role has it; xfhandyman.pooler checks.
+            **({} if POOLED else {"options": f"-c statement_timeout={int(DB_STATEMENT_TIMEOUT * 1000)}"}),
             "connect_timeout": 3,
             "pool": {
                 "min_size": env.int("DB_POOL_MIN_SIZE", 1),

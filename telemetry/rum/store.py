@@ -15,9 +15,8 @@ from typing import Any
 
 import psycopg
 import structlog
-from django.db import connections
 
-from telemetry import metrics
+from telemetry import metrics, probe
 from telemetry.rum.beacon import Beacon
 from telemetry.rum.models import RumSample, bucket
 from telemetry.rum.tokens import PageToken
@@ -82,13 +81,8 @@ ON CONFLICT (day, route, device, vital, bucket) DO UPDATE SET count = daily.coun
 
 
 def connect() -> psycopg.Connection[Any]:
-    """A connection beside the customers' pool, whose statements take 5 s at most."""
-    parameters = connections["default"].get_connection_params()
-    for ours in ("pool", "cursor_factory", "context", "prepare_threshold", "server_side_binding"):
-        parameters.pop(ours, None)
-    parameters["options"] = "-c statement_timeout=5000 -c lock_timeout=2000"
-    connection: psycopg.Connection[Any] = psycopg.connect(**parameters, application_name="rum")
-    return connection
+    """A connection beside the customers' pool, in autocommit, whose statements take 5 s at most."""
+    return probe.connect("default", "rum", 5, lock_timeout=2, prepare=True)
 
 
 def write(rows: list[Row]) -> None:
@@ -99,7 +93,7 @@ def write(rows: list[Row]) -> None:
         for vital in VITALS
         if (value := getattr(row, vital)) is not None
     )
-    with connect() as connection, connection.cursor() as cursor:
+    with connect() as connection, connection.transaction(), connection.cursor() as cursor:
         with cursor.copy(_COPY) as copy:
             for row in rows:
                 copy.write_row(astuple(row))
@@ -111,7 +105,6 @@ def purge(before: datetime, batch: int = 10_000) -> int:
     """Delete what arrived before a moment, in short transactions, and return how many rows that were."""
     deleted = 0
     with connect() as connection:
-        connection.autocommit = True
         while True:
             done = connection.execute(
                 "DELETE FROM telemetry_rumsample WHERE id IN (SELECT id FROM telemetry_rumsample"

@@ -1,0 +1,1 @@
+"""The site on several web nodes behind nginx and PgBouncer, on this machine. `make scale` puts it under load."""
