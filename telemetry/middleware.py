@@ -23,7 +23,7 @@ from telemetry.failsafe import failsafe
 from telemetry.proxies import networks
 from telemetry.routes import method_name, route_name
 
-QUIET = frozenset({"/api/telemetry"})
+QUIET = frozenset({"/api/telemetry", "/api/telemetry/csp"})
 """Routes whose requests are told at level debug: a beacon's line is `page_view`, and anybody can send a million."""
 
 log = structlog.get_logger("telemetry.request")

@@ -98,7 +98,6 @@ def hostile(seed: int) -> Iterator[tuple[bytes, dict[str, str], str]]:
         "timings",
         "fetches",
         "errors",
-        "violations",
         "views",
         "view",
         "part",

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.stack import Stack
+from tests.stack import Stack, wait_for
 
 MAKE_STAFF = "from django.contrib.auth.models import User; User.objects.create_superuser('office', password='a-pass-1')"
 TELL = """
@@ -153,7 +153,7 @@ addEventListener('securitypolicyviolation', (event) => window.stopped.push(event
 """
 
 
-def test_it_stops_injected_code(stack: Callable[..., Stack], page: Page) -> None:
+def test_it_stops_injected_code_and_hears_of_it(stack: Callable[..., Stack], page: Page) -> None:
     site = stack()
     page.add_init_script(WATCH)
     for path in ("/", "/admin/login/"):
@@ -165,6 +165,9 @@ def test_it_stops_injected_code(stack: Callable[..., Stack], page: Page) -> None
                 page.evaluate(f"setTimeout(() => {{ {line} }})")  # later: what Playwright runs itself may do anything
                 stopped(page, directive, line)
     inject(page, f"{site.url}/", "script-src-elem", '<script src="/static/build/booked.js"></script>')
+    tried = {*MARKUP, *CODE}
+    wait_for("reports", lambda: tried <= {line["directive"] for line in site.log_events("csp_violation")}, 30)
+    assert {line["route"] for line in site.log_events("csp_violation")} == {"/", "/admin/login/"}
 
 
 def inject(page: Page, url: str, directive: str, markup: str) -> None:

@@ -1,4 +1,4 @@
-// Errors no code caught, and what the content security policy stopped.
+// Errors no code caught.
 import { record } from "./page.js";
 
 const MOST = 10;
@@ -23,10 +23,4 @@ const report = (error, message, file, line, column) => once("errors", {
 export const watchErrors = () => {
   addEventListener("error", (event) => report(event.error, event.message, event.filename, event.lineno, event.colno));
   addEventListener("unhandledrejection", ({ reason }) => report(reason, reason));
-  addEventListener("securitypolicyviolation", (event) => once("violations", {
-    directive: event.effectiveDirective,
-    blocked: event.blockedURI.split("?")[0].slice(0, 200),
-    file: event.sourceFile.split("?")[0].slice(0, 200),
-    line: event.lineNumber,
-  }));
 };

@@ -13,7 +13,7 @@ import orjson
 
 NAVIGATIONS = ("navigate", "reload", "back-forward", "back-forward-cache", "prerender", "restore", "soft-navigation")
 MOST_EVENTS = 50
-"""Fetches, errors, violations and view changes of each kind that one beacon may hold."""
+"""Fetches, errors and view changes of each kind that one beacon may hold."""
 MOST_VIEWS = 50
 """Returns from the bfcache, and sends per view, of one page."""
 
@@ -48,14 +48,6 @@ class ScriptError:
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
-    """What the content security policy stopped."""
-
-    directive: str
-    blocked: str
-
-
-@dataclass(frozen=True, slots=True)
 class Beacon:
     """One send of one page view. `vitals` by name; CLS has no unit, the others are ms."""
 
@@ -71,7 +63,6 @@ class Beacon:
     loaded: float | None
     fetches: tuple[Fetch, ...]
     errors: tuple[ScriptError, ...]
-    violations: tuple[Violation, ...]
     views: tuple[str, ...]
     dropped: int
 
@@ -103,10 +94,6 @@ def parse(body: bytes) -> Beacon:
         loaded=(marks[11] or None) if marks else None,
         fetches=tuple(filter(None, map(_fetch, _events(data, "fetches")))),
         errors=tuple(map(_error, _events(data, "errors"))),
-        violations=tuple(
-            Violation(_text(each.get("directive"), 60), _text(each.get("blocked"), 200))
-            for each in _events(data, "violations")
-        ),
         views=tuple(_text(each.get("path"), 500) for each in _events(data, "views")),
         dropped=_whole(data.get("dropped", 0), 100_000),
     )

@@ -9,8 +9,8 @@ from django.conf import settings
 from telemetry import errors, metrics, tracing
 from telemetry.routes import route_of_path
 from telemetry.rum import store
-from telemetry.rum.beacon import Beacon, Violation
-from telemetry.rum.tokens import OTHER, PageToken
+from telemetry.rum.beacon import Beacon
+from telemetry.rum.tokens import PageToken
 
 log = structlog.get_logger("telemetry.rum")
 
@@ -21,11 +21,6 @@ _HISTOGRAMS = {
     "FCP": metrics.rum_fcp,
     "TTFB": metrics.rum_ttfb,
 }
-_DIRECTIVES = frozenset(
-    f"{kind}-src{suffix}"
-    for kind in ("default", "script", "style", "img", "font", "connect", "media", "object", "frame", "worker", "child")
-    for suffix in ("", "-elem", "-attr")
-) | {"base-uri", "form-action", "frame-ancestors", "manifest-src", "require-trusted-types-for", "trusted-types"}
 _FOREIGN = ("-extension://", "user-script:")
 """Marks of what the browser's owner has installed: not our error."""
 
@@ -55,9 +50,6 @@ def _count(beacon: Beacon, route: str, device: str, vitals: dict[str, float]) ->
     for fetch in beacon.fetches:
         endpoint = route_of_path(fetch.path)
         metrics.rum_fetch_duration.labels(endpoint, _status(fetch.status)).observe(fetch.duration / 1000)
-    for violation in beacon.violations:
-        directive = violation.directive if violation.directive in _DIRECTIVES else OTHER
-        metrics.rum_csp_violations.labels(directive).inc()
     if beacon.errors:
         metrics.rum_js_errors.labels(route).inc(len(beacon.errors))
     if beacon.dropped:
@@ -132,14 +124,7 @@ def _log(beacon: Beacon, page: PageToken, device: str, vitals: dict[str, float])
         fetches=len(beacon.fetches),
         js_errors=len(beacon.errors),
         views=[route_of_path(path) for path in beacon.views[:5]],
-        csp_violations=[_blocked(violation) for violation in beacon.violations[:5]],
     )
-
-
-def _blocked(violation: Violation) -> str:
-    """A directive of the list and the scheme or host it stopped: what to fix, and no more of the address."""
-    directive = violation.directive if violation.directive in _DIRECTIVES else OTHER
-    return f"{directive} {'/'.join(violation.blocked.split('/')[:3])[:80]}"
 
 
 def _status(status: int) -> str:

@@ -1,5 +1,7 @@
-"""`POST /api/telemetry`: beacons in, cheapest check first. No session, no cookie and no database on the way."""
+"""Beacons and reports of the browser in, cheapest check first. No session, no cookie and no database on the way."""
 
+from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import structlog
@@ -8,11 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from telemetry import metrics
-from telemetry.rum import beacon, body, clients, projections, tokens
+from telemetry.rum import beacon, body, clients, projections, tokens, violations
 from telemetry.templatetags.rum import opted_out
 
 MOST_BYTES = 64 * 1024
 READ_SECONDS = 2.0
+_BEACON = frozenset({"application/json"})
+T = TypeVar("T")
 
 log = structlog.get_logger("telemetry.rum")
 _rate = clients.RateLimit(settings.RUM_RATE_PER_CLIENT, settings.RUM_RATE)
@@ -22,19 +26,9 @@ _replays = tokens.Replays()
 @csrf_exempt  # sendBeacon cannot send a token; Sec-Fetch-Site and Origin keep other sites out, and nothing is changed
 def ingest(request: HttpRequest) -> HttpResponse:
     """204 for a beacon taken or left out on purpose, 4xx for what is none; `rum_beacons_total` counts which."""
-    refusal = _refuse(request)
-    if refusal is None:
-        try:
-            raw = body.read(request.META, int(request.META["CONTENT_LENGTH"]), READ_SECONDS)
-            sent = beacon.parse(raw)
-        except body.SlowBody:
-            refusal = _answer("slow", 408)
-        except body.ShortBody:
-            refusal = _answer("cut_off", 400)
-        except beacon.MalformedBeacon:
-            refusal = _answer("malformed", 400)
-    if refusal is not None:
-        return refusal
+    sent = _refuse(request, _BEACON, _same_origin) or _parsed(request, beacon.parse)
+    if isinstance(sent, HttpResponse):
+        return sent
     if opted_out(request.META):
         return _answer("opted_out")
     if not settings.RUM_COUNT_AUTOMATION and (sent.automated or clients.is_machine(request.META)):
@@ -46,16 +40,38 @@ def ingest(request: HttpRequest) -> HttpResponse:
     return _answer("accepted" if page.verified else "unverified")
 
 
-def _refuse(request: HttpRequest) -> HttpResponse | None:
+@csrf_exempt  # the browser itself sends it, without a token
+def report(request: HttpRequest) -> HttpResponse:
+    """What the content security policy stopped (`report-uri` and the Reporting API). Answers as `ingest` does."""
+    found = _refuse(request, violations.CONTENT_TYPES, _not_cross_site) or _parsed(request, violations.parse)
+    if isinstance(found, HttpResponse):
+        return found
+    violations.project(found)
+    return _answer("report")
+
+
+def _parsed(request: HttpRequest, parse: Callable[[bytes], T]) -> T | HttpResponse:
+    """The body of a request that was not refused, or the answer to one that cannot be read."""
+    try:
+        return parse(body.read(request.META, int(request.META["CONTENT_LENGTH"]), READ_SECONDS))
+    except body.SlowBody:
+        return _answer("slow", 408)
+    except body.ShortBody:
+        return _answer("cut_off", 400)
+    except beacon.MalformedBeacon:
+        return _answer("malformed", 400)
+
+
+def _refuse(request: HttpRequest, types: frozenset[str], welcome: Callable[[HttpRequest], bool]) -> HttpResponse | None:
     """What can be refused without reading the body."""
     headers = request.META
     if request.method != "POST":
         return _answer("method", 405, Allow="POST")
-    if headers.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != "application/json":
+    if headers.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() not in types:
         return _answer("content_type", 415)
     if headers.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
         return _answer("content_encoding", 415)  # a beacon is small; what unpacks to gigabytes is not looked at
-    if not _same_origin(request):
+    if not welcome(request):
         return _answer("cross_site", 403)
     length = headers.get("CONTENT_LENGTH") or ""
     if "HTTP_TRANSFER_ENCODING" in headers or not (length.isascii() and length.isdigit()):
@@ -75,6 +91,11 @@ def _same_origin(request: HttpRequest) -> bool:
         return urlsplit(request.META.get("HTTP_ORIGIN", "")).netloc == request.META.get("HTTP_HOST")
     except ValueError:
         return False
+
+
+def _not_cross_site(request: HttpRequest) -> bool:
+    """Reports come from the browser, which in some names no site and no origin."""
+    return request.META.get("HTTP_SEC_FETCH_SITE", "same-origin") == "same-origin"
 
 
 def _answer(outcome: str, status: int = 204, **headers: str) -> HttpResponse:
