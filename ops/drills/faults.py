@@ -1,44 +1,78 @@
-"""The faults. Each is injected from outside the application and lasts as long as its block."""
+"""Faults around the application: in the database, in the network, among processes, in the customers' browsers."""
 
 import os
 import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import psutil
 import psycopg
-import requests
+from psycopg import sql
 
-from ops.drills.scene import Scene, release_beside
+from ops.drills.crowd import crowd
+from ops.drills.customers import PAGES, customer
+from ops.drills.scene import Scene
 
 
-@dataclass(frozen=True, slots=True)
-class Drill:
-    """A fault, and what must be said of it: the alert, and words that name cause and component."""
-
-    fault: Callable[[Scene], AbstractContextManager[None]]
-    alert: str
-    words: tuple[str, ...]
-    resolves: bool = True
+@contextmanager
+def nothing(scene: Scene) -> Iterator[None]:
+    """No fault at all: ten healthy minutes."""
+    scene.customers.ended.wait(600)
+    yield
 
 
 @contextmanager
 def lock(scene: Scene) -> Iterator[None]:
     """Another session locks the booking table."""
-    with psycopg.connect(scene.database_url) as session:
+    with _session(scene) as session:
         session.execute("LOCK TABLE bookings_booking IN ACCESS EXCLUSIVE MODE")
         yield
 
 
 @contextmanager
 def another_lock(scene: Scene) -> Iterator[None]:
-    """Another session locks the catalogue: a rule that knows only one table would blame the wrong query."""
-    with psycopg.connect(scene.database_url) as session:
+    """Another session locks the table of services: a rule that knows one table alone would blame the wrong query."""
+    with _session(scene) as session:
         session.execute("LOCK TABLE bookings_service IN ACCESS EXCLUSIVE MODE")
         yield
+
+
+@contextmanager
+def slow_query(scene: Scene) -> Iterator[None]:
+    """Reading the table of working hours takes three seconds: a view that sleeps has taken its place."""
+    table, hidden = sql.Identifier("bookings_workinghours"), sql.Identifier("bookings_workinghours_fast")
+    with psycopg.connect(scene.database_url, autocommit=True) as session:
+        with session.transaction():
+            session.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(table, hidden))
+            session.execute(
+                sql.SQL(
+                    "CREATE VIEW {} AS WITH slept AS MATERIALIZED (SELECT pg_sleep(3)) SELECT {}.* FROM {}, slept"
+                ).format(table, hidden, hidden)
+            )
+        try:
+            yield
+        finally:
+            with session.transaction():
+                session.execute(sql.SQL("DROP VIEW {}").format(table))
+                session.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(hidden, table))
+
+
+@contextmanager
+def transaction_left_open(scene: Scene) -> Iterator[None]:
+    """Another session has locked every service's row and idles in its transaction: nobody can finish a booking."""
+    with _session(scene) as session:
+        session.execute("SELECT * FROM bookings_service FOR UPDATE")
+        yield
+
+
+@contextmanager
+def _session(scene: Scene) -> Iterator[psycopg.Connection]:
+    """A session of its own, whose transaction is rolled back at the end."""
+    with psycopg.connect(scene.database_url) as session:
+        try:
+            yield session
+        finally:
+            session.rollback()
 
 
 @contextmanager
@@ -52,25 +86,25 @@ def database_down(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
-def surge(scene: Scene) -> Iterator[None]:
-    """Many times the usual visitors."""
-    over = threading.Event()
-
-    def ask() -> None:
-        with requests.Session() as session:
-            while not over.is_set():
-                with suppress(requests.RequestException):
-                    session.get(scene.site.url + "/services/", timeout=20)
-
-    threads = [threading.Thread(target=ask, daemon=True) for _ in range(32)]
-    for thread in threads:
-        thread.start()
+def database_frozen(scene: Scene) -> Iterator[None]:
+    """The database server hangs: every process of it is stopped, and connections wait for ever."""
+    postmaster = psutil.Process(int((scene.directory / "pg" / "postmaster.pid").read_text().split()[0]))
+    frozen = [postmaster, *postmaster.children(recursive=True)]
+    for process in frozen:
+        process.send_signal(signal.SIGSTOP)
     try:
         yield
     finally:
-        over.set()
-        for thread in threads:
-            thread.join(30)
+        for process in frozen:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def surge(scene: Scene) -> Iterator[None]:
+    """Many times the usual visitors."""
+    with crowd(f"{scene.site.url}/services/", clients=32):
+        yield
 
 
 @contextmanager
@@ -84,13 +118,36 @@ def mail_down(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def mail_silent(scene: Scene) -> Iterator[None]:
+    """The mail server takes connections and says nothing."""
+    scene.mail.fall_silent()
+    try:
+        yield
+    finally:
+        scene.mail.start()
+
+
+@contextmanager
 def collector_silent(scene: Scene) -> Iterator[None]:
-    """The OTLP collector takes connections and never answers."""
+    """The OTLP collector takes spans and never answers."""
     scene.collector.silent.set()
     try:
         yield
     finally:
         scene.collector.silent.clear()
+
+
+@contextmanager
+def sentry_down(scene: Scene) -> Iterator[None]:
+    """Sentry refuses connections while one script fails once on each page."""
+    scene.sentry.stop()
+    try:
+        with customer() as session:
+            for page in PAGES:
+                scene.customers.visit(session, page, fails=True)
+        yield
+    finally:
+        scene.sentry.start()
 
 
 @contextmanager
@@ -101,7 +158,7 @@ def web_worker_killed(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
-def task_worker_stopped(scene: Scene) -> Iterator[None]:
+def task_worker_frozen(scene: Scene) -> Iterator[None]:
     """The process that runs background tasks is frozen."""
     worker = scene.site.worker
     assert worker is not None  # noqa: S101 - the stage always has one
@@ -113,41 +170,31 @@ def task_worker_stopped(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
-def bad_release(scene: Scene) -> Iterator[None]:
-    """A release beside the good one, one page of which fails."""
-    over = threading.Event()
-    with release_beside(scene, "1.1", "tests.broken.settings") as url:
-
-        def ask() -> None:
-            while not over.wait(0.5):
-                with suppress(requests.RequestException):
-                    requests.get(f"{url}/broken/raise/taps/", timeout=20)
-
-        thread = threading.Thread(target=ask, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join(30)
+def script_fails(scene: Scene) -> Iterator[None]:
+    """A script of the booking page fails in every browser."""
+    pages = {f"/book/{slug}/" for slug in scene.customers.slugs}
+    scene.customers.browsers.failing |= pages
+    try:
+        yield
+    finally:
+        scene.customers.browsers.failing -= pages
 
 
 @contextmanager
-def nothing(scene: Scene) -> Iterator[None]:
-    """No fault at all: one healthy minute."""
-    time.sleep(60)
-    yield
+def late_paint(scene: Scene) -> Iterator[None]:
+    """The list of services paints after 3.3 s in every browser, which is not "poor" but twice last week's."""
+    scene.customers.browsers.painted["/services/"] = 3.3
+    try:
+        yield
+    finally:
+        del scene.customers.browsers.painted["/services/"]
 
 
-DRILLS: dict[str, Drill] = {
-    "healthy": Drill(nothing, "", ()),
-    "lock": Drill(lock, "DatabasePoolExhausted", ("high latency", "`SELECT bookings_booking`")),
-    "another-lock": Drill(another_lock, "DatabasePoolExhausted", ("high latency", "`SELECT bookings_service`")),
-    "database-down": Drill(database_down, "DatabaseDown", ("database is down", "refused")),
-    "surge": Drill(surge, "DatabasePoolExhausted|RequestThreadsSaturated", ("surge", "/services/")),
-    "bad-release": Drill(bad_release, "HttpErrorBurst", ("/broken/raise/", "release 1.1", "which is new")),
-    "mail-down": Drill(mail_down, "EmailsFailing", ("E-mails", "mail server")),
-    "otlp-black-hole": Drill(collector_silent, "TelemetryDropped", ("traces",)),
-    "task-worker-frozen": Drill(task_worker_stopped, "TargetMissing", ("worker process",)),
-    "web-worker-killed": Drill(web_worker_killed, "WebWorkerDied", ("killed",)),
-}
+@contextmanager
+def bookings_stop(scene: Scene) -> Iterator[None]:
+    """Everybody opens the booking pages and nobody books any more; there is no error anywhere."""
+    scene.customers.only_looking.set()
+    try:
+        yield
+    finally:
+        scene.customers.only_looking.clear()

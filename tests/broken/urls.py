@@ -16,6 +16,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("broken/queries/", views.queries),
     path("broken/fetch/", views.fetches),
     path("broken/hold/", views.holds),
+    path("broken/transaction/", views.transaction_left_open),
+    path("broken/memory/", views.memory),
     path("broken/defer/<slug:task>/", views.defers),
     *site.urlpatterns,
 ]

@@ -1,15 +1,18 @@
 """Views that fail on request."""
 
 import os
+import threading
 
 import requests
 import structlog
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse
 
 from bookings.models import Service
 from telemetry import errors
 from tests.broken import CANARY, tasks
+
+_kept: list[bytes] = []
 
 
 def raises(request: HttpRequest, what: str) -> HttpResponse:
@@ -68,3 +71,18 @@ def holds(request: HttpRequest) -> HttpResponse:
 def defers(request: HttpRequest, task: str) -> HttpResponse:
     {"broken": tasks.broken, "working": tasks.working}[task].defer(service_id=1)
     return HttpResponse("deferred")
+
+
+def transaction_left_open(request: HttpRequest) -> HttpResponse:
+    """Wait for something else for twenty seconds, in the midst of a transaction."""
+    with transaction.atomic():
+        list(Service.objects.all())
+        threading.Event().wait(20)
+    return HttpResponse("done")
+
+
+def memory(request: HttpRequest) -> HttpResponse:
+    """Keep 8 MB for ever; thirty times at most, for the machine's sake."""
+    if len(_kept) < 30:
+        _kept.append(b"x" * 8_000_000)
+    return HttpResponse("kept")

@@ -1,0 +1,81 @@
+"""What the site talks to over the network, in a form that can be taken away: it refuses, or falls silent."""
+
+import threading
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import create_server, socket
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from tests.stack import free_port
+
+
+class Mail:
+    """A mail server. Stopped, it refuses connections; silent, it takes them and says nothing."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._controller: Controller | None = None
+        self._silence: socket | None = None
+
+    def start(self) -> None:
+        if self._silence is not None:
+            self._silence.close()
+            self._silence = None
+        self._controller = Controller(_Takes(), hostname="127.0.0.1", port=self.port)
+        self._controller.start()
+
+    def stop(self) -> None:
+        if self._controller is not None:
+            self._controller.stop()
+        self._controller = None
+
+    def fall_silent(self) -> None:
+        self.stop()
+        self._silence = create_server(("127.0.0.1", self.port), backlog=256)
+
+
+class _Takes:
+    async def handle_DATA(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:
+        return "250 OK"
+
+
+class Peer:
+    """An HTTP service that answers 200 and `{}` to everything; while `silent`, it takes requests and never answers."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.silent = threading.Event()
+        self._server: ThreadingHTTPServer | None = None
+
+    def start(self) -> None:
+        peer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                while peer.silent.is_set():
+                    threading.Event().wait(0.5)
+                with suppress(OSError):
+                    self.send_response(200)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", "2")
+                    self.end_headers()
+                    self.wfile.write(b"{}")
+
+            do_GET = do_POST
+
+            def log_message(self, *_args: object) -> None: ...
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        """Refuse connections from now on."""
+        self.silent.clear()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+        self._server = None

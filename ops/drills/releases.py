@@ -1,0 +1,34 @@
+"""Bad releases: each is started beside the good one, on the same database, from settings with pages that break."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ops.drills.crowd import crowd
+from ops.drills.scene import Scene, release_beside
+
+SETTINGS = "tests.broken.settings"
+
+
+@contextmanager
+def failing_page(scene: Scene) -> Iterator[None]:
+    """A new release beside the old one, one page of which fails."""
+    with release_beside(scene, "1.1", SETTINGS) as url, crowd(f"{url}/broken/raise/taps/", pause=0.5):
+        yield
+
+
+@contextmanager
+def leaked_transaction(scene: Scene) -> Iterator[None]:
+    """A new release, one page of which keeps its transaction open while it waits for something else."""
+    with (
+        release_beside(scene, "1.2", SETTINGS) as url,
+        crowd(f"{url}/broken/transaction/", clients=6),
+        crowd(f"{url}/services/", clients=2, pause=0.5),
+    ):
+        yield
+
+
+@contextmanager
+def growing_memory(scene: Scene) -> Iterator[None]:
+    """A new release, one page of which keeps 8 MB at every request."""
+    with release_beside(scene, "1.3", SETTINGS) as url, crowd(f"{url}/broken/memory/", clients=2, pause=0.2):
+        yield
