@@ -123,7 +123,10 @@ def memory_limit(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/
     return min(limits)
 
 
-checks = [Check("stripe", stripe, 60), Check("email", email, 60), Check("memory", memory, 10)]
+EVERY = 10
+"""Seconds between two questions: an alert names the start of an outage no more exactly than this."""
+
+checks = [Check("stripe", stripe, EVERY), Check("email", email, EVERY), Check("memory", memory, EVERY)]
 
 
 def refresh() -> None:
