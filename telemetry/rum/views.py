@@ -26,7 +26,7 @@ _replays = tokens.Replays()
 @csrf_exempt  # sendBeacon cannot send a token; Sec-Fetch-Site and Origin keep other sites out, and nothing is changed
 def ingest(request: HttpRequest) -> HttpResponse:
     """204 for a beacon taken or left out on purpose, 4xx for what is none; `rum_beacons_total` counts which."""
-    sent = _refuse(request, _BEACON, _same_origin) or _parsed(request, beacon.parse)
+    sent = _receive(request, _BEACON, _same_origin, beacon.parse)
     if isinstance(sent, HttpResponse):
         return sent
     if opted_out(request.META):
@@ -43,15 +43,22 @@ def ingest(request: HttpRequest) -> HttpResponse:
 @csrf_exempt  # the browser itself sends it, without a token
 def report(request: HttpRequest) -> HttpResponse:
     """What the content security policy stopped (`report-uri` and the Reporting API). Answers as `ingest` does."""
-    found = _refuse(request, violations.CONTENT_TYPES, _not_cross_site) or _parsed(request, violations.parse)
+    found = _receive(request, violations.CONTENT_TYPES, _not_cross_site, violations.parse)
     if isinstance(found, HttpResponse):
         return found
     violations.project(found)
     return _answer("report")
 
 
-def _parsed(request: HttpRequest, parse: Callable[[bytes], T]) -> T | HttpResponse:
-    """The body of a request that was not refused, or the answer to one that cannot be read."""
+def _receive(
+    request: HttpRequest,
+    types: frozenset[str],
+    welcome: Callable[[HttpRequest], bool],
+    parse: Callable[[bytes], T],
+) -> T | HttpResponse:
+    """What `parse` makes of the body, or the answer to a request that is refused or cannot be read."""
+    if refusal := _refuse(request, types, welcome):
+        return refusal
     try:
         return parse(body.read(request.META, int(request.META["CONTENT_LENGTH"]), READ_SECONDS))
     except body.SlowBody:

@@ -46,6 +46,7 @@ def parse(body: bytes) -> list[Violation]:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise MalformedBeacon("not JSON") from error
+    reports: list[Any]
     if isinstance(data, dict):
         reports = [data.get("csp-report")]
     elif isinstance(data, list):
