@@ -104,6 +104,23 @@ class LimitUnchecked(Event):
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class PersonalDataExported(Event):
+    """A customer's records were written to a file. How many."""
+
+    bookings: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalDataErased(Event):
+    """Customers' records were forgotten. How many, and why: request or age."""
+
+    bookings: int
+    messages: int
+    why: str
+
+
 def publish(event: Event) -> None:
     """Tell listeners once the current transaction has committed; at once outside one."""
     transaction.on_commit(lambda: publish_now(event), robust=True)

@@ -4,18 +4,21 @@ Arguments are ids and versions; what an e-mail says is read when it is sent. A t
 an e-mail from leaving twice.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db import transaction
+from django.core.management import call_command
+from django.db import connection, transaction
 from django.utils import timezone
 from procrastinate import RetryStrategy, builtin_tasks
 from procrastinate.contrib.django import app
 
 from . import availability, emails, events, holds, limits
 from .models import Booking, ContactMessage, SentEmail, Status
+from .personal_data import forget
 
 # 2, 4, 8 ... seconds: back within seconds from a blip, and eighteen hours of patience with an outage.
 _PATIENTLY = RetryStrategy(max_attempts=15, exponential_wait=2)
@@ -45,6 +48,20 @@ def after_message(message: ContactMessage) -> None:
     send_message_to_staff.defer(message_id=message.pk)
 
 
+def forget_emails(*, booking_ids: Sequence[int], message_ids: Sequence[int]) -> int:
+    """Take the e-mails about these out of the queue, except those being sent now; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            DELETE FROM procrastinate_jobs WHERE status <> 'doing' AND (
+                task_name IN ('send_booking_email', 'send_reminder') AND (args ->> 'booking_id')::bigint = ANY(%s)
+                OR task_name = 'send_message_to_staff' AND (args ->> 'message_id')::bigint = ANY(%s))
+            """,
+            [list(booking_ids), list(message_ids)],
+        )
+        return int(cursor.rowcount)
+
+
 def _remind(booking: Booking, now: datetime) -> None:
     zone = ZoneInfo(settings.BUSINESS_TIME_ZONE)
     day_before = booking.starts_at.astimezone(zone).date() - timedelta(days=1)
@@ -57,7 +74,8 @@ def _remind(booking: Booking, now: datetime) -> None:
 @app.task(name="send_booking_email", retry=_PATIENTLY)
 def send_booking_email(*, booking_id: int, kind: str, sequence: int) -> None:
     """Tell the customer of a booking, a move or a cancellation; not of one that was overtaken by the next."""
-    booking = Booking.objects.select_related("service", "handyman").filter(pk=booking_id, sequence=sequence).first()
+    current = Booking.objects.filter(pk=booking_id, sequence=sequence, erased_at=None)
+    booking = current.select_related("service", "handyman").first()
     if booking is not None:
         _send_once(f"booking:{booking_id}:{kind}:{sequence}", kind, emails.booking_email(booking, kind))
 
@@ -65,7 +83,7 @@ def send_booking_email(*, booking_id: int, kind: str, sequence: int) -> None:
 @app.task(name="send_reminder", retry=_PATIENTLY)
 def send_reminder(*, booking_id: int, starts_at: str) -> None:
     """Remind the customer, if the visit still stands at that time and is still ahead."""
-    standing = Booking.objects.filter(status=Status.CONFIRMED, starts_at__gt=timezone.now())
+    standing = Booking.objects.filter(status=Status.CONFIRMED, starts_at__gt=timezone.now(), erased_at=None)
     same_time = standing.filter(pk=booking_id, starts_at=datetime.fromisoformat(starts_at))
     booking = same_time.select_related("service", "handyman").first()
     if booking is not None:
@@ -99,6 +117,14 @@ async def remove_old_jobs(context: object, timestamp: int) -> None:
 def forget_addresses(timestamp: int) -> None:
     """Delete what is left of the rate limits of clients that are long gone."""
     limits.forget_whole()
+
+
+@app.periodic(cron="50 3 * * *")
+@app.task(name="forget_old_records")
+def forget_old_records(timestamp: int) -> None:
+    """Forget customers and messages when it is time, and staff's sessions that have run out."""
+    forget.old_records()
+    call_command("clearsessions")
 
 
 def _send_once(key: str, kind: str, email: EmailMessage) -> None:

@@ -38,6 +38,18 @@ RUM_COUNT_AUTOMATION = env.bool("RUM_COUNT_AUTOMATION", False)  # crawlers and d
 RUM_RATE = env.float("RUM_RATE", 50)  # beacons a second that one web worker takes from everybody
 RUM_RATE_PER_CLIENT = env.float("RUM_RATE_PER_CLIENT", 2)  # and from one address; bursts of ten seconds' worth
 
+# How long personal data is kept; the privacy page tells customers the same.
+KEEP_BOOKINGS_DAYS = env.int("KEEP_BOOKINGS_DAYS", 730)  # who and where; the numbers stay for the books
+KEEP_MESSAGES_DAYS = env.int("KEEP_MESSAGES_DAYS", 365)
+KEEP_SPAM_DAYS = env.int("KEEP_SPAM_DAYS", 30)
+KEEP_BACKUPS_DAYS = env.int("KEEP_BACKUPS_DAYS", 30)  # older ones are deleted by the next `make backup`
+# Columns of other apps in which a customer's e-mail address may stand: whoever tries it at the login.
+PERSONAL_DATA_ELSEWHERE = [
+    ("axes.AccessAttempt", "username"),
+    ("axes.AccessFailureLog", "username"),
+    ("axes.AccessLog", "username"),
+]
+
 # The rules of booking online.
 ARRIVAL_WINDOW_MINUTES = env.int("ARRIVAL_WINDOW_MINUTES", 60)  # also the step from one window to the next
 BOOKING_NOTICE_HOURS = env.int("BOOKING_NOTICE_HOURS", 4)

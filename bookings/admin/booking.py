@@ -20,6 +20,7 @@ from django.utils.html import format_html
 from bookings import scheduling
 from bookings.admin.audit import record, staff_user
 from bookings.admin.catalogue import price
+from bookings.admin.customers import CustomerAction, customer
 from bookings.admin.export import BookingResource, CSVExport
 from bookings.admin.forms import CUSTOMER_FIELDS, STAFF, BookingForm, PhoneBookingForm, VisitForm, refusal
 from bookings.admin.schedule import schedule
@@ -74,7 +75,7 @@ class HistoryInline(admin.TabularInline):
 
 
 @admin.register(Booking)
-class BookingAdmin(CSVExport, admin.ModelAdmin):
+class BookingAdmin(CSVExport, CustomerAction, admin.ModelAdmin):
     """Bookings are cancelled, never deleted: their history is the business's memory."""
 
     list_display = ("when", "state", "customer", "customer_phone", "service", "handyman", "reference")
@@ -85,7 +86,7 @@ class BookingAdmin(CSVExport, admin.ModelAdmin):
     date_hierarchy = "starts_at"
     search_fields = ("reference", "customer_name", "customer_email", "customer_phone", "address", "postcode")
     search_help_text = "Reference, name, e-mail, phone, address or postcode."
-    actions = ("confirm", "complete", "no_show", "cancel")
+    actions = ("confirm", "complete", "no_show", "cancel", "customer_data")
     inlines = (HistoryInline,)
     resource_classes = (BookingResource,)
     change_list_template = "admin/bookings/booking/change_list.html"
@@ -145,6 +146,10 @@ class BookingAdmin(CSVExport, admin.ModelAdmin):
         if change:
             obj.save(update_fields=[name for name in form.changed_data if name in BookingForm.Meta.fields])
 
+    def has_change_permission(self, request: HttpRequest, obj: Booking | None = None) -> bool:
+        """What was erased is not written anew."""
+        return super().has_change_permission(request, obj) and (obj is None or obj.erased_at is None)
+
     def has_delete_permission(self, request: HttpRequest, obj: Booking | None = None) -> bool:
         return False
 
@@ -175,6 +180,7 @@ class BookingAdmin(CSVExport, admin.ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         own = [
             path("schedule/", self.admin_site.admin_view(self.schedule_view), name="bookings_booking_schedule"),
+            path("customer/", self.admin_site.admin_view(customer), name="bookings_customer"),
             path("cancel/", self.admin_site.admin_view(self.cancel_view), name="bookings_booking_cancel"),
         ]
         return own + super().get_urls()

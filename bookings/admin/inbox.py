@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
 from bookings.admin.audit import record
+from bookings.admin.customers import CustomerAction
 from bookings.admin.export import CSVExport, MessageResource
 from bookings.models import ContactMessage
 
@@ -51,7 +52,7 @@ class FolderFilter(admin.SimpleListFilter):
 
 
 @admin.register(ContactMessage)
-class ContactMessageAdmin(CSVExport, admin.ModelAdmin):
+class ContactMessageAdmin(CSVExport, CustomerAction, admin.ModelAdmin):
     """Messages are read and marked, never written or deleted here."""
 
     list_display = ("name", "topic", "beginning", "received", "handled")
@@ -61,7 +62,7 @@ class ContactMessageAdmin(CSVExport, admin.ModelAdmin):
     search_help_text = "In the chosen folder: name, e-mail, phone or text."
     date_hierarchy = "created_at"
     resource_classes = (MessageResource,)
-    actions = ("mark_handled", "reopen", "mark_spam", "not_spam")
+    actions = ("mark_handled", "reopen", "mark_spam", "not_spam", "customer_data")
     fields = ("name", "reply_to", "call", "topic", "body", "photos", "received", "handled", "suspected_spam")
     readonly_fields = fields
 

@@ -53,7 +53,11 @@ class BookingQuerySet(models.QuerySet["Booking"]):
         return self.filter(during__overlap=(start, end))
 
     def upcoming(self, now: datetime) -> Self:
-        return self.filter(status__in=(Status.HELD, Status.CONFIRMED), starts_at__gte=now).order_by("starts_at")
+        return self.open().filter(starts_at__gte=now).order_by("starts_at")
+
+    def open(self) -> Self:
+        """Bookings that may still be moved, cancelled or carried out."""
+        return self.filter(status__in=(Status.HELD, Status.CONFIRMED))
 
     def for_link(self, token: str) -> "Booking":
         """The booking that a signed link shows.
@@ -96,12 +100,16 @@ class Booking(Priced):
     link_key = models.CharField(max_length=22, default=new_link_key, editable=False)
     sequence = models.PositiveIntegerField(default=0, editable=False, help_text="Of its calendar entry.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    erased_at = models.DateTimeField(null=True, editable=False, help_text="Who and where were forgotten then.")
 
     objects = BookingQuerySet.as_manager()
 
     class Meta:
         ordering = ("-starts_at",)
-        permissions = (("view_operations", "Can see how the business and its site are doing"),)
+        permissions = (
+            ("view_operations", "Can see how the business and its site are doing"),
+            ("erase_customer", "Can give out and erase what is kept about a customer"),
+        )
         indexes = (
             # A month of everybody's bookings, however many there are in other months.
             GistIndex(fields=["during"], name="booking_during", condition=models.Q(status__in=OCCUPYING)),

@@ -52,7 +52,21 @@ def service(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 def privacy(request: HttpRequest) -> HttpResponse:
-    return render(request, "bookings/privacy.html", {"link_days": settings.BOOKING_LINK_DAYS})
+    context = {
+        "link_days": settings.BOOKING_LINK_DAYS,
+        "bookings_kept": _how_long(settings.KEEP_BOOKINGS_DAYS),
+        "messages_kept": _how_long(settings.KEEP_MESSAGES_DAYS),
+        "backups_kept": _how_long(settings.KEEP_BACKUPS_DAYS),
+    }
+    return render(request, "bookings/privacy.html", context)
+
+
+def _how_long(days: int) -> str:
+    """In years where it is whole ones."""
+    years, rest = divmod(days, 365)
+    if rest or not years:
+        return f"{days} days"
+    return "one year" if years == 1 else f"{years} years"
 
 
 @require_safe

@@ -1,0 +1,88 @@
+"""Giving out and erasing what is kept about a customer, from one of their bookings or messages."""
+
+from io import BytesIO
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import DELETION, LogEntry
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from bookings.admin.audit import record, staff_user
+from bookings.models import Booking, ContactMessage
+from bookings.personal_data import archive, erasure, records
+
+PERMISSION = "bookings.erase_customer"
+
+
+class CustomerAction:
+    """The action that leads from one chosen row to the page about its customer."""
+
+    def has_erase_customer_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(PERMISSION)
+
+    @admin.action(description="Export or erase the customer ...", permissions=["erase_customer"])
+    def customer_data(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        if queryset.count() != 1:
+            messages.error(request, "Choose one row: each customer has a page of their own.")
+            return None
+        chosen = queryset.get()
+        return redirect(f"{reverse('admin:bookings_customer')}?{chosen._meta.model_name}={chosen.pk}")
+
+
+def customer(request: HttpRequest) -> HttpResponse:
+    """`?booking=` or `?contactmessage=` names a row, so that no address stands in a URL. POST exports or erases."""
+    if not request.user.has_perm(PERMISSION):
+        raise PermissionDenied
+    kept = records.of(_address(request))
+    if request.method == "POST" and request.POST.get("do") == "export":
+        return _export(kept.email)
+    if request.method == "POST" and request.POST.get("do") == "erase":
+        return _erase(request, kept)
+    context = admin.site.each_context(request) | {
+        "title": "What is kept about a customer",
+        "kept": kept,
+        "bookings": kept.bookings.select_related("service").order_by("starts_at"),
+        "upcoming": kept.upcoming(timezone.now()).select_related("service").order_by("starts_at"),
+        "messages_kept": kept.messages.order_by("created_at"),
+    }
+    return TemplateResponse(request, "admin/bookings/customer.html", context)
+
+
+def _address(request: HttpRequest) -> str:
+    """The e-mail address of the row; 404 when there is none (any more)."""
+    for model, column in ((Booking, "customer_email"), (ContactMessage, "email")):
+        pk = request.GET.get(str(model._meta.model_name), "")
+        if pk.isdecimal():
+            address = model._default_manager.filter(pk=int(pk[:18])).values_list(column, flat=True).first()
+            if address:
+                return str(address)
+    raise Http404
+
+
+def _export(email: str) -> HttpResponse:
+    file = BytesIO()
+    archive.write(email, file)
+    name = f"customer-{timezone.localdate()}.zip"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(file.getvalue(), content_type="application/zip", headers=headers)
+
+
+def _erase(request: HttpRequest, kept: records.Records) -> HttpResponse:
+    bookings, letters = list(kept.bookings), list(kept.messages)
+    try:
+        erased = erasure.erase(kept.email, cancel="cancel" in request.POST, user=staff_user(request))
+    except erasure.UpcomingVisits as visits:
+        messages.error(request, f"Nothing was erased: visits are still ahead ({visits}). Tick the box to cancel them.")
+        return redirect(request.get_full_path())
+    record(request, bookings, "personal data erased")
+    LogEntry.objects.log_actions(staff_user(request).pk, letters, DELETION, "Erased with the customer.")
+    messages.success(request, f"Erased: {erased.bookings} booking(s), {erased.messages} message(s).")
+    if erased.cancelled:
+        messages.warning(request, f"{erased.cancelled} visit(s) cancelled without an e-mail: tell the customer.")
+    return redirect("admin:bookings_booking_changelist")

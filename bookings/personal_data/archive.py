@@ -1,0 +1,73 @@
+"""What is kept about a customer, as a file to give them."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import IO, Any
+from zipfile import ZIP_DEFLATED, ZipFile
+
+from django.utils import timezone
+
+from bookings import events
+from bookings.models import Booking, ContactMessage, SentEmail
+from bookings.scheduling import Customer
+
+from . import records
+
+
+def write(email: str, file: IO[bytes], now: datetime | None = None) -> int:
+    """Write a zip with everything as JSON (times in UTC, prices in pence) and the photos; returns how many records.
+
+    Raises ValueError for what is no address.
+    """
+    kept = records.of(email)
+    bookings = [_booking(booking) for booking in kept.bookings.select_related("service", "handyman").order_by("pk")]
+    messages = []
+    with ZipFile(file, "w", ZIP_DEFLATED) as archive:
+        for message in kept.messages.order_by("pk"):
+            photos = {
+                f"photos/message-{message.pk}-{photo.pk}.jpg": photo.jpeg for photo in message.photos.order_by("pk")
+            }
+            for name, jpeg in photos.items():
+                archive.writestr(name, bytes(jpeg))
+            messages.append(_message(message, photos))
+        told = {
+            "exported_at": now or timezone.now(),
+            "email": kept.email,
+            "bookings": bookings,
+            "messages": messages,
+            "failed_sign_ins": sum(rows.count() for rows in kept.elsewhere),
+        }
+        archive.writestr("customer.json", json.dumps(told, default=_plain, ensure_ascii=False, indent=2))
+    events.publish(events.PersonalDataExported(bookings=len(bookings), messages=len(messages)))
+    return len(bookings) + len(messages)
+
+
+def _booking(booking: Booking) -> dict[str, Any]:
+    history = booking.events.values("at", "kind", "by", "note")
+    sent = SentEmail.objects.filter(key__startswith=f"booking:{booking.pk}:").order_by("sent_at")
+    return {
+        "reference": booking.reference,
+        "status": booking.status,
+        "service": booking.service.name,
+        "handyman": booking.handyman.name,
+        "starts_at": booking.starts_at,
+        "arrival_until": booking.arrival_until,
+        "ends_at": booking.ends_at,
+        **{name: getattr(booking, name) for name in Customer.__dataclass_fields__},
+        "pricing": booking.pricing,
+        "price_pence": booking.price_pence,
+        "consent_at": booking.consent_at,
+        "created_at": booking.created_at,
+        "history": list(history),
+        "emails_sent": [{"kind": email.key.split(":")[2], "at": email.sent_at} for email in sent],
+    }
+
+
+def _message(message: ContactMessage, photos: Iterable[str]) -> dict[str, Any]:
+    told = ("created_at", "topic", "name", "email", "phone", "body", "suspected_spam", "handled_at")
+    return {**{name: getattr(message, name) for name in told}, "photos": list(photos)}
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,46 @@
+"""Where the business keeps what belongs to one e-mail address."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.apps import apps
+from django.conf import settings
+from django.db.models import Model, QuerySet
+from django.db.models.functions import Lower
+
+from bookings.models import Booking, BookingQuerySet, ContactMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The rows of one customer. `elsewhere` are rows of other apps, listed in settings.PERSONAL_DATA_ELSEWHERE."""
+
+    email: str
+    bookings: BookingQuerySet
+    messages: QuerySet[ContactMessage]
+    elsewhere: tuple[QuerySet[Model], ...]
+
+    def upcoming(self, now: datetime) -> BookingQuerySet:
+        """Visits that are still to be made, or being made."""
+        return self.bookings.open().filter(ends_at__gt=now)
+
+
+def of(email: str) -> Records:
+    """Everything kept under this address, whatever its case. Raises ValueError for what is no address."""
+    address = email.strip().lower()
+    if "@" not in address:
+        raise ValueError("That is not an e-mail address.")
+    return Records(
+        email=address,
+        bookings=Booking.objects.alias(lowered=Lower("customer_email")).filter(lowered=address),
+        messages=ContactMessage.objects.alias(lowered=Lower("email")).filter(lowered=address),
+        elsewhere=tuple(_elsewhere(address)),
+    )
+
+
+def _elsewhere(address: str) -> list[QuerySet[Model]]:
+    return [
+        apps.get_model(model)._default_manager.filter(**{f"{column}__iexact": address})
+        for model, column in settings.PERSONAL_DATA_ELSEWHERE
+        if apps.is_installed(model.partition(".")[0])
+    ]
