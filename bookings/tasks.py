@@ -1,6 +1,6 @@
 """Background work. Deferred inside the transaction that causes it, so the two stand or fall together (an outbox).
 
-Arguments are ids and versions; what an e-mail says is read when it is sent. A task may run twice: SentEmail keeps
+Arguments are ids and versions; what an e-mail says is read when it is sent. A task may run twice: sending.py keeps
 an e-mail from leaving twice.
 """
 
@@ -9,19 +9,19 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.core.mail import EmailMessage
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
-from procrastinate import RetryStrategy, builtin_tasks
+from procrastinate import builtin_tasks
 from procrastinate.contrib.django import app
 
-from . import availability, emails, events, holds, limits
-from .models import Booking, ContactMessage, SentEmail, Status
+from . import availability, emails, holds, limits
+from .models import Booking, ContactMessage, Status
 from .personal_data import forget
+from .sending import Patience, send_once
 
 # 2, 4, 8 ... seconds: back within seconds from a blip, and eighteen hours of patience with an outage.
-_PATIENTLY = RetryStrategy(max_attempts=15, exponential_wait=2)
+_PATIENTLY = Patience(max_attempts=15, exponential_wait=2)
 _REMINDER_TIME = time(9)
 
 
@@ -77,7 +77,7 @@ def send_booking_email(*, booking_id: int, kind: str, sequence: int) -> None:
     current = Booking.objects.filter(pk=booking_id, sequence=sequence, erased_at=None)
     booking = current.select_related("service", "handyman").first()
     if booking is not None:
-        _send_once(f"booking:{booking_id}:{kind}:{sequence}", kind, emails.booking_email(booking, kind))
+        send_once(f"booking:{booking_id}:{kind}:{sequence}", kind, emails.booking_email(booking, kind))
 
 
 @app.task(name="send_reminder", retry=_PATIENTLY)
@@ -87,7 +87,7 @@ def send_reminder(*, booking_id: int, starts_at: str) -> None:
     same_time = standing.filter(pk=booking_id, starts_at=datetime.fromisoformat(starts_at))
     booking = same_time.select_related("service", "handyman").first()
     if booking is not None:
-        _send_once(f"booking:{booking_id}:reminder:{starts_at}", "reminder", emails.booking_email(booking, "reminder"))
+        send_once(f"booking:{booking_id}:reminder:{starts_at}", "reminder", emails.booking_email(booking, "reminder"))
 
 
 @app.task(name="send_message_to_staff", retry=_PATIENTLY)
@@ -95,7 +95,7 @@ def send_message_to_staff(*, message_id: int) -> None:
     """Show staff what somebody wrote."""
     message = ContactMessage.objects.filter(pk=message_id).first()
     if message is not None:
-        _send_once(f"message:{message_id}", "message", emails.message_email(message))
+        send_once(f"message:{message_id}", "message", emails.message_email(message))
 
 
 @app.periodic(cron="* * * * *")
@@ -125,16 +125,3 @@ def forget_old_records(timestamp: int) -> None:
     """Forget customers and messages when it is time, and staff's sessions that have run out."""
     forget.old_records()
     call_command("clearsessions")
-
-
-def _send_once(key: str, kind: str, email: EmailMessage) -> None:
-    """Send unless it was sent. The key is written first: a second runner waits for it, a failure takes it back."""
-    email.extra_headers["Message-ID"] = emails.message_id(key)
-    try:
-        with transaction.atomic():
-            if SentEmail.objects.get_or_create(key=key)[1]:
-                email.send()
-                events.publish(events.EmailSent(kind=kind))
-    except Exception as error:
-        events.publish_now(events.EmailFailed(kind=kind, error=type(error).__name__))
-        raise

@@ -1,5 +1,6 @@
 """E-mails: promised with the booking, sent by the real worker, once, however the mail server behaves."""
 
+import asyncio
 import email
 import os
 import subprocess
@@ -113,6 +114,30 @@ def test_it_sends_once_after_the_mail_server_is_back(worker: Callable[[int], Non
     assert parts["text/calendar"].get_param("method") == "REQUEST"
     entry = Calendar.from_ical(parts["text/calendar"].get_content())
     assert entry.walk("VEVENT")[0].decoded("dtstart") == booking.starts_at
+
+
+class Forgetful(Mailbox):
+    """Takes every e-mail, and hangs up instead of saying so."""
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        answer = await super().handle_DATA(server, session, envelope)
+        assert isinstance(server.transport, asyncio.Transport)
+        server.transport.abort()
+        return answer
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_leaves_to_staff_what_may_have_left(worker: Callable[[int], None]) -> None:
+    port, mailbox = free_port(), Forgetful(sick=0)
+    booking = a_booking()
+    with serving(mailbox, port):
+        worker(port)
+        jobs = ProcrastinateJob.objects.filter(task_name="send_booking_email")
+        wait_for("the task to fail", lambda: jobs.filter(status="failed").count() == 1, 30)
+        tasks.send_booking_email.defer(booking_id=booking.pk, kind="confirmation", sequence=0)
+        wait_for("its repetition to fail", lambda: jobs.filter(status="failed").count() == 2, 30)
+    assert len(mailbox.received) == 1
+    assert SentEmail.objects.get().sent_at is None
 
 
 @pytest.mark.django_db

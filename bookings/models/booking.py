@@ -229,10 +229,10 @@ class BookingEvent(models.Model):
 
 
 class SentEmail(models.Model):
-    """An e-mail that has left. Its key makes a retried or repeated task send nothing twice."""
+    """An e-mail that has left, or (without `sent_at`) may have. Its key makes a repeated task send nothing twice."""
 
     key = models.CharField(max_length=100, unique=True)
-    sent_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, default=timezone.now)
 
     def __str__(self) -> str:
         return self.key
