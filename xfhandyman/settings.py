@@ -168,7 +168,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {"default": env.dj_cache_url("CACHE_URL", "locmem://")}
 PROCRASTINATE_ON_APP_READY = "telemetry.jobs.install"
-PROCRASTINATE_WORKER_DEFAULTS = {"concurrency": 2, "fetch_job_polling_interval": 1.0}  # s, between looks for retries
+PROCRASTINATE_WORKER_DEFAULTS = {
+    "concurrency": 2,
+    "fetch_job_polling_interval": 1.0,  # s, between looks for retries
+    "update_heartbeat_interval": 5.0,  # s; xfhandyman/worker.py hands on the jobs of who misses it
+    "stalled_worker_timeout": 60.0,
+}
 
 EMAIL = env.dj_email_url("EMAIL_URL", f"file:///{DATA_DIR / 'emails'}")
 vars().update({key: value for key, value in EMAIL.items() if key.startswith("EMAIL_")})
@@ -191,6 +196,10 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 MEDIA_ROOT = DATA_DIR / "media"
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",  # up to 2.5 MB
+    "bookings.uploads.RoomyUploadHandler",
+]
 
 # Production is HTTPS only; development on a loopback address cannot be.
 SECURE_SSL_REDIRECT = PRODUCTION

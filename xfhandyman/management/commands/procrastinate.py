@@ -1,27 +1,30 @@
 """The task worker, traced and with its errors reported."""
 
-import logging
+import asyncio
 from typing import Any
 
-from procrastinate import cli
+from procrastinate import App
+from procrastinate.contrib.django import app
 from procrastinate.contrib.django.management.commands import procrastinate
 
 from telemetry import lifecycle
+from xfhandyman import worker
 
 
 class Command(procrastinate.Command):
-    """Procrastinate's own command; `worker` begins and ends as a watched process."""
+    """Procrastinate's own command; `worker` begins and ends as a watched process that outlives database outages."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options.get("command") != "worker":
             return super().handle(*args, **options)
-        cli.print_stderr = _log  # what it prints would be the one line that is no log record
+        known = self._django_options | {"command", "func"}
+        given = {name: value for name, value in options.items() if name not in known}
+
+        async def work(connected: App) -> None:
+            await connected.run_worker_async(**given, install_signal_handlers=False)
+
         lifecycle.start("xfhandyman-worker")
         try:
-            return super().handle(*args, **options)
+            asyncio.run(worker.work_until_told(app, work, once=given.get("wait") is False))
         finally:
             lifecycle.stop()
-
-
-def _log(*words: Any) -> None:
-    logging.getLogger("procrastinate.cli").info(" ".join(map(str, words)))
