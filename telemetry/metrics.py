@@ -11,6 +11,9 @@ from typing import Any
 from django.conf import settings
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
+from telemetry import metric_files
+
+metric_files.install()
 disable_created_metrics()  # a second series for each, which nobody asks for
 ENABLED: bool = getattr(settings, "TELEMETRY", True)
 

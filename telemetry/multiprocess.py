@@ -96,6 +96,8 @@ def _merge(path: Path, pid: str) -> None:
     from prometheus_client.mmap_dict import MmapedDict
     from prometheus_client.multiprocess import mark_process_dead
 
+    from telemetry.metric_files import AllocatedFile
+
     mark_process_dead(int(pid), str(path))
     for kind in ("counter", "histogram"):
         file, merged = path / f"{kind}_{pid}.db", path / f"{kind}_dead.db"
@@ -110,7 +112,7 @@ def _merge(path: Path, pid: str) -> None:
             total[key] = total.get(key, 0.0) + value
         fresh = path / f"{kind}_fresh"
         fresh.unlink(missing_ok=True)
-        written = MmapedDict(str(fresh))
+        written = AllocatedFile(str(fresh))
         for key, value in total.items():
             written.write_value(key, value, 0.0)
         written.close()
