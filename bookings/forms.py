@@ -14,6 +14,7 @@ from django.core.validators import RegexValidator
 from . import photos
 from .models import ContactMessage, new_idempotency_key
 from .scheduling import Customer
+from .uploads import UnkeptFile
 
 # A full UK postcode: outward code, then digit and two letters. Spaces and case are forgiven.
 _POSTCODE = re.compile(r"^([A-Z]{1,2}\d[A-Z\d]?)(\d[A-Z]{2})$", re.ASCII)
@@ -165,6 +166,8 @@ class PhotosField(forms.FileField):
         uploads = [each for each in value or () if each]
         if len(uploads) > photos.MOST:
             raise forms.ValidationError(f"Choose at most {photos.MOST} photos.")
+        if any(isinstance(each, UnkeptFile) for each in uploads):
+            raise forms.ValidationError("We cannot take photos just now. Send your message without them, or later.")
         return [photos.redraw(each, size=each.size or 0) for each in uploads]
 
 

@@ -1,0 +1,48 @@
+"""Where large uploads wait while they are read, and what is done when there is no room for them."""
+
+from contextlib import suppress
+from typing import Any
+
+from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
+
+
+class UnkeptFile(SimpleUploadedFile):
+    """Stands for an upload that the disk had no room for; empty."""
+
+
+class RoomyUploadHandler(TemporaryFileUploadHandler):
+    """Django's temporary files; on a full disk the file is dropped and the rest of the form is read all the same."""
+
+    _kept = True
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        self._kept = True
+        try:
+            super().new_file(*args, **kwargs)
+        except OSError:
+            self._drop()
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        if self._kept:
+            try:
+                super().receive_data_chunk(raw_data, start)
+            except OSError:
+                self._drop()
+
+    def file_complete(self, file_size: int) -> UploadedFile | None:
+        if self._kept:
+            try:
+                return super().file_complete(file_size)
+            except OSError:  # what was buffered found no room either
+                self._drop()
+        return UnkeptFile(self.file_name or "", b"", self.content_type or "")
+
+    def _drop(self) -> None:
+        self._kept = False
+        with suppress(OSError, AttributeError):  # closing writes what is buffered, and fails once more
+            self.file.close()
+
+    def upload_interrupted(self) -> None:
+        with suppress(OSError):
+            super().upload_interrupted()
