@@ -8,6 +8,7 @@ import pytest
 from tests.peers.black_hole import running_black_hole
 from tests.peers.bugsink import Bugsink, Project, running_bugsink
 from tests.peers.collector import Collector, running_collector
+from tests.peers.stripe import StripePeer, running_stripe
 
 _numbers = count()
 
@@ -37,3 +38,16 @@ def bugsink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bugsink]:
 def project(bugsink: Bugsink) -> Project:
     """An empty project of the Sentry server for each test."""
     return bugsink.project(f"test {next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def stripe_server() -> Iterator[StripePeer]:
+    with running_stripe() as running:
+        yield running
+
+
+@pytest.fixture
+def stripe_peer(stripe_server: StripePeer) -> Iterator[StripePeer]:
+    """Stripe, well again after each test."""
+    yield stripe_server
+    stripe_server.recover()
