@@ -1,43 +1,36 @@
-"""OpenTelemetry behind `telemetry.tracing`: provider, sampler and exporter from the standard OTEL_* variables.
+"""OpenTelemetry behind `telemetry.tracing`: sampler, resource, queue and exporter from the standard OTEL_* variables.
 
 The server span is opened here and not by the Django instrumentation's middleware: that costs 127 µs of CPU per request
-(it rebuilds the URL three times, resolves the route a second time and records metrics we have already) where this costs
-25, and it puts the query string, the client's address and its user agent on the span, which nobody here may keep.
+(it rebuilds the URL three times, resolves the route a second time and records metrics we have already), and it puts the
+query string, the client's address and its user agent on the span, which nobody here may keep. The spans of an open
+request hang on its observation (`Trace`); OpenTelemetry's own context names the current one too, for the
+instrumentation of outgoing calls.
 """
 
 import os
 import random
 import re
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Token
-from typing import Any, NamedTuple
+from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.propagate import set_global_textmap
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
-from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from telemetry import metrics, tracing
-from telemetry.context import UNMATCHED, Observation
+from telemetry import tracing
+from telemetry.context import UNMATCHED, Observation, current
+from telemetry.otlp import BoundedProcessor, CountingExporter, LightSpan
 from telemetry.tracing import Attributes, Tracing
 
-_KINDS = {
-    "internal": SpanKind.INTERNAL,
-    "client": SpanKind.CLIENT,
-    "producer": SpanKind.PRODUCER,
-    "consumer": SpanKind.CONSUMER,
-}
 _PROPAGATOR = TraceContextTextMapPropagator()
 """W3C trace context alone: baggage could carry anything, and nobody here reads it."""
 
@@ -45,81 +38,28 @@ _OF_FORM = re.compile(r"(?:^|&)traceparent=([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16
 """What the beacon adds to the address of a form that is sent: a navigation takes no header."""
 
 _SCOPE = "xfhandyman"
-_PATIENCE = 5.0
-"""Seconds a collector gets for one batch; loss is told that much later."""
-
-_FOREIGN_ATTRIBUTES = {
-    "error.type",
-    "http.request.method",
-    "http.response.status_code",
-    "server.address",
-    "server.port",
-}
-"""What a library's own instrumentation may say; its URLs, messages and stacks hold queries and text of customers."""
+_FLAGS = {True: TraceFlags(TraceFlags.SAMPLED), False: TraceFlags(TraceFlags.DEFAULT)}
 
 
-class _Open(NamedTuple):
-    """A span and what was current before it."""
+class Trace:
+    """The part of a trace that belongs to one request or task: its open spans, outermost first."""
 
-    span: Span
-    token: Token[otel_context.Context]
+    __slots__ = ("open", "sampled", "token")
 
+    def __init__(self, root: LightSpan, sampled: bool) -> None:
+        self.open, self.sampled = [root], sampled
+        self.token = self.attach()
 
-class _Ids(IdGenerator):
-    """Random ids, or the one a browser has already given its span."""
-
-    def __init__(self) -> None:
-        self._local = threading.local()
-
-    def use(self, span_id: str) -> None:
-        """The id of the next span of this thread; "" for a random one."""
-        self._local.wanted = int(span_id, 16) if span_id else 0
-
-    def generate_span_id(self) -> int:
-        wanted: int = getattr(self._local, "wanted", 0)
-        self._local.wanted = 0
-        return wanted or random.getrandbits(64) or 1
-
-    def generate_trace_id(self) -> int:
-        return random.getrandbits(128) or 1
-
-
-class _CountingExporter(OTLPSpanExporter):
-    """Counts the spans the collector did not take, and gives up on one that does not answer after 5 s instead of 10."""
-
-    def __init__(self) -> None:
-        given = {"OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"} & os.environ.keys()
-        super().__init__(timeout=None if given else _PATIENCE)
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        result = super().export(spans)
-        if result is not SpanExportResult.SUCCESS:
-            metrics.telemetry_dropped.labels("traces", "export_failed").inc(len(spans))
-        return result
-
-
-class _BoundedProcessor(BatchSpanProcessor):
-    """A batch processor that counts what it drops and ends when told to.
-
-    The SDK's own shutdown waits 30 s for a collector that does not answer.
-    """
-
-    def on_end(self, span: ReadableSpan) -> None:
-        scope = span.instrumentation_scope
-        if scope is None or scope.name != _SCOPE:
-            if span.parent is None:  # outside of a request or task: a background check
-                return
-            span = _stripped(span)
-        batch = self._batch_processor
-        if len(batch._queue) >= batch._max_queue_size:
-            metrics.telemetry_dropped.labels("traces", "queue_full").inc()
-        super().on_end(span)
-
-    def stop(self, timeout: float) -> None:
-        batch = self._batch_processor
-        batch.shutdown(timeout_millis=int(timeout * 1000))
-        if left := len(batch._queue):
-            metrics.telemetry_dropped.labels("traces", "shutdown").inc(left)
+    def attach(self) -> Token[otel_context.Context]:
+        """Make the innermost open span OpenTelemetry's current one."""
+        span = self.open[-1]
+        context = SpanContext(
+            int.from_bytes(span.trace_id),
+            int.from_bytes(span.span_id),
+            is_remote=False,
+            trace_flags=_FLAGS[self.sampled],
+        )
+        return otel_context.attach(trace.set_span_in_context(NonRecordingSpan(context)))
 
 
 class OpenTelemetry(Tracing):
@@ -130,155 +70,167 @@ class OpenTelemetry(Tracing):
         resource = {"service.version": version, "deployment.environment.name": environment}
         if "OTEL_SERVICE_NAME" not in os.environ and "service.name=" not in given:
             resource["service.name"] = service
-        self._processor = _BoundedProcessor(_CountingExporter())
-        self._ids = _Ids()
-        provider = TracerProvider(resource=Resource.create(resource), id_generator=self._ids, shutdown_on_exit=False)
+        provider = TracerProvider(resource=Resource.create(resource), shutdown_on_exit=False)
+        self._sampler = provider.sampler
+        self._processor = BoundedProcessor(CountingExporter(provider.resource, _SCOPE, version))
         provider.add_span_processor(self._processor)
         trace.set_tracer_provider(provider)
         set_global_textmap(_PROPAGATOR)
-        self._tracer = provider.get_tracer(_SCOPE, version)
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
         RequestsInstrumentor().instrument(tracer_provider=provider, meter_provider=NoOpMeterProvider())
 
     def open_request(self, observation: Observation, environ: dict[str, Any]) -> None:
         if environ.get("PATH_INFO", "").startswith(tracing.UNTRACED):
             return
-        parent = _continued(environ.get("HTTP_TRACEPARENT", ""))
-        if not parent and observation.method == "POST" and (form := _OF_FORM.search(environ.get("QUERY_STRING", ""))):
-            parent = _continued(form[1])
-        self._open(
-            observation,
-            self._tracer.start_span(
-                observation.method,
-                parent,
-                SpanKind.SERVER,
-                {"http.request.method": observation.method, "request.id": observation.request_id},
-            ),
-        )
+        parent = environ.get("HTTP_TRACEPARENT", "")
+        if observation.method == "POST" and not _continued(parent):
+            form = _OF_FORM.search(environ.get("QUERY_STRING", ""))
+            parent = form[1] if form else ""
+        attributes = {"http.request.method": observation.method, "request.id": observation.request_id}
+        self._begin(observation, observation.method, SpanKind.SERVER, parent, attributes)
 
     def close_request(self, observation: Observation, error: BaseException | None) -> None:
-        opened: _Open | None = observation.span
-        if opened is None:
+        traced: Trace | None = observation.span
+        if traced is None:
             return
-        observation.span = None
-        span = opened.span
-        otel_context.detach(opened.token)
-        if span.is_recording():
+        if traced.sampled:
+            span = traced.open[0]
+            attributes = dict(span.attributes)
             if observation.route != UNMATCHED:
-                span.update_name(f"{observation.method} {observation.route}")
-                span.set_attribute("http.route", observation.route)
-            span.set_attribute("http.response.status_code", observation.status)
+                span.name = f"{observation.method} {observation.route}"
+                attributes["http.route"] = observation.route
+            attributes["http.response.status_code"] = observation.status
+            span.attributes = attributes
             if error is not None:
-                _fail(span, error)
+                span.fail(error)
             elif observation.status >= 500:
-                _fail(span, str(observation.status))
-        span.end()
+                span.fail(str(observation.status))
+        self._finish(observation, traced)
 
     def record(
         self, name: str, seconds: float, kind: str, attributes: Attributes, error: BaseException | str | None
     ) -> None:
-        if not trace.get_current_span().is_recording():
+        traced = _sampled()
+        if traced is None:
             return
+        parent = traced.open[-1]
         ended = time.time_ns()
-        span = self._tracer.start_span(name, None, _KINDS[kind], attributes, start_time=ended - int(seconds * 1e9))
+        span = LightSpan(name, kind, parent.trace_id, _new_id(), parent.span_id, ended - int(seconds * 1e9), attributes)
         if error is not None:
-            _fail(span, error)
-        span.end(ended)
+            span.fail(error)
+        self._end(span, ended)
 
     def record_remote(
         self, name: str, trace_id: str, parent_id: str, start: float, end: float, attributes: Attributes, span_id: str
     ) -> None:
-        parent = SpanContext(
-            int(trace_id, 16), int(parent_id, 16), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED)
-        )
-        context = trace.set_span_in_context(NonRecordingSpan(parent), otel_context.Context())
-        self._ids.use(span_id)
-        span = self._tracer.start_span(name, context, SpanKind.CLIENT, attributes, start_time=int(start * 1e9))
-        span.end(int(end * 1e9))
+        own = bytes.fromhex(span_id) if span_id else _new_id()
+        trace_bytes, parent = bytes.fromhex(trace_id), bytes.fromhex(parent_id)
+        span = LightSpan(name, "client", trace_bytes, own, parent, int(start * 1e9), attributes)
+        span.remote = True
+        self._end(span, int(end * 1e9))
 
     @contextmanager
     def span(self, name: str, kind: str, attributes: Attributes) -> Iterator[None]:
-        if not trace.get_current_span().is_recording():
+        traced = _sampled()
+        if traced is None:
             yield
             return
-        with self._tracer.start_as_current_span(
-            name, kind=_KINDS[kind], attributes=attributes, record_exception=False, set_status_on_exception=False
-        ) as span:
-            try:
-                yield
-            except BaseException as error:
-                _fail(span, error)
-                raise
-
-    def event(self, name: str, attributes: Attributes) -> None:
-        trace.get_current_span().add_event(name, attributes)
-
-    def sampled(self) -> bool:
-        return trace.get_current_span().is_recording()
-
-    def carrier(self) -> dict[str, str]:
-        headers: dict[str, str] = {}
-        _PROPAGATOR.inject(headers)
-        return headers
-
-    @contextmanager
-    def task(self, observation: Observation, carrier: Mapping[str, str]) -> Iterator[None]:
-        parent = _PROPAGATOR.extract(carrier, otel_context.Context())
-        origin = trace.get_current_span(parent).get_span_context()
-        self._open(
-            observation,
-            self._tracer.start_span(
-                observation.route,
-                parent,
-                SpanKind.CONSUMER,
-                {"messaging.system": "procrastinate", "request.id": observation.request_id},
-                [Link(origin)] if origin.is_valid else (),
-            ),
-        )
-        opened: _Open = observation.span
+        parent = traced.open[-1]
+        span = LightSpan(name, kind, parent.trace_id, _new_id(), parent.span_id, time.time_ns(), attributes)
+        traced.open.append(span)
+        token = traced.attach()
         try:
             yield
         except BaseException as error:
-            _fail(opened.span, error)
+            span.fail(error)
             raise
         finally:
-            observation.span = None
-            otel_context.detach(opened.token)
-            opened.span.end()
+            otel_context.detach(token)
+            traced.open.remove(span)
+            self._end(span, time.time_ns())
+
+    def event(self, name: str, attributes: Attributes) -> None:
+        if traced := _sampled():
+            traced.open[-1].events.append((name, time.time_ns(), attributes))
+
+    def sampled(self) -> bool:
+        return _sampled() is not None
+
+    def carrier(self) -> dict[str, str]:
+        traced = _current()
+        if traced is None:
+            return {}
+        span = traced.open[-1]
+        return {"traceparent": f"00-{span.trace_id.hex()}-{span.span_id.hex()}-{int(traced.sampled):02d}"}
+
+    @contextmanager
+    def task(self, observation: Observation, carrier: Mapping[str, str]) -> Iterator[None]:
+        attributes = {"messaging.system": "procrastinate", "request.id": observation.request_id}
+        traced = self._begin(
+            observation, observation.route, SpanKind.CONSUMER, carrier.get("traceparent", ""), attributes
+        )
+        task = traced.open[0]
+        task.link = bool(task.parent_id)
+        try:
+            yield
+        except BaseException as error:
+            task.fail(error)
+            raise
+        finally:
+            self._finish(observation, traced)
 
     def stop(self, timeout: float) -> None:
         self._processor.stop(timeout)
 
-    def _open(self, observation: Observation, span: Span) -> None:
-        context = span.get_span_context()
-        observation.trace_id = trace.format_trace_id(context.trace_id)
-        observation.span_id = trace.format_span_id(context.span_id)
-        observation.span = _Open(span, otel_context.attach(trace.set_span_in_context(span)))
+    def _begin(
+        self, observation: Observation, name: str, kind: SpanKind, traceparent: str, attributes: Attributes
+    ) -> Trace:
+        """Open the outermost span, as a child of `traceparent` where that is one. The sampler of OTEL_* decides."""
+        continued = _continued(traceparent) if traceparent else None
+        parent_id = b""
+        if continued is None:
+            context, trace_id = None, random.getrandbits(128) or 1
+        else:
+            context, parent = continued
+            trace_id, parent_id = parent.trace_id, parent.span_id.to_bytes(8)
+        decision = self._sampler.should_sample(context, trace_id, name, kind, attributes).decision
+        root = LightSpan(
+            name, kind.name.lower(), trace_id.to_bytes(16), _new_id(), parent_id, time.time_ns(), attributes
+        )
+        root.remote = continued is not None
+        observation.trace_id, observation.span_id = root.trace_id.hex(), root.span_id.hex()
+        observation.span = traced = Trace(root, decision.is_sampled())
+        return traced
+
+    def _finish(self, observation: Observation, traced: Trace) -> None:
+        observation.span = None
+        otel_context.detach(traced.token)
+        if traced.sampled:
+            self._end(traced.open[0], time.time_ns())
+
+    def _end(self, span: LightSpan, at: int) -> None:
+        span.end = at
+        self._processor.put(span)
 
 
-def _continued(traceparent: str) -> otel_context.Context:
-    """The caller's span, or nothing. Without `tracestate`: free text that would travel into spans, jobs and calls."""
-    return _PROPAGATOR.extract({"traceparent": traceparent} if traceparent else {}, otel_context.Context())
+def _current() -> Trace | None:
+    observation = current()
+    return observation.span if observation is not None else None
 
 
-def _fail(span: Span, error: BaseException | str) -> None:
-    """The class alone: an exception's text may name a customer."""
-    kind = error if isinstance(error, str) else type(error).__qualname__
-    span.set_attribute("error.type", kind)
-    span.set_status(Status(StatusCode.ERROR))
+def _sampled() -> Trace | None:
+    traced = _current()
+    return traced if traced is not None and traced.sampled else None
 
 
-def _stripped(span: ReadableSpan) -> ReadableSpan:
-    """A library's span with the allowed attributes alone, and without its events."""
-    return ReadableSpan(
-        name=span.name,
-        context=span.context,
-        parent=span.parent,
-        resource=span.resource,
-        attributes={key: value for key, value in (span.attributes or {}).items() if key in _FOREIGN_ATTRIBUTES},
-        kind=span.kind,
-        status=Status(span.status.status_code),
-        start_time=span.start_time,
-        end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
-    )
+def _new_id() -> bytes:
+    return random.getrandbits(64).to_bytes(8)
+
+
+def _continued(traceparent: str) -> tuple[otel_context.Context, SpanContext] | None:
+    """The caller's span. Without `tracestate`: free text that would travel into spans, jobs and calls."""
+    if not traceparent:
+        return None
+    context = _PROPAGATOR.extract({"traceparent": traceparent}, otel_context.Context())
+    parent = trace.get_current_span(context).get_span_context()
+    return (context, parent) if parent.is_valid else None

@@ -1,13 +1,14 @@
 """`{% load rum %}{% rum_beacon %}`: the script tag of the beacon with what the server knows about this page."""
 
 import time
+from functools import lru_cache
 from typing import Any
 
 from django import template
 from django.conf import settings
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from telemetry import tracing
@@ -28,25 +29,27 @@ def rum_beacon(context: template.Context) -> SafeString | str:
     if not settings.TELEMETRY or request is None or opted_out(request.META):
         return ""
     try:
-        script = static("build/rum.js")
+        script = _script(settings.STATIC_URL)
     except ValueError:  # not collected: a page without its beacon is better than no page
         return ""
     observation = current()
     trace_id, span_id = (observation.trace_id, observation.span_id) if observation else ("", "")
+    route = observation.route if observation else route_name(request)
     elapsed = time.perf_counter() - observation.started if observation else 0.0
     sampled = tracing.sampled()
-    token = tokens.issue(
-        route_name(request), trace_id=trace_id, span_id=span_id, sampled=sampled, started=time.time() - elapsed
+    token = tokens.issue(route, trace_id=trace_id, span_id=span_id, sampled=sampled, started=time.time() - elapsed)
+    trace = f"00-{trace_id}-*-{int(sampled):02d}" if trace_id else ""
+    # Base64, hexadecimal digits and what `_script` has escaped.
+    nonce = escape(getattr(request, "csp_nonce", ""))
+    return SafeString(
+        f'<script nonce="{nonce}" {script} data-token="{token}" data-trace="{trace}" data-span="{span_id}"></script>'
     )
-    return format_html(
-        '<script nonce="{}" src="{}" defer data-url="{}" data-token="{}" data-trace="{}" data-span="{}"></script>',
-        getattr(request, "csp_nonce", ""),
-        script,
-        reverse("telemetry_beacon"),
-        token,
-        f"00-{trace_id}-*-{int(sampled):02d}" if trace_id else "",
-        span_id,
-    )
+
+
+@lru_cache(maxsize=1)
+def _script(_static_url: str) -> str:
+    """The part of the tag that is the same on every page. Raises ValueError when the script is not collected."""
+    return format_html('src="{}" defer data-url="{}"', static("build/rum.js"), reverse("telemetry_beacon"))
 
 
 def opted_out(headers: dict[str, str]) -> bool:
