@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.urls import reverse
 
 from . import calendar
 from .models import Booking, ContactMessage
@@ -16,15 +17,20 @@ _SUBJECTS = {
     "moved": "New time for your booking {reference}",
     "cancelled": "Your booking {reference} is cancelled",
     "reminder": "Tomorrow: {service}",
+    "held": "Pay the deposit to book: {service}",
+    "late": "We are sorry: your payment for {reference} comes back",
+    "refunded": "Your deposit for {reference} comes back",
 }
+_WITH_CALENDAR_ENTRY = ("confirmation", "moved", "cancelled")
 
 
 def booking_email(booking: Booking, kind: str) -> EmailMessage:
-    """To the customer: text, HTML and the calendar entry. `kind` is confirmation, moved, cancelled or reminder."""
+    """To the customer: text, HTML and the calendar entry. `kind` is one of the subjects' keys."""
     context = {
         "booking": booking,
         "business": {"name": settings.BUSINESS_NAME, "phone": settings.BUSINESS_PHONE, "url": settings.SITE_URL},
         "link": settings.SITE_URL + booking.get_absolute_url(),
+        "pay_link": settings.SITE_URL + reverse("booking_pay", args=[booking.link_token]),
     }
     email = EmailMultiAlternatives(
         subject=_SUBJECTS[kind].format(reference=booking.reference, service=booking.service.name),
@@ -32,7 +38,7 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
         to=[str(Address(booking.customer_name, addr_spec=booking.customer_email))],
     )
     email.attach_alternative(render_to_string(f"emails/{kind}.html", context), "text/html")
-    if kind != "reminder":
+    if kind in _WITH_CALENDAR_ENTRY:
         entry = calendar.invitation(booking)
         email.attach("visit.ics", entry.to_ical().decode(), f"text/calendar; method={entry['method']}")
     return email

@@ -58,9 +58,67 @@ class HoldExpired(BookingEvent):
     """A held slot was given back."""
 
 
+class BookingReinstated(BookingEvent):
+    """A booking whose hold had run out was confirmed after all: it was paid, and its time was still free."""
+
+
+class CheckoutOpened(BookingEvent):
+    """A customer was sent to Stripe to pay the deposit."""
+
+
+class CheckoutClosed(BookingEvent):
+    """A deposit was not paid, and can no longer be."""
+
+
+class DepositPaid(BookingEvent):
+    """A deposit was paid."""
+
+
+class RefundOwed(BookingEvent):
+    """A deposit has to go back."""
+
+
+class DepositRefunded(BookingEvent):
+    """Stripe sends a deposit back."""
+
+
+@dataclass(frozen=True, slots=True)
+class StripeAnswered(Event):
+    """A call to Stripe went well. `action` is create_session, read_session, expire_session or refund."""
+
+    action: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StripeFailed(Event):
+    """One did not. `outcome` is unavailable (no answer, or none that can be used) or refused; `error` is the class."""
+
+    action: str
+    seconds: float
+    outcome: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookReceived(Event):
+    """Stripe told us something. `kind` is one of the webhook's known types or "other"; `lag` is in seconds."""
+
+    kind: str
+    lag: float
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRefused(Event):
+    """Something came to the webhook that Stripe had not signed. `reason` is signature or unreadable."""
+
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class BookingRejected(Event):
-    """A wish was refused. `action` is book, hold, move or cancel; `reason` is one of scheduling's codes."""
+    """A wish was refused. `action` is book, hold, move, cancel or reinstate; `reason` is one of scheduling's codes."""
 
     service: str
     action: str
@@ -75,7 +133,7 @@ class ContactMessageReceived(Event):
 
 @dataclass(frozen=True, slots=True)
 class EmailSent(Event):
-    """`kind` is confirmation, moved, cancelled, reminder or message."""
+    """`kind` is confirmation, moved, cancelled, reminder, held, late, refunded or message."""
 
     kind: str
 

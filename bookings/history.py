@@ -16,6 +16,11 @@ _EVENTS: dict[Kind, type[events.BookingEvent]] = {
     Kind.COMPLETED: events.BookingCompleted,
     Kind.NO_SHOW: events.BookingNoShow,
     Kind.EXPIRED: events.HoldExpired,
+    Kind.CHECKOUT: events.CheckoutOpened,
+    Kind.PAID: events.DepositPaid,
+    Kind.REINSTATED: events.BookingReinstated,
+    Kind.REFUNDING: events.RefundOwed,
+    Kind.REFUNDED: events.DepositRefunded,
 }
 
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from . import history
 from .models import Booking, BookingQuerySet, Status
+from .payments import deposits
 
 
 def release_expired(*, now: datetime | None = None, among: BookingQuerySet | None = None) -> int:
@@ -22,4 +23,5 @@ def release_expired(*, now: datetime | None = None, among: BookingQuerySet | Non
             booking.hold_expires_at = None
             booking.save(update_fields=["status", "hold_expires_at"])
             history.record(booking, history.Kind.EXPIRED, by=history.By.SYSTEM)
+            deposits.let_go(booking)
     return len(bookings)

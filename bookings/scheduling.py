@@ -9,23 +9,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
-import psycopg.errors
 from django.contrib.auth.models import User
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 
 from . import diary, history, holds, refusals, tasks
 from .availability import Reason, Slot
 from .history import By, Kind
 from .models import Booking, Handyman, Service, ServiceArea, Status
+from .payments import deposits
+from .racing import atomically, violated_constraint
 from .refusals import NotPossible, OutOfArea, SlotTaken, SlotUnavailable, TooLate
 from .refusals import SchedulingError as SchedulingError  # the base that callers catch
 
-_T = TypeVar("_T")
-_ATTEMPTS = 5
-_BROKEN_OFF = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 _STAFF_HORIZON_DAYS = 366
 
 
@@ -131,10 +128,43 @@ def confirm(*, booking: Booking, by: By, user: User | None = None) -> Booking:
     return _change(booking, Kind.CONFIRMED, Status.CONFIRMED, allowed=(Status.HELD,), by=by, user=user)
 
 
+def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
+    """Confirm a booking whose hold had run out before it was paid, with its handyman if free, else another.
+
+    Raises NotPossible, SlotUnavailable or SlotTaken when its time is gone.
+    """
+    now = now or timezone.now()
+    wish = _Wish(service=booking.service, starts_at=booking.starts_at, by=By.SYSTEM, now=now, moving=booking)
+
+    def attempt(handyman_id: int) -> Booking:
+        current = _locked(booking)
+        if current.status != Status.CANCELLED:
+            raise NotPossible
+        current.handyman = Handyman.objects.select_for_update(no_key=True).get(pk=handyman_id)
+        _release_expired_holds(handyman_id, wish)
+        current.status = Status.CONFIRMED
+        current.save(update_fields=["handyman", "status"])
+        history.record(current, Kind.REINSTATED, by=By.SYSTEM)
+        tasks.after_booking(current, now=now)
+        return current
+
+    with refusals.told(booking.service, "reinstate"):
+        return _with_first_free(wish, attempt)
+
+
 def cancel(
-    *, booking: Booking, by: By, user: User | None = None, note: str = "", now: datetime | None = None
+    *,
+    booking: Booking,
+    by: By,
+    user: User | None = None,
+    note: str = "",
+    keep_deposit: bool = False,
+    now: datetime | None = None,
 ) -> Booking:
-    """Call a visit off and tell the customer. Does nothing when it is off. Raises TooLate or NotPossible."""
+    """Call a visit off and tell the customer; a deposit goes back unless staff keep it. Does nothing when it is off.
+
+    Raises TooLate or NotPossible.
+    """
     now = now or timezone.now()
 
     def check(current: Booking) -> None:
@@ -149,6 +179,7 @@ def cancel(
         user=user,
         note=note,
         check=check,
+        after=partial(deposits.let_go, keep=keep_deposit),
     )
 
 
@@ -233,6 +264,8 @@ def _take(
         history.record(booking, kind, by=wish.by, user=wish.user)
         if status == Status.CONFIRMED:
             tasks.after_booking(booking, now=wish.now)
+        else:
+            deposits.ask(booking)
         return booking
 
     with refusals.told(wish.service, "book" if status == Status.CONFIRMED else "hold"):
@@ -255,9 +288,9 @@ def _with_first_free(wish: _Wish, attempt: Callable[[int], Booking]) -> Booking:
         handyman_ids = tuple(sorted(handyman_ids, key=wish.moving.handyman_id.__ne__))
     for handyman_id in handyman_ids:
         try:
-            return _atomically(partial(attempt, handyman_id))
+            return atomically(partial(attempt, handyman_id))
         except IntegrityError as error:
-            constraint = _constraint(error)
+            constraint = violated_constraint(error)
             if constraint == "booking_idempotency_key":
                 raise _SamePostedTwice from error
             if constraint != "booking_no_overlap":
@@ -267,25 +300,6 @@ def _with_first_free(wish: _Wish, attempt: Callable[[int], Booking]) -> Booking:
 
 class _SamePostedTwice(Exception):
     """The unique key says that this very form was booked meanwhile."""
-
-
-def _atomically(work: Callable[[], _T]) -> _T:
-    """Run in a transaction; again when PostgreSQL broke it off in favour of another (deadlock, serialization)."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            with transaction.atomic():
-                return work()
-        except OperationalError as error:
-            broken_off = isinstance(error.__cause__, _BROKEN_OFF)
-            if not broken_off or attempt == _ATTEMPTS or transaction.get_connection().in_atomic_block:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _constraint(error: IntegrityError) -> str | None:
-    """The name of the constraint that was violated."""
-    cause = error.__cause__
-    return cause.diag.constraint_name if isinstance(cause, psycopg.Error) else None
 
 
 def _change(
@@ -298,6 +312,7 @@ def _change(
     user: User | None,
     note: str = "",
     check: Callable[[Booking], None] | None = None,
+    after: Callable[[Booking], None] | None = None,
 ) -> Booking:
     """Move a booking to another status; the row lock makes concurrent changes take turns."""
 
@@ -320,14 +335,18 @@ def _change(
             tasks.after_booking(current, now=timezone.now())
         elif status == Status.CANCELLED and not was_held:
             tasks.after_cancellation(current)
+        if after is not None:
+            after(current)
         return current
 
     with refusals.told(booking.service, kind.value):
-        return _atomically(work)
+        return atomically(work)
 
 
 def _locked(booking: Booking) -> Booking:
-    return Booking.objects.select_for_update(of=("self",)).select_related("service", "handyman").get(pk=booking.pk)
+    current = Booking.objects.for_change(booking.pk)
+    current.service = booking.service  # it never changes, and need not be read again
+    return current
 
 
 def _require_changeable(booking: Booking, by: By, now: datetime) -> None:

@@ -15,14 +15,32 @@ from django.utils import timezone
 from procrastinate import builtin_tasks
 from procrastinate.contrib.django import app
 
-from . import availability, emails, holds, limits
-from .models import Booking, ContactMessage, Status
+from . import availability, emails, limits
+from .models import Booking, ContactMessage, Payment, Status
 from .personal_data import forget
 from .sending import Patience, send_once
 
 # 2, 4, 8 ... seconds: back within seconds from a blip, and eighteen hours of patience with an outage.
 _PATIENTLY = Patience(max_attempts=15, exponential_wait=2)
 _REMINDER_TIME = time(9)
+_PAYMENT_LINK_AFTER = 5  # minutes
+
+
+def after_hold(booking: Booking) -> None:
+    """Send the way to pay to a customer who has not paid after some minutes: the tab may be closed."""
+    send_payment_link.configure(schedule_in={"minutes": _PAYMENT_LINK_AFTER}).defer(booking_id=booking.pk)
+
+
+def after_failed_checkout(booking: Booking) -> None:
+    """Send the way to pay at once, because the payment page could not be reached."""
+    send_payment_link.defer(booking_id=booking.pk)
+
+
+def after_refund_owed(booking: Booking, reason: Payment.Reason) -> None:
+    """Tell the customer of money that comes back; of a cancelled visit the e-mail about that tells it."""
+    kind = {Payment.Reason.LATE: "late", Payment.Reason.STAFF: "refunded"}.get(reason)
+    if kind is not None:
+        send_booking_email.defer(booking_id=booking.pk, kind=kind, sequence=booking.sequence)
 
 
 def after_booking(booking: Booking, *, now: datetime) -> None:
@@ -75,9 +93,18 @@ def _remind(booking: Booking, now: datetime) -> None:
 def send_booking_email(*, booking_id: int, kind: str, sequence: int) -> None:
     """Tell the customer of a booking, a move or a cancellation; not of one that was overtaken by the next."""
     current = Booking.objects.filter(pk=booking_id, sequence=sequence, erased_at=None)
-    booking = current.select_related("service", "handyman").first()
+    booking = current.select_related("service", "handyman", "payment").first()
     if booking is not None:
         send_once(f"booking:{booking_id}:{kind}:{sequence}", kind, emails.booking_email(booking, kind))
+
+
+@app.task(name="send_payment_link", retry=_PATIENTLY)
+def send_payment_link(*, booking_id: int) -> None:
+    """Tell the customer until when the slot is kept and where to pay, while it is; once."""
+    held = Booking.objects.filter(pk=booking_id, status=Status.HELD, hold_expires_at__gt=timezone.now(), erased_at=None)
+    booking = held.filter(payment__status=Payment.Status.OPEN).select_related("service", "handyman", "payment").first()
+    if booking is not None:
+        send_once(f"booking:{booking_id}:held", "held", emails.booking_email(booking, "held"))
 
 
 @app.task(name="send_reminder", retry=_PATIENTLY)
@@ -85,7 +112,7 @@ def send_reminder(*, booking_id: int, starts_at: str) -> None:
     """Remind the customer, if the visit still stands at that time and is still ahead."""
     standing = Booking.objects.filter(status=Status.CONFIRMED, starts_at__gt=timezone.now(), erased_at=None)
     same_time = standing.filter(pk=booking_id, starts_at=datetime.fromisoformat(starts_at))
-    booking = same_time.select_related("service", "handyman").first()
+    booking = same_time.select_related("service", "handyman", "payment").first()
     if booking is not None:
         send_once(f"booking:{booking_id}:reminder:{starts_at}", "reminder", emails.booking_email(booking, "reminder"))
 
@@ -96,13 +123,6 @@ def send_message_to_staff(*, message_id: int) -> None:
     message = ContactMessage.objects.filter(pk=message_id).first()
     if message is not None:
         send_once(f"message:{message_id}", "message", emails.message_email(message))
-
-
-@app.periodic(cron="* * * * *")
-@app.task(name="release_expired_holds")
-def release_expired_holds(timestamp: int) -> None:
-    """Give back the slots that nobody confirmed in time."""
-    holds.release_expired()
 
 
 @app.periodic(cron="30 3 * * *")

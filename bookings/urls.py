@@ -4,7 +4,7 @@ from django.contrib.sitemaps.views import sitemap
 from django.urls import path
 
 from bookings.sitemaps import SITEMAPS
-from bookings.views import booking, contact, manage, site
+from bookings.views import booking, contact, manage, payment, site
 
 urlpatterns = [
     path("", site.home, name="home"),
@@ -14,8 +14,11 @@ urlpatterns = [
     path("book/<slug:slug>/details/", booking.details, name="booking_details"),
     path("api/availability", booking.availability, name="availability"),
     path("bookings/<str:token>/", manage.manage, name="manage_booking"),
+    path("bookings/<str:token>/pay/", payment.pay, name="booking_pay"),
+    path("bookings/<str:token>/paid/", payment.paid, name="booking_paid"),
     path("bookings/<str:token>/confirmed/", manage.confirmed, name="booking_confirmed"),
     path("bookings/<str:token>/calendar.ics", manage.ics, name="booking_ics"),
+    path("api/stripe", payment.webhook, name="stripe_webhook"),
     path("contact/", contact.contact, name="contact"),
     path("contact/thanks/", contact.thanks, name="contact_thanks"),
     path("contact/photos/<int:pk>.jpg", contact.photo, name="message_photo"),

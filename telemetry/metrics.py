@@ -108,6 +108,22 @@ bookings_cancelled = _counter("bookings_cancelled_total", "Bookings cancelled.",
 contact_forms_submitted = _counter("contact_forms_submitted_total", "Contact messages received.", ("topic",))
 emails = _counter("emails_total", "E-mails handed to the mail server, or failed to be.", ("kind", "outcome"))
 limits = _counter("rate_limits_total", "Requests asked to wait, or let through unchecked.", ("limit", "whose"))
+payments = _counter("payments_total", "Deposits by what became of them.", ("outcome",))
+stripe_calls = _histogram(
+    "stripe_call_seconds",
+    "Calls to Stripe (outcome: ok, unavailable, refused).",
+    (0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    ("action", "outcome"),
+)
+webhook_lag = _histogram(
+    "payment_webhook_lag_seconds",
+    "From what happened at Stripe to the webhook that tells of it.",
+    (1, 2.5, 5, 10, 30, 60, 300, 3600, 86400),
+    ("kind",),
+)
+webhooks_refused = _counter(
+    "payment_webhooks_refused_total", "Posts to the webhook that were not Stripe's.", ("reason",)
+)
 tasks_waiting = _gauge("tasks_waiting", "Background tasks that are due and not begun.", mode="livemostrecent")
 tasks_oldest = _gauge("tasks_oldest_seconds", "How long the oldest due task has waited.", mode="livemostrecent")
 tasks_finished = _counter("tasks_total", "Background tasks run (outcome: ok, failed).", ("task", "outcome"))

@@ -15,7 +15,7 @@ class XFHandymanConfig(AppConfig):
 
         if settings.TELEMETRY:
             from xfhandyman.observers import watch_bookings
-            from xfhandyman.spans import trace_scheduling
+            from xfhandyman.spans import trace_business
 
-            trace_scheduling()
+            trace_business()
             watch_bookings()

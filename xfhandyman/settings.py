@@ -74,6 +74,13 @@ RATE_LIMITS = {
     "availability": _limit("AVAILABILITY", "600/m 60000/m"),
 }
 
+# Deposits (docs/payments.md): on when there is a key.
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "")
+STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", "")
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", "https://api.stripe.com").rstrip("/")
+STRIPE_CHECKOUT_ORIGIN = env.str("STRIPE_CHECKOUT_ORIGIN", "https://checkout.stripe.com").rstrip("/")
+DEPOSIT_HOLD_MINUTES = env.int("DEPOSIT_HOLD_MINUTES", 30)  # a slot is kept so long for the deposit
+
 if TELEMETRY:
     LOGGING_CONFIG = "telemetry.logging.configure"
     LOGGING = from_environment()
@@ -207,10 +214,9 @@ SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]  # probes come from insid
 SECURE_HSTS_SECONDS = 63_072_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
-_STRIPE = env.str("STRIPE_API_BASE", "") or "https://checkout.stripe.com"  # our POST redirects to the payment page
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": policy.customers(
-        form_targets=[policy.origin(_STRIPE)] if env.str("STRIPE_SECRET_KEY", "") else [],
+        form_targets=[STRIPE_CHECKOUT_ORIGIN] if STRIPE_SECRET_KEY else [],
         report_to="csp" if PRODUCTION else "",
     )
 }

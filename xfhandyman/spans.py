@@ -1,4 +1,4 @@
-"""Spans around the scheduling functions, which know nothing of it."""
+"""Spans around what the business does, which knows nothing of it."""
 
 import inspect
 from collections.abc import Callable
@@ -6,17 +6,28 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from bookings import scheduling
+from bookings.payments import checkout, settling, stripe_api, webhooks
 from telemetry import tracing
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def trace_scheduling() -> None:
-    """Wrap every public function of `bookings.scheduling`; to be called before anything has imported them by name."""
-    for name, function in inspect.getmembers(scheduling, inspect.isfunction):
-        if function.__module__ == scheduling.__name__ and not name.startswith("_"):
-            setattr(scheduling, name, traced(f"scheduling.{name}", function))
+_TRACED = {
+    scheduling: "scheduling",
+    checkout: "payments.checkout",
+    settling: "payments.settling",
+    webhooks: "payments.webhooks",
+    stripe_api: "stripe",
+}
+
+
+def trace_business() -> None:
+    """Wrap every public function of these modules; to be called before anything has imported them by name."""
+    for module, prefix in _TRACED.items():
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if function.__module__ == module.__name__ and not name.startswith("_"):
+                setattr(module, name, traced(f"{prefix}.{name}", function))
 
 
 def traced(name: str, function: Callable[P, R]) -> Callable[P, R]:

@@ -24,7 +24,7 @@ from bookings.admin.customers import CustomerAction, customer
 from bookings.admin.export import BookingResource, CSVExport
 from bookings.admin.forms import CUSTOMER_FIELDS, STAFF, BookingForm, PhoneBookingForm, VisitForm, refusal
 from bookings.admin.schedule import schedule
-from bookings.models import Booking, BookingEvent, Status
+from bookings.models import Booking, BookingEvent, Payment, Status
 
 # A selection of more than this is a slip of the hand.
 MOST_AT_ONCE = 100
@@ -90,7 +90,7 @@ class BookingAdmin(CSVExport, CustomerAction, admin.ModelAdmin):
     inlines = (HistoryInline,)
     resource_classes = (BookingResource,)
     change_list_template = "admin/bookings/booking/change_list.html"
-    readonly_fields = ("reference", "service", "state", "times", "agreed_price", "created_at")
+    readonly_fields = ("reference", "service", "state", "times", "agreed_price", "deposit", "created_at")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Without the side bar: seven columns want the width."""
@@ -101,10 +101,10 @@ class BookingAdmin(CSVExport, CustomerAction, admin.ModelAdmin):
         if obj is None:
             return ((None, {"fields": ("service", "starts", "who")}), customer)
         if not self.has_change_permission(request, obj):
-            visit = ("reference", "state", "service", "handyman", "times", "agreed_price", "created_at")
+            visit = ("reference", "state", "service", "handyman", "times", "agreed_price", "deposit", "created_at")
             return ((None, {"fields": visit}), customer)
         return (
-            (None, {"fields": ("reference", "state", "service", "times", "starts", "who", "created_at")}),
+            (None, {"fields": ("reference", "state", "service", "times", "starts", "who", "deposit", "created_at")}),
             customer,
             ("Price", {"fields": ("pricing", "price_pence", "minimum_minutes")}),
         )
@@ -177,6 +177,14 @@ class BookingAdmin(CSVExport, CustomerAction, admin.ModelAdmin):
     def agreed_price(self, booking: Booking) -> str:
         return price(booking)
 
+    @admin.display(description="deposit")
+    def deposit(self, booking: Booking) -> str:
+        payment = Payment.objects.filter(booking=booking).first()
+        if payment is None:
+            return "None"
+        link = reverse("admin:bookings_payment_change", args=[payment.pk])
+        return format_html('<a href="{}">{}</a>', link, payment)
+
     def get_urls(self) -> list[URLPattern]:
         own = [
             path("schedule/", self.admin_site.admin_view(self.schedule_view), name="bookings_booking_schedule"),
@@ -216,12 +224,14 @@ class BookingAdmin(CSVExport, CustomerAction, admin.ModelAdmin):
         chosen = self.get_queryset(request).filter(pk__in=ids).select_related("service", "handyman")
         if request.method == "POST":
             note = request.POST.get("note", "").strip()[:NOTE_LENGTH]
-            self.apply(request, chosen, "cancelled", partial(scheduling.cancel, by=STAFF, note=note))
+            keep = "keep" in request.POST
+            self.apply(request, chosen, "cancelled", partial(scheduling.cancel, by=STAFF, note=note, keep_deposit=keep))
             return redirect("admin:bookings_booking_changelist")
         context = self.admin_site.each_context(request) | {
             "title": "Cancel and tell the customers",
             "opts": self.opts,
             "chosen": chosen.order_by("starts_at"),
+            "deposits": Payment.objects.filter(booking__in=chosen, status=Payment.Status.PAID).exists(),
             "note_length": NOTE_LENGTH,
         }
         return TemplateResponse(request, "admin/bookings/booking/cancel.html", context)

@@ -25,9 +25,12 @@ class ServiceForm(forms.ModelForm):
     class Meta:
         model = Service
         fields = "__all__"  # noqa: DJ007 - staff edit the whole catalogue; the admin decides who is staff
-        field_classes = {"price_pence": PoundsField}
-        labels = {"price_pence": "Price (£)"}
-        help_texts = {"price_pence": "The fixed price, or the price of one hour. 0 for a quote."}
+        field_classes = {"price_pence": PoundsField, "deposit_pence": PoundsField}
+        labels = {"price_pence": "Price (£)", "deposit_pence": "Deposit (£)"}
+        help_texts = {
+            "price_pence": "The fixed price, or the price of one hour. 0 for a quote.",
+            "deposit_pence": "Paid online to book, and taken off the price. 0 for none.",
+        }
 
 
 @admin.register(Service)
@@ -40,7 +43,7 @@ class ServiceAdmin(admin.ModelAdmin):
     prepopulated_fields = {"slug": ("name",)}
     fieldsets = (
         (None, {"fields": ("name", "slug", "group", "summary", "description", "active", "position")}),
-        ("Price", {"fields": ("pricing", "price_pence", "minimum_minutes")}),
+        ("Price", {"fields": ("pricing", "price_pence", "minimum_minutes", "deposit_pence")}),
         ("Time", {"fields": ("duration_minutes", "buffer_minutes")}),
     )
 

@@ -13,6 +13,7 @@ from .booking import (
 )
 from .catalogue import Priced, Pricing, Service, ServiceArea, ServiceQuerySet
 from .messages import ContactMessage, MessagePhoto, Review
+from .payments import Payment, StripeEvent
 from .people import Handyman, Holiday, TimeOff, Weekday, WorkingHours
 from .posts import new_idempotency_key
 
@@ -26,6 +27,7 @@ __all__ = [
     "Handyman",
     "Holiday",
     "MessagePhoto",
+    "Payment",
     "Priced",
     "Pricing",
     "Review",
@@ -34,6 +36,7 @@ __all__ = [
     "ServiceArea",
     "ServiceQuerySet",
     "Status",
+    "StripeEvent",
     "TimeOff",
     "Weekday",
     "WorkingHours",

@@ -59,16 +59,24 @@ class BookingQuerySet(models.QuerySet["Booking"]):
         """Bookings that may still be moved, cancelled or carried out."""
         return self.filter(status__in=(Status.HELD, Status.CONFIRMED))
 
+    def for_change(self, pk: int) -> "Booking":
+        """The booking, locked until the transaction ends. Raises Booking.DoesNotExist.
+
+        Without a join: PostgreSQL looks again at a row that it had to wait for, and finds none if that now belongs to
+        another handyman than the one it had joined.
+        """
+        return self.select_for_update().get(pk=pk)
+
     def for_link(self, token: str) -> "Booking":
         """The booking that a signed link shows.
 
         Raises Booking.DoesNotExist when the link is forged, revoked or expired.
         """
         try:
-            pk, key = signing.loads(token, salt=_LINK_SALT)
+            pk, key = signing.Signer(salt=_LINK_SALT).unsign_object(token)
         except (signing.BadSignature, ValueError, TypeError) as error:
             raise self.model.DoesNotExist from error
-        booking = self.select_related("service", "handyman").get(pk=pk, link_key=key)
+        booking = self.select_related("service", "handyman", "payment").get(pk=pk, link_key=key)
         if booking.link_expires_at <= timezone.now():
             raise self.model.DoesNotExist
         return booking
@@ -175,8 +183,8 @@ class Booking(Priced):
 
     @property
     def link_token(self) -> str:
-        """Signed, unguessable even to who knows the signing key, revoked by a new link_key."""
-        return signing.dumps([self.pk, self.link_key], salt=_LINK_SALT)
+        """Signed, unguessable even to who knows the signing key, revoked by a new link_key; always the same text."""
+        return signing.Signer(salt=_LINK_SALT).sign_object([self.pk, self.link_key])
 
     @property
     def link_expires_at(self) -> datetime:
@@ -208,6 +216,11 @@ class BookingEvent(models.Model):
         CANCELLED = "cancelled", "Cancelled"
         NO_SHOW = "no_show", "No-show"
         EXPIRED = "expired", "Hold ran out"
+        CHECKOUT = "checkout", "Sent to pay"
+        PAID = "paid", "Deposit paid"
+        REINSTATED = "reinstated", "Booked again"
+        REFUNDING = "refunding", "Refund owed"
+        REFUNDED = "refunded", "Deposit refunded"
 
     class By(models.TextChoices):
         CUSTOMER = "customer", "Customer"

@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from typing import Self
 
+from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.urls import reverse
@@ -57,6 +58,9 @@ class Service(Priced):
     buffer_minutes = models.PositiveSmallIntegerField(
         default=30, help_text="Kept free after the job for tidying up and the way to the next one, in minutes."
     )
+    deposit_pence = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Paid online to book it, and taken off the price, in pence. 0 for none."
+    )
     active = models.BooleanField(default=True)
     position = models.PositiveSmallIntegerField(default=0)
 
@@ -71,6 +75,13 @@ class Service(Priced):
                 condition=models.Q(pricing=Pricing.QUOTE) | models.Q(price_pence__gt=0),
                 violation_error_message="A fixed or hourly price needs an amount.",
             ),
+            models.CheckConstraint(
+                name="service_deposit_within_price",
+                condition=models.Q(deposit_pence=0)
+                | models.Q(deposit_pence__gte=100, deposit_pence__lte=models.F("price_pence"))
+                & ~models.Q(pricing=Pricing.QUOTE),
+                violation_error_message="A deposit is at least £1 and at most the price, or the price of one hour.",
+            ),
         )
 
     def __str__(self) -> str:
@@ -78,6 +89,11 @@ class Service(Priced):
 
     def get_absolute_url(self) -> str:
         return reverse("service", args=[self.slug])
+
+    @property
+    def deposit(self) -> int:
+        """What is to be paid to book it, in pence; 0 when it asks for none or payments are off."""
+        return self.deposit_pence if settings.STRIPE_SECRET_KEY else 0
 
     @property
     def duration(self) -> timedelta:

@@ -17,8 +17,10 @@ from django.views.decorators.vary import vary_on_headers
 from bookings import diary, limits, scheduling
 from bookings.availability import Reason
 from bookings.forms import BookingForm, WeekForm, read_instant
-from bookings.models import Handyman, Service, new_idempotency_key
+from bookings.models import Booking, Handyman, Service, Status, new_idempotency_key
+from bookings.payments import deposits
 from bookings.views.errors import wait_a_while
+from bookings.views.payment import to_stripe
 from bookings.week import Week, week
 
 
@@ -67,14 +69,24 @@ def details(request: HttpRequest, slug: str) -> HttpResponse:
     form, reason = BookingForm(asked), None
     if form.is_valid() and start and not gone:
         try:
-            booking = scheduling.book(service=service, starts_at=start, handyman=handyman, **form.wish())
+            booking = _take(service, start, handyman, form)
         except scheduling.OutOfArea:
             form.refuse_postcode()
         except scheduling.SlotUnavailable as refusal:
             reason = refusal.reason
         else:
-            return redirect("booking_confirmed", booking.link_token)
+            held = booking.status == Status.HELD
+            return to_stripe(booking) if held else redirect("booking_confirmed", booking.link_token)
     return _details(request, service, form, start, handyman, reason, gone=gone)
+
+
+def _take(service: Service, start: datetime, handyman: Handyman | None, form: BookingForm) -> Booking:
+    """Book it, or hold it where a deposit comes first. Raises SchedulingError."""
+    wish = form.wish()
+    if not service.deposit:
+        return scheduling.book(service=service, starts_at=start, handyman=handyman, **wish)
+    kept = deposits.hold_time()
+    return scheduling.hold(service=service, starts_at=start, handyman=handyman, expires_in=kept, **wish)
 
 
 def _details(

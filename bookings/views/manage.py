@@ -11,12 +11,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from bookings import calendar, limits, scheduling
 from bookings.forms import WeekForm, read_instant
-from bookings.models import Booking, BookingEvent
+from bookings.models import Booking, BookingEvent, Status
 from bookings.views.errors import wait_a_while
 from bookings.week import week
 
 
-def _by_link(view: Callable[[HttpRequest, Booking], HttpResponse]) -> Callable[[HttpRequest, str], HttpResponse]:
+def by_link(view: Callable[[HttpRequest, Booking], HttpResponse]) -> Callable[[HttpRequest, str], HttpResponse]:
     """Give the view the booking of a link; a forged, revoked or expired one gets a 404 page with the way to help.
 
     Who tries many gets 429; a link that opens is never refused.
@@ -35,16 +35,16 @@ def _by_link(view: Callable[[HttpRequest, Booking], HttpResponse]) -> Callable[[
     return never_cache(wrapped)
 
 
-@_by_link
+@by_link
 @require_safe
 def confirmed(request: HttpRequest, booking: Booking) -> HttpResponse:
     """The thanks; a booking that was cancelled or is over has only its own page."""
-    if not booking.is_open:
+    if not booking.is_open or _waits_for_deposit(booking):
         return redirect(booking)
     return render(request, "bookings/confirmed.html", {"booking": booking, "service": booking.service})
 
 
-@_by_link
+@by_link
 @require_safe
 def ics(request: HttpRequest, booking: Booking) -> HttpResponse:
     entry = calendar.invitation(booking)
@@ -53,12 +53,12 @@ def ics(request: HttpRequest, booking: Booking) -> HttpResponse:
     return HttpResponse(entry.to_ical(), content_type=kind, headers=headers)
 
 
-@_by_link
+@by_link
 @require_http_methods(["GET", "HEAD", "POST"])
 def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
     """POST `action=move` with `start`, or `action=cancel`. Refused: 409 for a race or a deadline, 429, else 422."""
     if request.method != "POST":
-        return _manage(request, booking)
+        return redirect("booking_pay", booking.link_token) if _waits_for_deposit(booking) else _manage(request, booking)
     if seconds := limits.wait(request, limits.Purpose.BOOKING):
         response = _manage(request, booking, "too_often", 429)
         response["Retry-After"] = str(seconds)
@@ -76,6 +76,10 @@ def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
         conflict = isinstance(refusal, scheduling.SlotTaken | scheduling.TooLate | scheduling.NotPossible)
         return _manage(request, booking, refusal.code, 409 if conflict else 422)
     return redirect(f"{booking.get_absolute_url()}?done={request.POST['action']}")
+
+
+def _waits_for_deposit(booking: Booking) -> bool:
+    return booking.status == Status.HELD and hasattr(booking, "payment")
 
 
 def _manage(request: HttpRequest, booking: Booking, problem: str = "", status: int = 200) -> HttpResponse:

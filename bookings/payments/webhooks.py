@@ -1,0 +1,78 @@
+"""What Stripe tells us. An event is checked, written down once and acknowledged; the work is done by a task."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from .. import events
+from ..models import Payment, StripeEvent
+from . import deposits
+
+TOLERANCE = 300
+"""Seconds a signature is good for; an older one is a replay."""
+KINDS = (
+    "checkout.session.completed",
+    "checkout.session.expired",
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "charge.refunded",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+)
+
+
+class NotFromStripe(Exception):
+    """The signature is missing, wrong or old, or what was signed is not an event."""
+
+
+def receive(payload: bytes, signature: str) -> None:
+    """Take one event in, and have the payment it is about settled. A repetition changes nothing. Raises NotFromStripe.
+
+    Only ids are kept. What the event says of the payment is not believed: Stripe is asked, because events come late,
+    twice and out of order.
+    """
+    event = _checked(payload, signature)
+    try:
+        event_id, kind, told = str(event["id"]), str(event["type"]), event["data"]["object"]
+        happened_at = datetime.fromtimestamp(int(event["created"]), UTC)
+        about = _about(told)
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        events.publish_now(events.WebhookRefused(reason="unreadable"))
+        raise NotFromStripe from error
+    with transaction.atomic():
+        facts = {"kind": kind[:100], "payment": about, "happened_at": happened_at}
+        _, new = StripeEvent.objects.get_or_create(event_id=event_id[:255], defaults=facts)
+        if new and about is not None:
+            deposits.settle_soon(about)
+    lag = max(0.0, (timezone.now() - happened_at).total_seconds())
+    known = kind if kind in KINDS else "other"
+    events.publish_now(events.WebhookReceived(kind=known, lag=round(lag, 3), repeated=not new))
+
+
+def _checked(payload: bytes, signature: str) -> Any:
+    """The event, if Stripe has signed it lately."""
+    import stripe
+
+    try:
+        stripe.WebhookSignature.verify_header(payload, signature, settings.STRIPE_WEBHOOK_SECRET, TOLERANCE)
+    except (stripe.SignatureVerificationError, ValueError) as error:  # bytes that are no text are a ValueError
+        events.publish_now(events.WebhookRefused(reason="signature"))
+        raise NotFromStripe from error
+    try:
+        return json.loads(payload)
+    except ValueError as error:
+        events.publish_now(events.WebhookRefused(reason="unreadable"))
+        raise NotFromStripe from error
+
+
+def _about(told: dict[str, Any]) -> Payment | None:
+    """The payment of ours that Stripe speaks of; None when it is another shop's of the same account."""
+    if told.get("object") == "checkout.session":
+        return Payment.objects.filter(session_id=str(told["id"])).first()
+    intent = told["id"] if told.get("object") == "payment_intent" else told.get("payment_intent")
+    return Payment.objects.filter(intent_id=intent).first() if isinstance(intent, str) else None
