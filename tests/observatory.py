@@ -12,8 +12,21 @@ from urllib.parse import urlsplit
 
 _BROAD = {"ftp:", "http:", "https:", "*", "http://*", "http://*.*", "https://*", "https://*.*"}
 _UNSAFE = {"'unsafe-inline'", "data:"}
-_GRADES = (*"F F F F F D- D D D+ C- C C C+ B- B B B+ A- A A A+".split(),)
-"""For every five points."""
+_GRADES = {
+    100: "A+",
+    90: "A",
+    85: "A-",
+    80: "B+",
+    70: "B",
+    65: "B-",
+    60: "C+",
+    50: "C",
+    45: "C-",
+    40: "D+",
+    30: "D",
+    25: "D-",
+}
+"""By the least score that has it; "F" is what is left."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,7 @@ def grade(scan: Scan) -> tuple[str, int]:
     points = modifiers(scan).values()
     without_bonus = 100 + sum(point for point in points if point < 0)
     score = max(0, 100 + sum(points) if without_bonus >= 90 else without_bonus)
-    return _GRADES[min(score, 100) // 5], score
+    return next((mark for least, mark in _GRADES.items() if score >= least), "F"), score
 
 
 def modifiers(scan: Scan) -> dict[str, int]:
