@@ -17,11 +17,16 @@ from tests.stack import Stack, manage, running_stack
 pytest_plugins = ["tests.peers.fixtures"]
 _numbers = count()
 
+# Playwright's synchronous interface keeps an event loop in this thread, which Django takes for asynchronous code.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Other work on the machine only ever adds time: a bound that holds in one of three tries holds."""
     for item in items:
         if item.get_closest_marker("timing"):
+            item.add_marker("alone")
             item.add_marker(pytest.mark.flaky(reruns=2))
 
 

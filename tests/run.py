@@ -23,6 +23,10 @@ CHECKS: dict[str, list[str]] = {
     "migrations": ["python", "manage.py", "makemigrations", "--check", "--dry-run"],
     "deploy check": ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
 }
+TESTS = {
+    "tests": ["python", "-m", "pytest", "-m", "not long and not alone", "-n", "2", "--dist", "loadfile"],
+    "tests that run alone": ["python", "-m", "pytest", "-m", "not long and alone"],
+}
 PRODUCTION = {
     "ENVIRONMENT": "production",
     "SECRET_KEY": "check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ",
@@ -45,14 +49,12 @@ SERVERS = {
 
 
 def main() -> int:
-    """Run the checks (and, without --lint, the tests); further arguments go to pytest."""
-    lint_only = "--lint" in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != "--lint"]
+    """Run the checks and, without --lint, the tests."""
     results = {name: _run(name, command) for name, command in CHECKS.items()}
-    if not lint_only:
+    if "--lint" not in sys.argv:
         _install_browser()
         _install_servers()
-        results["tests"] = _run("tests", ["python", "-m", "pytest", *arguments], quiet=False)
+        results |= {name: _run(name, command, quiet=False) for name, command in TESTS.items()}
     failed = [name for name, (code, _) in results.items() if code]
     for name, (code, seconds) in results.items():
         print(f"{'FAILED' if code else 'ok':>7}  {seconds:6.1f} s  {name}")

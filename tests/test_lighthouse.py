@@ -65,6 +65,7 @@ PRODUCTION = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 def test_it_satisfies_lighthouse(
     stack: Callable[..., Stack], debugging_port: int, capsys: pytest.CaptureFixture[str]
