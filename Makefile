@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: run test lint lock clean observe drill dashboards rum-fuzz lighthouse screenshots
+.PHONY: run test lint lock clean observe drill dashboards image rum-fuzz lighthouse screenshots
 
 run: .venv/run.stamp staticfiles/stamp
 	@exec $(BIN)/python manage.py serve
@@ -36,6 +36,9 @@ drill: .venv/dev.stamp static/build/stamp  ## every fault of ops/drills, or one:
 
 dashboards: .venv/dev.stamp  ## after a change to ops/dashboards
 	@$(BIN)/python -m ops.dashboards
+
+image: .venv/dev.stamp  ## every step of the Dockerfile, without Docker (root on Linux), and a start of the result
+	@exec $(BIN)/python -m ops.image
 
 clean:
 	rm -rf .venv .tools node_modules static/build staticfiles

@@ -17,7 +17,8 @@ _host = os.environ.get("HOST") or ("0.0.0.0" if os.environ.get("ENVIRONMENT") ==
 bind = f"{_host}:{os.environ.get('PORT', '8000')}"
 worker_class = "telemetry.lanes.LanedWorker"  # gthread, with threads apart for the health paths
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
+_threads = os.environ.get("WEB_THREADS", "4")
+threads = int(_threads) if _threads.isdigit() else 4  # what is no number, the preflight tells and stops
 timeout = 30
 graceful_timeout = 20
 keepalive = 5

@@ -279,7 +279,8 @@ def _log_thread_crash(crash: threading.ExceptHookArgs) -> None:
 def from_environment() -> dict[str, str]:
     """The options of a process without Django's settings: LOG_FORMAT, LOG_LEVEL, ENVIRONMENT."""
     production = os.environ.get("ENVIRONMENT", "development") == "production"
+    level = os.environ.get("LOG_LEVEL") or "INFO"
     return {
         "format": os.environ.get("LOG_FORMAT") or ("json" if production else "console"),
-        "level": os.environ.get("LOG_LEVEL") or "INFO",
+        "level": level if level in logging.getLevelNamesMapping() else "INFO",  # a check tells that it is unknown
     }

@@ -11,7 +11,7 @@ class XFHandymanConfig(AppConfig):
     verbose_name = "XFHandyman"
 
     def ready(self) -> None:
-        from xfhandyman import pooler  # noqa: F401 - its check registers itself
+        from xfhandyman import checks, pooler  # noqa: F401 - their checks register themselves
 
         if settings.TELEMETRY:
             from xfhandyman.observers import watch_bookings

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from environs import Env, EnvError
 
@@ -27,6 +28,10 @@ TELEMETRY = env.str("TELEMETRY", "on") != "off"
 
 BUSINESS_NAME = env.str("BUSINESS_NAME", "XFHandyman")
 BUSINESS_TIME_ZONE = env.str("BUSINESS_TIME_ZONE", "Europe/London")
+try:
+    ZoneInfo(BUSINESS_TIME_ZONE)
+except (ZoneInfoNotFoundError, ValueError) as error:
+    raise EnvError(f"BUSINESS_TIME_ZONE is {BUSINESS_TIME_ZONE!r}; it must be a name like Europe/London") from error
 BUSINESS_CURRENCY = env.str("BUSINESS_CURRENCY", "GBP")
 BUSINESS_PHONE = env.str("BUSINESS_PHONE", "020 7946 0123")
 BUSINESS_ADDRESS = env.str("BUSINESS_ADDRESS", "Unit 4, Mallet Yard, London SE1 0XX")
@@ -183,6 +188,8 @@ PROCRASTINATE_WORKER_DEFAULTS = {
 }
 
 EMAIL = env.dj_email_url("EMAIL_URL", f"file:///{DATA_DIR / 'emails'}")
+if "EMAIL_BACKEND" not in EMAIL:
+    raise EnvError("EMAIL_URL must be of the form smtp://user:password@host:587/?tls=true")
 vars().update({key: value for key, value in EMAIL.items() if key.startswith("EMAIL_")})
 if TELEMETRY:
     EMAIL_DELIVERY_BACKEND, EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"], "telemetry.mail.EmailBackend"
@@ -197,7 +204,7 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [path for path in [BASE_DIR / "static"] if path.is_dir()]  # an image holds the collected ones alone
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

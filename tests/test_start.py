@@ -1,0 +1,55 @@
+"""A start in production with a faulty environment ends with one line that names the variable, and no stack."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.run import PRODUCTION
+from tests.stack import BASE_DIR, free_port
+
+FAULTS = {
+    "DATABASE_URL": "nonsense",
+    "WEB_THREADS": "four",
+    "EMAIL_URL": "carrier-pigeon://loft",
+    "LOG_LEVEL": "loud",
+    "BUSINESS_TIME_ZONE": "Mars/Olympus",
+}
+
+
+def started(*command: str, **faults: str) -> tuple[int, list[str]]:
+    """The exit code of a start, and its lines but for gunicorn's own first."""
+    env = os.environ | PRODUCTION | {"PORT": str(free_port()), "DJANGO_SETTINGS_MODULE": "xfhandyman.settings"} | faults
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=120
+    )
+    lines = (done.stdout + done.stderr).splitlines()
+    return done.returncode, [line for line in lines if "Starting gunicorn" not in line]
+
+
+@pytest.mark.parametrize(("variable", "value"), FAULTS.items())
+def test_it_tells_a_fault_in_one_line(variable: str, value: str) -> None:
+    code, lines = started("gunicorn", **{variable: value})
+    assert code == 1
+    assert len(lines) == 1, "\n".join(lines)
+    assert variable in lines[0]
+
+
+def test_it_tells_every_fault_of_the_values_at_once() -> None:
+    faults = {
+        "SECRET_KEY": "short",
+        "RUM_SAMPLE_RATE": "7",
+        "ARRIVAL_WINDOW_MINUTES": "0",
+        "DB_STATEMENT_TIMEOUT": "-1",
+    }
+    code, lines = started("gunicorn", **faults)
+    assert code == 1
+    assert len(lines) == len(faults), "\n".join(lines)
+    assert all(any(name in line for line in lines) for name in faults)
+
+
+def test_it_stops_a_release_that_would_start_no_worker() -> None:
+    code, lines = started("manage", "migrate", "--check", WEB_CONCURRENCY="0")
+    assert code == 1
+    assert [line for line in lines if "WEB_CONCURRENCY" in line]
