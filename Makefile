@@ -66,7 +66,7 @@ clean:
 	@.tools/bugsink/bin/pip install -qq --disable-pip-version-check --require-hashes -r tests/peers/bugsink-requirements.txt
 	@touch $@
 
-node_modules/.stamp: package.json package-lock.json .venv/run.stamp
+node_modules/.stamp: package.json package-lock.json | .venv/run.stamp
 	@echo "Installing browser packages ..."
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --omit=dev --ignore-scripts --no-audit --no-fund --silent
 	@touch $@

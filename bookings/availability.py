@@ -136,6 +136,13 @@ def working_time(calendar: Calendar, holidays: frozenset[date], zone: ZoneInfo, 
     return sum((end - start for start, end in _free(unbooked, holidays, zone, first, last)), timedelta())
 
 
+def is_at_work(calendar: Calendar, zone: ZoneInfo, start: datetime, end: datetime) -> bool:
+    """Whether a handyman's shifts hold all of this time, whatever time off or bookings say."""
+    first, last = start.astimezone(zone).date(), end.astimezone(zone).date()
+    shifts = Calendar(calendar.handyman_id, calendar.shifts)
+    return any(begun <= start and end <= over for begun, over in _free(shifts, frozenset(), zone, first - _DAY, last))
+
+
 @lru_cache(maxsize=8192)
 def instant(day: date, at: time, zone: ZoneInfo) -> datetime:
     """The first instant (UTC) at which the local clock shows this time or, where it is skipped, has passed it."""

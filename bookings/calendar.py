@@ -26,7 +26,8 @@ def invitation(booking: Booking) -> Calendar:
     event.add("status", "CANCELLED" if cancelled else "CONFIRMED")
     event.add("url", settings.SITE_URL + booking.get_absolute_url())
     event.add("organizer", _address(parseaddr(settings.DEFAULT_FROM_EMAIL)[1], settings.BUSINESS_NAME), encode=False)
-    event.add("attendee", _address(booking.customer_email, booking.customer_name), encode=False)
+    if booking.customer_email:
+        event.add("attendee", _address(booking.customer_email, booking.customer_name), encode=False)
 
     calendar = Calendar()
     calendar.add("prodid", f"-//{settings.BUSINESS_NAME}//Bookings//EN")

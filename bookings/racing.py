@@ -12,7 +12,10 @@ _BROKEN_OFF = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFail
 
 
 def atomically(work: Callable[[], _T]) -> _T:
-    """Run in a transaction; again when PostgreSQL broke it off in favour of another (deadlock, serialization)."""
+    """Run in a transaction; again when PostgreSQL broke it off in favour of another (deadlock, serialization).
+
+    And again when the reference drawn for a new booking is another's: the next attempt draws a new one.
+    """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             with transaction.atomic():
@@ -20,6 +23,9 @@ def atomically(work: Callable[[], _T]) -> _T:
         except OperationalError as error:
             broken_off = isinstance(error.__cause__, _BROKEN_OFF)
             if not broken_off or attempt == _ATTEMPTS or transaction.get_connection().in_atomic_block:
+                raise
+        except IntegrityError as error:
+            if violated_constraint(error) != "booking_reference" or attempt == _ATTEMPTS:
                 raise
     raise AssertionError("unreachable")
 

@@ -91,10 +91,13 @@ def _remind(booking: Booking, now: datetime) -> None:
 
 @app.task(name="send_booking_email", retry=_PATIENTLY)
 def send_booking_email(*, booking_id: int, kind: str, sequence: int) -> None:
-    """Tell the customer of a booking, a move or a cancellation; not of one that was overtaken by the next."""
+    """Tell the customer of a booking, a move or a cancellation; not of one that was overtaken by the next.
+
+    A customer who rang and has no e-mail address gets none.
+    """
     current = Booking.objects.filter(pk=booking_id, sequence=sequence, erased_at=None)
     booking = current.select_related("service", "handyman", "payment").first()
-    if booking is not None:
+    if booking is not None and booking.customer_email:
         send_once(f"booking:{booking_id}:{kind}:{sequence}", kind, emails.booking_email(booking, kind))
 
 
@@ -103,7 +106,7 @@ def send_payment_link(*, booking_id: int) -> None:
     """Tell the customer until when the slot is kept and where to pay, while it is; once."""
     held = Booking.objects.filter(pk=booking_id, status=Status.HELD, hold_expires_at__gt=timezone.now(), erased_at=None)
     booking = held.filter(payment__status=Payment.Status.OPEN).select_related("service", "handyman", "payment").first()
-    if booking is not None:
+    if booking is not None and booking.customer_email:
         send_once(f"booking:{booking_id}:held", "held", emails.booking_email(booking, "held"))
 
 
@@ -113,7 +116,7 @@ def send_reminder(*, booking_id: int, starts_at: str) -> None:
     standing = Booking.objects.filter(status=Status.CONFIRMED, starts_at__gt=timezone.now(), erased_at=None)
     same_time = standing.filter(pk=booking_id, starts_at=datetime.fromisoformat(starts_at))
     booking = same_time.select_related("service", "handyman", "payment").first()
-    if booking is not None:
+    if booking is not None and booking.customer_email:
         send_once(f"booking:{booking_id}:reminder:{starts_at}", "reminder", emails.booking_email(booking, "reminder"))
 
 

@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.core.mail import EmailMessage
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import DjangoAssertNumQueries
 
+from bookings import calendar, tasks
 from bookings.admin.booking import BookingAdmin
+from bookings.admin.forms import CUSTOMER_FIELDS
 from bookings.models import Booking, Status
 from tests import factories
 
@@ -144,10 +147,25 @@ def test_it_takes_a_booking_on_the_phone_once(office: Client) -> None:
     assert booking.price_pence == service.price_pence
     assert booking.events.get().by == "staff"
 
-    taken = office.post(LIST + "add/", data | {"key": "another", "customer_name": "Tom Baker"})
+    taken = office.post(LIST + "add/", data | {"key": "another", "customer_name": "Tom Baker", "customer_email": ""})
     assert "That time is taken. Free nearby: " in taken.content.decode()
     assert "Tom Baker" in taken.content.decode(), "what was typed must be kept"
     assert Booking.objects.count() == 1
+
+
+def test_it_takes_a_booking_of_a_caller_without_e_mail(
+    office: Client, visit: Booking, mailoutbox: list[EmailMessage]
+) -> None:
+    start = timezone.localtime(visit.starts_at) + timedelta(days=7)
+    data = {name: getattr(visit, name) for name in CUSTOMER_FIELDS} | {"customer_email": "", "consent": "on"}
+    data |= {"service": visit.service_id, "starts_0": f"{start:%Y-%m-%d}", "starts_1": f"{start:%H:%M}", "key": "k"}
+    office.post(LIST + "add/", data)
+    booking = Booking.objects.get(customer_email="")
+    tasks.send_booking_email(booking_id=booking.pk, kind="confirmation", sequence=0)
+    tasks.send_reminder(booking_id=booking.pk, starts_at=booking.starts_at.isoformat())
+    assert mailoutbox == []
+    assert b"ATTENDEE" not in calendar.invitation(booking).to_ical()
+    assert "A confirmation is on its way" not in office.get(f"{booking.get_absolute_url()}confirmed/").content.decode()
 
 
 def test_it_moves_a_visit_and_keeps_what_else_was_typed(office: Client, visit: Booking) -> None:

@@ -91,6 +91,20 @@ def test_it_changes_working_hours_beside_the_handyman(admin_client: Client, visi
     assert "Work must end after it starts." in refused.content.decode()
 
 
+def test_it_lists_the_visits_that_fall_outside_new_working_hours(admin_client: Client) -> None:
+    service = factories.service()
+    person = factories.handyman(service)
+    inside, outside = (
+        factories.booking(service=service, handyman=person, starts_at=factories.tomorrow(hour)) for hour in (9, 16)
+    )
+    weekday = timezone.localdate(outside.starts_at).weekday()
+    assert "outside these hours" not in said(save(admin_client, person, **{f"working_hours-{weekday}-start": "08:30"}))
+    response = save(admin_client, person, **{f"working_hours-{weekday}-end": "13:00"})
+    assert "has visits outside these hours" in said(response)
+    assert f"/admin/bookings/booking/{outside.pk}/change/" in said(response)
+    assert f"/admin/bookings/booking/{inside.pk}/change/" not in said(response)
+
+
 def test_it_lists_bookings_on_a_new_holiday(admin_client: Client, visit: Booking) -> None:
     day = timezone.localdate(visit.starts_at)
     response = admin_client.post("/admin/bookings/holiday/add/", {"date": day, "name": "Founders"}, follow=True)

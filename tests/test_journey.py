@@ -163,3 +163,28 @@ def test_it_keeps_what_was_typed_while_other_times_are_looked_at(stack: Callable
     page.locator("ul.slots a").last.click()
     for label, typed in FIELDS.items():
         expect(page.get_by_label(label, exact=True)).to_have_value(typed)
+
+
+def test_it_shows_a_form_again_at_an_address_that_can_be_kept(stack: Callable[..., Stack], page: Page) -> None:
+    site = stack()
+    start = choose_a_time(page, site)
+    page.get_by_label("Your name", exact=True).fill("Robin Example")
+    page.get_by_role("button", name="Book this visit").click()
+    expect(page.locator(".errors")).to_be_visible()
+    assert page.url == f"{site.url}/book/tap-repair/details/?start={start}"
+    page.goto(page.url)
+    expect(page.get_by_label("Your name", exact=True)).to_have_value("Robin Example")
+    expect(page.locator(".errors")).to_have_count(0)
+
+
+def test_it_books_in_a_browser_that_forbids_storage(stack: Callable[..., Stack], page: Page) -> None:
+    site, errors = stack(), list[str]()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.add_init_script(
+        "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('no', 'SecurityError'); } })"
+    )
+    choose_a_time(page, site)
+    fill_in(page)
+    page.get_by_role("button", name="Book this visit").dblclick()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Booked. See you")
+    assert errors == []

@@ -103,6 +103,15 @@ def test_it_falls_through_to_another_handyman_when_the_constraint_says_so(monkey
         book(service=service, starts_at=at, idempotency_key="another")
 
 
+def test_it_draws_another_reference_when_the_first_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = factories.service()
+    person = factories.handyman(service)
+    factories.booking(service=service, handyman=person, starts_at=factories.tomorrow(9), reference="A" * 8)
+    drawn = iter("A" * 8 + "B" * 8)
+    monkeypatch.setattr("bookings.models.booking.secrets.choice", lambda _alphabet: next(drawn))
+    assert book(service=service, starts_at=factories.tomorrow(12)).reference == "B" * 8
+
+
 @pytest.mark.parametrize(
     ("at", "reason"),
     [

@@ -11,7 +11,9 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 
-from bookings.models import Booking, Status, TimeOff
+from bookings import diary
+from bookings.availability import Calendar, Shift, is_at_work
+from bookings.models import Booking, Handyman, Status, TimeOff
 
 # What a warning lists at most; the schedule marks every one of them.
 LISTED = 20
@@ -32,6 +34,15 @@ def during_time_off(absences: Iterable[TimeOff]) -> QuerySet[Booking]:
     for absence in absences:
         overlap |= Q(handyman=absence.handyman_id, starts_at__lt=absence.ends_at, ends_at__gt=absence.starts_at)
     return visits_to_come().filter(overlap)
+
+
+def outside_hours(handyman: Handyman) -> QuerySet[Booking]:
+    """Visits to come that do not lie within their handyman's working hours. The buffer after a visit need not."""
+    hours = handyman.working_hours.values_list("weekday", "start", "end")
+    calendar, zone = Calendar(handyman.pk, [Shift(*each) for each in hours]), diary.rules().zone
+    visits = visits_to_come().filter(handyman=handyman)
+    outside = [each.pk for each in visits if not is_at_work(calendar, zone, each.starts_at, each.ends_at)]
+    return visits.filter(pk__in=outside)
 
 
 def between(start: datetime, end: datetime) -> QuerySet[Booking]:

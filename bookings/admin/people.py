@@ -62,6 +62,9 @@ class HandymanAdmin(admin.ModelAdmin):
         if formset.model is TimeOff:
             saved = [*formset.new_objects, *(absence for absence, _fields in formset.changed_objects)]
             clashes.warn(request, clashes.during_time_off(saved), IN_THE_WAY)
+        elif formset.model is WorkingHours and formset.has_changed():
+            outside = clashes.outside_hours(formset.instance)
+            clashes.warn(request, outside, f"{formset.instance.name} has visits outside these hours.")
 
 
 @admin.register(TimeOff)

@@ -97,7 +97,7 @@ class Booking(Priced):
     during = DateTimeRangeField(editable=False)
 
     customer_name = models.CharField(max_length=120)
-    customer_email = models.EmailField()
+    customer_email = models.EmailField(blank=True, help_text="Empty: the customer rang, and is told by phone.")
     customer_phone = models.CharField(max_length=32)
     address = models.CharField(max_length=300)
     postcode = models.CharField(max_length=10)

@@ -1,2 +1,6 @@
 // The booking stands, so what was typed for it is no longer kept in this tab.
-for (const key of Object.keys(sessionStorage)) if (key.startsWith("draft:")) sessionStorage.removeItem(key);
+try {
+  for (const key of Object.keys(sessionStorage)) if (key.startsWith("draft:")) sessionStorage.removeItem(key);
+} catch {
+  // A browser that forbids the store kept nothing in it.
+}

@@ -1,27 +1,37 @@
 // Keeps what is typed while somebody looks at other times in this tab, and stops an impatient second tap.
+import { guard } from "../rum/boundary.js";
+
 const form = document.querySelector("form[data-draft]");
-const key = form && `draft:${form.dataset.draft}`;
-const kept = () => [...form.elements].filter((field) => field.matches("input:not([type=hidden], [type=radio], [type=checkbox], [type=file]), textarea"));
 
-try {
-  const draft = JSON.parse(sessionStorage.getItem(key) ?? "{}");
-  for (const field of kept()) field.value ||= draft[field.name] ?? "";
-} catch {
-  sessionStorage.removeItem(key);
-}
-
-form?.addEventListener("input", () => {
+// A store that is full, forbidden or garbled is none: the form works without.
+const trying = (use) => {
   try {
-    sessionStorage.setItem(key, JSON.stringify(Object.fromEntries(kept().map((field) => [field.name, field.value]))));
+    return use();
   } catch {
-    // A full or forbidden store: the form works without.
+    return undefined;
   }
-});
+};
 
-form?.addEventListener("submit", (event) => {
-  if (form.dataset.sent) event.preventDefault();
-  form.dataset.sent = "yes";
-  event.submitter?.setAttribute("aria-disabled", "true");
-});
-// Back from the next page, the form may be sent again.
-addEventListener("pageshow", () => form && delete form.dataset.sent);
+if (form) {
+  guard(form, (element, handler) => {
+    const key = `draft:${element.dataset.draft}`;
+    const kept = () => [...element.elements].filter((field) => field.matches("input:not([type=hidden], [type=radio], [type=checkbox], [type=file]), textarea"));
+
+    const draft = trying(() => JSON.parse(sessionStorage.getItem(key)));
+    for (const field of kept()) if (typeof draft?.[field.name] == "string") field.value ||= draft[field.name];
+
+    element.addEventListener("input", handler(() => {
+      trying(() => sessionStorage.setItem(key, JSON.stringify(Object.fromEntries(kept().map((field) => [field.name, field.value])))));
+    }));
+    element.addEventListener("submit", handler((event) => {
+      if (element.dataset.sent) event.preventDefault();
+      element.dataset.sent = "yes";
+      event.submitter?.setAttribute("aria-disabled", "true");
+    }));
+    // Back from the next page, the form may be sent again.
+    addEventListener("pageshow", handler(() => {
+      delete element.dataset.sent;
+      for (const button of element.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
+    }));
+  });
+}

@@ -46,10 +46,18 @@ export const watchFetches = () => {
 
 // A form that is sent is a navigation, which takes no header: its page's trace goes along in the address of the POST,
 // which answers with a redirect. So what happens on the server is a child of the page it began on.
-export const watchForms = () => addEventListener("submit", ({ target, defaultPrevented }) => {
-  const address = new URL(target.getAttribute("action") || location, location);
-  if (settings.trace && !defaultPrevented && /post/i.test(target.getAttribute("method")) && address.origin == location.origin) {
-    address.searchParams.set("traceparent", settings.trace.replace("*", settings.span));
-    target.setAttribute("action", address);
+export const watchForms = () => {
+  // A form that is shown again for its errors stands at that address: it is nobody's to see, to keep or to pass on.
+  const here = new URL(location);
+  if (here.searchParams.has("traceparent")) {
+    here.searchParams.delete("traceparent");
+    history.replaceState(history.state, "", here);
   }
-});
+  addEventListener("submit", ({ target, defaultPrevented }) => {
+    const address = new URL(target.getAttribute("action") || location, location);
+    if (settings.trace && !defaultPrevented && /post/i.test(target.getAttribute("method")) && address.origin == location.origin) {
+      address.searchParams.set("traceparent", settings.trace.replace("*", settings.span));
+      target.setAttribute("action", address);
+    }
+  });
+};
