@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: run test lint lock clean observe drill dashboards image rum-fuzz lighthouse screenshots
+.PHONY: run test lint lock clean backup restore audit observe drill dashboards image rum-fuzz lighthouse screenshots
 
 run: .venv/run.stamp staticfiles/stamp
 	@exec $(BIN)/python manage.py serve
@@ -33,6 +33,12 @@ observe: .venv/dev.stamp static/build/stamp  ## the site with Prometheus and Ale
 
 drill: .venv/dev.stamp static/build/stamp  ## every fault of ops/drills, or one: make drill NAME=lock
 	@exec $(BIN)/python -m ops.drills $(NAME)
+
+backup: .venv/run.stamp  ## of DATABASE_URL and the media files: make backup TO=/mnt/backups
+	@exec $(BIN)/python manage.py backup $(TO)
+
+restore: .venv/run.stamp  ## into an empty database: make restore FROM=/mnt/backups/20261123T120000Z
+	@exec $(BIN)/python manage.py restore $(FROM)
 
 dashboards: .venv/dev.stamp  ## after a change to ops/dashboards
 	@$(BIN)/python -m ops.dashboards

@@ -21,6 +21,7 @@ CHECKS: dict[str, list[str]] = {
     "import contract": ["lint-imports", "--no-cache"],
     "dead code": ["vulture"],
     "migrations": ["python", "manage.py", "makemigrations", "--check", "--dry-run"],
+    "safe migrations": ["python", "manage.py", "lintmigrations", "--settings", "tests.migration_settings"],
     "deploy check": ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
 }
 TESTS = {
