@@ -47,7 +47,7 @@ def counted(url: str) -> dict[str, tuple[int, str]]:
         names = [f'"{schema}"."{name}"' for schema, name in server.tables(connection)]
         found = {}
         for name in names:
-            rows = [row[0] for row in connection.execute(f"SELECT t::text FROM {name} t ORDER BY 1")]  # type: ignore[arg-type]  # names of tables
+            rows = [row[0] for row in connection.execute(f"SELECT t::text FROM {name} t ORDER BY 1")]
             found[name] = (len(rows), "\n".join(rows))
         sequences = connection.execute("SELECT sequencename, last_value FROM pg_sequences ORDER BY 1").fetchall()
         # By name: PostgreSQL writes a condition in other words once it has read it back.
