@@ -93,6 +93,8 @@ _SERVICES = (
     ),
 )  # fmt: skip
 
+_DEPOSITS = {"tv-mounting": 3000, "gutter-cleaning": 2500}  # asked for when payments are on
+
 # slug, name, what they say of themselves, services (all when empty), working days and hours
 _WEEKDAYS = (Weekday.MONDAY, Weekday.TUESDAY, Weekday.WEDNESDAY, Weekday.THURSDAY, Weekday.FRIDAY)
 _LATE_WEEK = (Weekday.WEDNESDAY, Weekday.THURSDAY, Weekday.FRIDAY, Weekday.SATURDAY)
@@ -154,6 +156,7 @@ def load(*, now: datetime) -> bool:
         services[slug] = Service.objects.create(
             slug=slug, name=name, group=group, summary=summary, description=description, duration_minutes=minutes,
             buffer_minutes=buffer, pricing=pricing, price_pence=pence, minimum_minutes=minimum, position=position,
+            deposit_pence=_DEPOSITS.get(slug, 0),
         )  # fmt: skip
     for slug, name, bio, skills, hours in _HANDYMEN:
         handyman = Handyman.objects.create(slug=slug, name=name, bio=bio)
