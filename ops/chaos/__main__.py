@@ -1,0 +1,64 @@
+"""`make chaos` runs every fault on one stage and writes the table of docs/chaos.md; `make chaos NAME=disk-full` one."""
+
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from ops.chaos.faults import FAULTS
+from ops.chaos.scene import staged
+from ops.chaos.trial import Result, run
+from tests.stack import BASE_DIR
+
+PAGE = BASE_DIR / "docs" / "chaos.md"
+MARK = "<!-- The table below is written by `make chaos`. -->\n"
+HEAD = (
+    "| fault | tried | acknowledged | lost | duplicated | half | e-mails once / stuck / twice / missing "
+    "| failed answers | pages apart: failed of | recovered |"
+)
+
+
+def main(names: list[str]) -> int:
+    """Run the faults, print the table; 1 when something was not as it must be."""
+    unknown = set(names) - set(FAULTS)
+    if unknown:
+        print(f"No fault named {', '.join(sorted(unknown))}; there are {', '.join(FAULTS)}.", file=sys.stderr)
+        return 2
+    results = []
+    with tempfile.TemporaryDirectory(prefix="xfc") as directory, staged(Path(directory)) as scene:
+        for name in names or FAULTS:
+            result = run(scene, name, [FAULTS[name]])
+            results.append(result)
+            print(f"{'ok' if not result.wrong else 'FAILED':>7}  {name}", flush=True)
+            for each, number in Counter(result.wrong).items():
+                print(f"         - {number} × {each}", flush=True)
+    print(table(results))
+    if not names:
+        PAGE.write_text(PAGE.read_text().partition(MARK)[0] + MARK + "\n" + table(results))
+    return int(any(result.wrong for result in results))
+
+
+def table(results: list[Result]) -> str:
+    """The results in Markdown."""
+    return "\n".join([HEAD, "|" + "---|" * HEAD.count(" |"), *map(_row, results), ""])
+
+
+def _row(result: Result) -> str:
+    found = result.verdict
+    cells = [
+        result.name if not result.wrong else f"{result.name} FAILED",
+        result.tried,
+        result.acknowledged,
+        found.lost,
+        found.duplicated,
+        found.half,
+        f"{found.once} / {found.stuck} / {found.twice} / {found.missing}",
+        ", ".join(f"{number} × {each}" for each, number in sorted(result.failed.items())) or "none",
+        f"{result.reading_failed.total()} of {result.read}",
+        f"{result.recovered:.1f} s",
+    ]
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
