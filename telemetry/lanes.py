@@ -1,9 +1,13 @@
-"""gunicorn's gthread worker with a lane for health: probes are answered while every thread waits for the database.
+"""gunicorn's gthread worker whose threads wait for no client, and with a lane for health.
 
 A pool of threads that all wait 2 s for a connection makes whoever queues behind them wait for as long as the queue is;
 a probe that times out there has the process killed although it would have recovered. So requests for the health paths
-get two threads of their own. The path is read by peeking at the socket, which needs the request's first bytes: a new
-connection therefore waits for them in the worker's poller and not, for up to 5 s, in a thread.
+get two threads of their own.
+
+Nor may clients that send slowly, or not at all, hold the threads: eight of them would be the end of every page. A
+request gets a thread when the whole of it has come, which the worker's poller waits for, for so long and no longer. One
+that is too large to wait for (photos) is read by a thread of a third, small pool: those threads slow senders can hold,
+and no others.
 """
 
 import re
@@ -11,17 +15,26 @@ import selectors
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, ThreadWorker
 
-from telemetry.context import PROBES
+from telemetry import arrivals
 
 THREADS = 2
-_HEALTH = re.compile(rb"(?:GET|HEAD) (?:%s)[ ?]" % "|".join(PROBES).encode())
-_HEAD = 4096
-"""Bytes looked at. The whole head must be there, so that a slow sender cannot hold a thread of the lane."""
+PATIENCE = 10.0
+"""Seconds for a request of at most arrivals.WHOLE bytes to arrive, from its first byte."""
+UPLOADING = 30.0
+"""Seconds for a larger one to arrive, and beside them its size at SLOWEST."""
+SLOWEST = 25_000
+"""Bytes a second that the slowest sender of a large request must manage."""
+LINGER = 2.0
+"""Seconds for a client to close its side of a connection that is over."""
+_LARGEST = 64 * 1024 * 1024
+_HEALTH = re.compile(rb"(?:GET|HEAD) /(?:livez|readyz|api/health)[ ?]")
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class LanedWorker(ThreadWorker):
@@ -29,16 +42,43 @@ class LanedWorker(ThreadWorker):
 
     def init_process(self) -> None:
         self.lane = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="health")
+        self.uploads = ThreadPoolExecutor(max(1, self.cfg.threads // 2), thread_name_prefix="uploads")
+        self.arriving: dict[Any, float] = {}  # connections of whose request a part is there, and until when it may take
+        self.uploading: dict[Any, float] = {}
+        self.closing: dict[Any, float] = {}
         super().init_process()
 
     def enqueue_req(self, conn: Any) -> None:
-        """Wait for data, then submit to the lane or the pool."""
+        """Wait for data, then for the whole request, then submit it to the lane it belongs to."""
         if not conn.initialized and not conn.data_ready:
             self._await_data(conn)
             return
-        threads = self.lane if _wants_health(conn.sock) else self.tpool
+        read_ahead = conn.parser is not None and conn.parser.unreader.buf.getvalue()
+        arrival = arrivals.Arrival(b"", 0) if read_ahead or self.cfg.is_ssl else arrivals.look(conn.sock)
+        if 0 < arrival.needed <= arrivals.WHOLE:
+            self._await_rest(conn, arrival.needed)
+            return
+        self.arriving.pop(conn, None)
+        threads = self.tpool
+        if arrival.needed:
+            threads = self.uploads
+            self.uploading[conn] = time.monotonic() + UPLOADING + min(arrival.needed, _LARGEST) / SLOWEST
+        elif _HEALTH.match(arrival.head):
+            threads = self.lane
         future = threads.submit(self.handle, conn)
-        future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+        future.add_done_callback(lambda done: self.method_queue.defer(self._finish, conn, done))
+
+    def murder_pending(self) -> None:
+        """Give up on connections that say nothing, and on requests that do not come to their end."""
+        super().murder_pending()
+        for conn in _due(self.arriving):
+            self._hang_up(conn, _TOO_SLOW)
+        for conn in _due(self.closing):
+            self._end(conn)
+        for conn in _due(self.uploading):
+            del self.uploading[conn]
+            with suppress(OSError):  # its thread finds the end of the request, and answers what it made of it
+                conn.sock.shutdown(socket.SHUT_RD)
 
     def _cap_keepalive(self, deadline: float) -> None:
         """A stopping worker does not wait longer for connections that never said a word (browsers open them ahead)."""
@@ -53,10 +93,66 @@ class LanedWorker(ThreadWorker):
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
+    def _await_rest(self, conn: Any, needed: int) -> None:
+        conn.sock.setblocking(False)
+        self.arriving.setdefault(conn, time.monotonic() + PATIENCE)
+        arrivals.wake_at(conn.sock, needed)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_more, conn))
 
-def _wants_health(sock: socket.socket) -> bool:
-    try:
-        head = sock.recv(_HEAD, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except (OSError, ValueError):  # gone, or TLS, which knows no peeking
-        return False
-    return _HEALTH.match(head) is not None and b"\r\n\r\n" in head
+    def _on_more(self, conn: Any, sock: socket.socket) -> None:
+        """More of the request came, or its sender went: half a form is nobody's wish."""
+        arrivals.wake_at(sock, 1)
+        if arrivals.look(sock).needed and arrivals.has_hung_up(sock):
+            self._hang_up(conn)
+            return
+        self.poller.unregister(sock)
+        conn.data_ready = True
+        self.enqueue_req(conn)
+
+    def _hang_up(self, conn: Any, words: bytes = b"") -> None:
+        del self.arriving[conn]
+        self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        with suppress(OSError):
+            conn.sock.send(words)
+        self._close(conn, graceful=bool(words))
+
+    def _finish(self, conn: Any, done: Any) -> None:
+        self.uploading.pop(conn, None)
+        conn.close = partial(self._close, conn)
+        self.finish_request(conn, done)
+
+    def _close(self, conn: Any, graceful: bool = False) -> None:
+        """gunicorn's graceful close, which waits for the client, would wait in the one thread that serves everybody."""
+        if not graceful or self.cfg.is_ssl:
+            type(conn).close(conn, graceful)
+            return
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drain, conn))
+        except (OSError, ValueError):
+            type(conn).close(conn)
+        else:
+            self.closing[conn] = time.monotonic() + LINGER
+
+    def _drain(self, conn: Any, sock: socket.socket) -> None:
+        """What still comes is thrown away: closing on it would reset the connection, and with it our last bytes."""
+        try:
+            gone = not sock.recv(arrivals.WHOLE)
+        except BlockingIOError:
+            return
+        except OSError:
+            gone = True
+        if gone:
+            self._end(conn)
+
+    def _end(self, conn: Any) -> None:
+        del self.closing[conn]
+        self.poller.unregister(conn.sock)
+        type(conn).close(conn)
+
+
+def _due(deadlines: dict[Any, float]) -> list[Any]:
+    now = time.monotonic()
+    return [conn for conn, deadline in deadlines.items() if deadline < now]

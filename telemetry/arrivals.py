@@ -1,0 +1,66 @@
+"""How much of a request has arrived on a socket, seen without taking it, and waiting for the rest without a thread."""
+
+import fcntl
+import re
+import select
+import socket
+import struct
+import termios
+from typing import NamedTuple
+
+WHOLE = 65_536
+"""Bytes of head and body up to which a request is waited for as a whole; the kernel keeps them meanwhile."""
+_HEAD = 4096
+"""Bytes looked at first: most requests' whole head."""
+_LENGTH = re.compile(rb"\r\nContent-Length:[ \t]*(\d{1,12})[ \t]*\r\n", re.IGNORECASE)
+_UNKNOWN_LENGTH = re.compile(rb"\r\n(?:Transfer-Encoding|Expect):", re.IGNORECASE)
+
+
+class Arrival(NamedTuple):
+    """What is there of a request.
+
+    `head`: its first bytes, b"" when they cannot be seen. `needed`: bytes that must be there for it to be whole, 0 when
+    it is; more than WHOLE means that a thread has to read it.
+    """
+
+    head: bytes
+    needed: int
+
+
+def look(sock: socket.socket) -> Arrival:
+    """Peek at a request's head and judge what is missing. What cannot be peeked at counts as whole."""
+    try:
+        head = sock.recv(_HEAD, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        end = head.find(b"\r\n\r\n")
+        if end < 0 and len(head) == _HEAD:
+            head = sock.recv(WHOLE, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            end = head.find(b"\r\n\r\n")
+    except (OSError, ValueError):
+        return Arrival(b"", 0)
+    if not head:
+        return Arrival(b"", 0)
+    if end < 0:
+        return Arrival(head, len(head) + 1)
+    fields = head[: end + 2]
+    if _UNKNOWN_LENGTH.search(fields):
+        return Arrival(head, WHOLE + 1)
+    found = _LENGTH.search(fields)
+    needed = end + 4 + int(found[1]) if found else 0
+    return Arrival(head, needed if needed > WHOLE or needed > waiting(sock) else 0)
+
+
+def waiting(sock: socket.socket) -> int:
+    """Bytes that can be read now."""
+    return int(struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, b"\0\0\0\0"))[0])
+
+
+def wake_at(sock: socket.socket, size: int) -> None:
+    """Count as readable only when so many bytes are there (or the peer has gone)."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+
+
+def has_hung_up(sock: socket.socket) -> bool:
+    """Whether the peer will send no more."""
+    poll = select.poll()
+    poll.register(sock, getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR)
+    return bool(poll.poll(0))
