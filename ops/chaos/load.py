@@ -84,6 +84,18 @@ def hidden_fields(page: str) -> dict[str, str]:
     return dict(_HIDDEN.findall(page))
 
 
+def details(email: str) -> dict[str, str]:
+    """What a customer types."""
+    return {
+        "customer_name": "Chaos Customer",
+        "customer_email": email,
+        "customer_phone": "07700 900300",
+        "address": "1 Sample Street\nLondon",
+        "postcode": "SE1 7PB",
+        "consent": "on",
+    }
+
+
 class Load:
     """`customers` who book and one reader of `pages`, until the block ends. `orders`: everything anybody tried."""
 
@@ -102,6 +114,10 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Let everybody finish what they are at."""
         self._ended.set()
         for thread in self._threads:
             thread.join(PATIENCE + 40)
@@ -129,14 +145,7 @@ class Load:
         page = self._until_answered(session, "GET", f"{path}?start={quote(order.start)}")
         if page is None or page.status_code != 200:
             return
-        form = hidden_fields(page.text) | {
-            "customer_name": "Chaos Customer",
-            "customer_email": order.email,
-            "customer_phone": "07700 900300",
-            "address": "1 Sample Street\nLondon",
-            "postcode": "SE1 7PB",
-            "consent": "on",
-        }
+        form = hidden_fields(page.text) | details(order.email)
         self.orders.append(order)
         order.outcome = "unknown"
         answer = self._until_answered(session, "POST", path, data=form)
