@@ -22,6 +22,8 @@ DRILLS: dict[str, Drill] = {
     "growing-memory": Drill(releases.growing_memory, "MemoryHigh", ("web process", "release 1.3", "/broken/memory/")),
     "mail-down": Drill(faults.mail_down, "EmailsFailing", ("E-mails", "mail server")),
     "mail-silent": Drill(faults.mail_silent, "EmailsFailing", ("E-mails", "mail server")),
+    "stripe-down": Drill(faults.stripe_down, "DependencyDown", ("stripe", "failed checks")),
+    "stripe-silent": Drill(faults.stripe_silent, "DependencyDown", ("stripe", "failed checks")),
     "otlp-black-hole": Drill(faults.collector_silent, "TelemetryDropped", ("traces",)),
     "sentry-down": Drill(faults.sentry_down, "TelemetryDropped", ("sentry",)),
     "task-worker-frozen": Drill(faults.task_worker_frozen, "TargetMissing", ("worker process",)),

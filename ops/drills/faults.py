@@ -128,6 +128,26 @@ def mail_silent(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def stripe_down(scene: Scene) -> Iterator[None]:
+    """Stripe refuses connections."""
+    scene.stripe.stop()
+    try:
+        yield
+    finally:
+        scene.stripe.start()
+
+
+@contextmanager
+def stripe_silent(scene: Scene) -> Iterator[None]:
+    """Stripe takes requests and never answers."""
+    scene.stripe.silent.set()
+    try:
+        yield
+    finally:
+        scene.stripe.silent.clear()
+
+
+@contextmanager
 def collector_silent(scene: Scene) -> Iterator[None]:
     """The OTLP collector takes spans and never answers."""
     scene.collector.silent.set()

@@ -35,6 +35,7 @@ class Scene:
     mail: Mail
     collector: Peer
     sentry: Peer
+    stripe: Peer
 
 
 @contextmanager
@@ -50,8 +51,8 @@ def staged(directory: Path) -> Iterator[Scene]:
         environment = {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "xfhandyman.settings"}
         for command in (["migrate", "-v0"], ["demo"], ["collectstatic", "--noinput", "-v0"]):
             manage(*command, env=environment)
-        mail, collector, sentry = Mail(), Peer(), Peer()
-        for peer in (mail, collector, sentry):
+        mail, collector, sentry, stripe = Mail(), Peer(), Peer(), Peer()
+        for peer in (mail, collector, sentry, stripe):
             peer.start()
             stack.callback(peer.stop)
         worker_metrics = free_port()
@@ -63,6 +64,9 @@ def staged(directory: Path) -> Iterator[Scene]:
                     "EMAIL_URL": f"smtp://127.0.0.1:{mail.port}",
                     "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}",
                     "SENTRY_DSN": f"http://key@127.0.0.1:{sentry.port}/1",
+                    "STRIPE_SECRET_KEY": "sk_test_drill",
+                    "STRIPE_WEBHOOK_SECRET": "whsec_drill",
+                    "STRIPE_API_BASE": f"http://127.0.0.1:{stripe.port}",
                     "DB_POOL_MAX_SIZE": str(POOL),
                     "WORKER_METRICS_PORT": str(worker_metrics),
                     "TRUSTED_PROXIES": "127.0.0.1",
@@ -77,7 +81,7 @@ def staged(directory: Path) -> Iterator[Scene]:
         history.write(directory / "watch" / "prometheus" / "data", time.time())
         watch = stack.enter_context(watching(directory / "watch", targets, interval="1s"))
         customers = stack.enter_context(Customers(site.url))
-        yield Scene(directory, database, url, site, watch, customers, mail, collector, sentry)
+        yield Scene(directory, database, url, site, watch, customers, mail, collector, sentry, stripe)
 
 
 @contextmanager
