@@ -3,6 +3,7 @@
 from contextlib import suppress
 from datetime import timedelta
 
+from django.db import transaction
 from django.utils import timezone
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
@@ -46,7 +47,7 @@ def forget_stripe_events(timestamp: int) -> None:
 
 
 def look_again(payment_id: int) -> None:
-    """Have a payment settled, unless such a look is already queued. Not within a transaction."""
+    """Have a payment settled, unless such a look is already queued."""
     task = settle_payment.configure(queueing_lock=f"settle_payment:{payment_id}")
-    with suppress(AlreadyEnqueued):
+    with suppress(AlreadyEnqueued), transaction.atomic():
         task.defer(payment_id=payment_id)
