@@ -82,6 +82,9 @@ db_pool_requests_waiting = _gauge("db_pool_requests_waiting", "Threads that wait
 db_pool_wait = _histogram(
     "db_pool_wait_seconds", "Waiting for a connection (outcome: ok, timeout, error).", WAIT_EDGES, ("outcome",)
 )
+db_replica_requests = _counter(
+    "db_replica_requests_total", "Requests that may be answered from a replica (by: replica, primary).", ("by",)
+)
 db_pool_timeouts = _counter("db_pool_timeouts_total", "Waits for a connection that were given up.")
 
 # Set by the watchdog when an incident begins, back to 0 when it ends; alerts take their sentence from the labels.

@@ -33,9 +33,11 @@ class Reachability(NamedTuple):
 class DatabaseProbe:
     """One probe at a time: whoever asks meanwhile shares it, or the last answer when that one is known to be bad."""
 
-    def __init__(self, alias: str = "default") -> None:
+    def __init__(self, alias: str = "default", question: str = "SELECT 1") -> None:
+        """`question` must be answered with a row, or the database counts as refusing."""
         self.last: Reachability | None = None
-        self._alias = alias
+        self._alias, self._question = alias, question.encode()
+        self._dependency = "database" if alias == "default" else alias
         self._lock = threading.Lock()
         self._flight: threading.Event | None = None
         self._connection: psycopg.Connection[Any] | None = None
@@ -67,7 +69,7 @@ class DatabaseProbe:
         with self._lock:
             self.last = Reachability(not reason, reason, time.perf_counter())
             self._flight = None
-        metrics.dependency_up.labels("database").set(not reason)
+        metrics.dependency_up.labels(self._dependency).set(not reason)
         flight.set()
 
     def _round_trip(self) -> Reason:
@@ -76,12 +78,12 @@ class DatabaseProbe:
         try:
             if kept is not None and not kept.closed:
                 try:
-                    _ask(kept, LIMIT)
+                    _ask(kept, LIMIT, self._question)
                     return ""
                 except psycopg.OperationalError:
                     kept.close()
             self._connection = self._connect()
-            _ask(self._connection, LIMIT)
+            _ask(self._connection, LIMIT, self._question)
         except (TimeoutError, psycopg.errors.ConnectionTimeout):
             self._drop()
             return "timeout"
@@ -127,14 +129,14 @@ def connect(
     return psycopg.connect(**parameters, autocommit=True)
 
 
-def _ask(connection: psycopg.Connection[Any], seconds: float) -> None:
-    """`SELECT 1` through libpq's asynchronous calls: the only ones that take a deadline.
+def _ask(connection: psycopg.Connection[Any], seconds: float, question: bytes) -> None:
+    """One question through libpq's asynchronous calls: the only ones that take a deadline.
 
     Raises TimeoutError when no answer came in time, psycopg.OperationalError when the connection is broken.
     """
     deadline = time.perf_counter() + seconds
     pgconn = connection.pgconn
-    pgconn.send_query(b"SELECT 1")
+    pgconn.send_query(question)
     pgconn.flush()
     poll = select.poll()
     poll.register(pgconn.socket, select.POLLIN)
@@ -148,8 +150,8 @@ def _ask(connection: psycopg.Connection[Any], seconds: float) -> None:
         result = pgconn.get_result()
         if result is None:
             break
-        results.append(result.status)
-    if results != [ExecStatus.TUPLES_OK]:
+        results.append((result.status, result.ntuples))
+    if results != [(ExecStatus.TUPLES_OK, 1)]:
         raise psycopg.OperationalError("the probe's query failed")
 
 

@@ -176,6 +176,21 @@ DATABASES = {
         },
     },
 }
+DATABASE_REPLICA_LAG = env.int("DATABASE_REPLICA_LAG", 60)  # s; a replica further behind is left alone
+if env.str("DATABASE_REPLICA_URL", ""):
+    # Read-only whatever its server says, and given up sooner than the primary.
+    _limits = f"-c statement_timeout={int(DB_STATEMENT_TIMEOUT * 1000)} -c default_transaction_read_only=on"
+    _replica = env.dj_db_url("DATABASE_REPLICA_URL")
+    _replica["OPTIONS"] = {
+        **_replica.get("OPTIONS", {}),
+        "options": _limits,
+        "connect_timeout": 2,
+        "tcp_user_timeout": 3000,  # ms without an acknowledgement
+        "pool": {"min_size": 1, "max_size": WEB_THREADS, "timeout": 1, "reconnect_timeout": 5},
+    }
+    DATABASES["replica"] = {**_replica, "ENGINE": DATABASES["default"]["ENGINE"], "TEST": {"MIRROR": "default"}}
+    DATABASE_ROUTERS = ["xfhandyman.replica.Router"]
+    MIDDLEWARE.append("xfhandyman.replica.StaleReadsMiddleware")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {"default": env.dj_cache_url("CACHE_URL", "locmem://")}
