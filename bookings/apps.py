@@ -1,6 +1,7 @@
 """The business: catalogue, availability, scheduling, contact, e-mails, admin. Knows no telemetry."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class BookingsConfig(AppConfig):
@@ -8,4 +9,7 @@ class BookingsConfig(AppConfig):
     verbose_name = "Bookings"
 
     def ready(self) -> None:
+        from bookings.groups import create_groups
+
+        post_migrate.connect(create_groups, dispatch_uid="bookings.groups")
         from bookings.payments import tasks  # noqa: F401 - procrastinate finds bookings.tasks by itself, not these

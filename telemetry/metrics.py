@@ -134,6 +134,9 @@ task_duration = _histogram(
     "task_duration_seconds", "How long a background task ran.", (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60), ("task",)
 )
 
+# Staff
+staff_logins = _counter("staff_logins_total", "Logins of staff (outcome: ok, failed, locked).", ("outcome",))
+
 # Browser; the edges include the thresholds people judge by.
 _ROUTE_DEVICE = ("route", "device")
 rum_lcp = _histogram("rum_lcp_seconds", "Largest Contentful Paint.", (0.5, 1, 1.5, 2, 2.5, 3, 4, 6, 10), _ROUTE_DEVICE)

@@ -1,6 +1,7 @@
 """Settings, read from the environment alone; docs/architecture.md lists every variable."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -92,7 +93,7 @@ if TELEMETRY:
 
 INSTALLED_APPS = [
     "xfhandyman",
-    "django.contrib.admin",
+    "xfhandyman.security.apps.OfficeConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -100,6 +101,10 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "django.contrib.sitemaps",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    "axes",
     "import_export",
     "procrastinate.contrib.django",
     "bookings",
@@ -118,8 +123,10 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "xfhandyman.urls"
@@ -248,8 +255,31 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_NAME = "__Host-session" if PRODUCTION else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrf"
 CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 12 * 3600  # s; a working day of staff, who alone have sessions
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # names of customers stay out of cookies
 CSRF_FAILURE_VIEW = "bookings.views.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# Staff: a password, guessed five times at most in a quarter of an hour, and in production a code as well.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]  # one: no name answers sooner
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+] + [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}}]
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # together: nobody is locked out by what others do elsewhere
+AXES_VERBOSE = False
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True  # who logged in when is in our own log, by id
+AXES_CLIENT_IP_CALLABLE = "xfhandyman.security.logins.client_address"
+AXES_CLIENT_STR_CALLABLE = "xfhandyman.security.logins.nameless"
+AXES_LOCKOUT_CALLABLE = "xfhandyman.security.logins.locked"
+STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", PRODUCTION)
+OTP_TOTP_ISSUER = BUSINESS_NAME
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True

@@ -1,0 +1,43 @@
+"""The roles of staff. Made when they are missing; what the owner changes in them afterwards stays as it is."""
+
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+
+_ALL = ("view", "add", "change", "delete")
+
+# Models of this app by what the group may do with them.
+GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
+    # Takes bookings on the phone, answers messages, keeps the diary.
+    "Office": {
+        "booking": ("view", "add", "change"),
+        "contactmessage": ("view", "change"),
+        "handyman": ("view", "change"),
+        "workinghours": _ALL,
+        "timeoff": _ALL,
+        "holiday": _ALL,
+        "review": _ALL,
+        "payment": ("view", "refund"),
+        "service": ("view",),
+        "servicearea": ("view",),
+    },
+    # Sees where to go. Changes nothing, and takes no list of customers home: exports want `change`.
+    "Handymen": {"booking": ("view",), "handyman": ("view",), "timeoff": ("view",), "holiday": ("view",)},
+    # Sees how the site is doing, and nothing of customers.
+    "Operations": {},
+}
+_OPERATIONS = ("view_operations", "view_procrastinatejob", "view_procrastinateevent")
+
+
+def create_groups(using: str, **_: Any) -> None:
+    """After every migration; a receiver of post_migrate, when this app's permissions are there."""
+    for name, models in GROUPS.items():
+        wanted = {f"{verb}_{model}" for model, verbs in models.items() for verb in verbs}
+        found = Permission.objects.using(using).filter(content_type__app_label="bookings", codename__in=wanted)
+        if name == "Operations":
+            found = Permission.objects.using(using).filter(codename__in=_OPERATIONS)
+        with transaction.atomic(using=using):
+            group, made = Group.objects.using(using).get_or_create(name=name)
+            if made:
+                group.permissions.set(found)

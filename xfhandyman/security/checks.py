@@ -1,0 +1,31 @@
+"""Security settings that contradict the environment, told before the site starts."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+
+@register(Tags.security)
+def check_security(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[CheckMessage]:
+    """What makes production less than its settings promise."""
+    return list(_production()) if settings.PRODUCTION else []
+
+
+def _production() -> Iterator[CheckMessage]:
+    if not settings.STAFF_SECOND_FACTOR:
+        yield Warning(
+            "STAFF_SECOND_FACTOR is off: a stolen password is enough to read every customer's address.",
+            id="security.W001",
+        )
+    secure = settings.SESSION_COOKIE_SECURE and settings.CSRF_COOKIE_SECURE
+    named = all(name.startswith("__Host-") for name in (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME))
+    if not (secure and named):
+        yield Error(
+            "Production's cookies are Secure and begin with __Host-; a settings file says otherwise.",
+            id="security.E002",
+        )
+    if settings.SESSION_COOKIE_DOMAIN or settings.CSRF_COOKIE_DOMAIN or settings.SESSION_COOKIE_PATH != "/":
+        yield Error("Browsers refuse a __Host- cookie with a domain, or with a path other than /.", id="security.E003")

@@ -1,0 +1,64 @@
+"""Staff logins: whom django-axes takes for one client, what a locked one reads, and what is told. No names anywhere."""
+
+import ipaddress
+from typing import Any
+
+import structlog
+from axes.signals import user_locked_out
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in, user_login_failed
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from telemetry import metrics
+
+log = structlog.get_logger("xfhandyman.logins")
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The address telemetry.proxies found, an IPv6 one as its /64: that many one client has for itself."""
+    try:
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False).network_address)
+    return str(address)
+
+
+def nameless(*_who: Any) -> str:
+    """How django-axes calls a client in its own log lines."""
+    return "a client"
+
+
+def locked(request: HttpRequest, _response: object = None, _credentials: object = None) -> HttpResponse:
+    """429 with what to do; the same for a name that exists and one that does not."""
+    minutes = round(settings.AXES_COOLOFF_TIME.total_seconds() / 60)
+    response = render(request, "admin/locked.html", {"minutes": minutes, "title": "Too many tries"}, status=429)
+    response["Retry-After"] = str(minutes * 60)
+    return response
+
+
+def watch_logins() -> None:
+    """Count and tell them; called once, when the apps are ready."""
+    user_logged_in.connect(_logged_in, dispatch_uid="xfhandyman.logins")
+    user_login_failed.connect(_failed, dispatch_uid="xfhandyman.logins")
+    user_locked_out.connect(_locked_out, dispatch_uid="xfhandyman.logins")
+
+
+def _logged_in(user: User, **_: Any) -> None:
+    device = getattr(user, "otp_device", None)
+    factor = type(device).__name__.removesuffix("Device").lower() if device else "none"
+    metrics.staff_logins.labels("ok").inc()
+    log.info("staff_logged_in", user_id=user.pk, second_factor=factor)
+
+
+def _failed(**_: Any) -> None:
+    metrics.staff_logins.labels("failed").inc()
+    log.warning("staff_login_failed")
+
+
+def _locked_out(*_who: Any, **_: Any) -> None:
+    metrics.staff_logins.labels("locked").inc()
+    log.warning("staff_login_locked")

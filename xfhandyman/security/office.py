@@ -1,0 +1,94 @@
+"""The admin's site: who gets in (a password, then a code), and hand-typed addresses that mean nothing."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.views import LoginView
+from django.core.exceptions import BadRequest
+from django.db import DataError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path, reverse
+from django.views.decorators.cache import never_cache
+
+from xfhandyman.security import second_factor
+
+_UNREADABLE = (ValueError, OverflowError, DataError)
+
+
+class PasswordStep(LoginView):
+    """The name and the password. Nobody is logged in by them alone where a second factor is asked for."""
+
+    authentication_form = AdminAuthenticationForm
+    template_name = "admin/login.html"
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        if not settings.STAFF_SECOND_FACTOR:
+            return super().form_valid(form)
+        second_factor.begin(self.request, form.get_user(), self.get_success_url())
+        return redirect("admin:second_factor")
+
+
+class Office(admin.AdminSite):
+    def has_permission(self, request: HttpRequest) -> bool:
+        verified = not settings.STAFF_SECOND_FACTOR or request.user.is_verified()  # type: ignore[union-attr]  # django-otp's
+        return super().has_permission(request) and verified
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        return super().each_context(request) | {"second_factor": settings.STAFF_SECOND_FACTOR}
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        return [
+            path("second-factor/", never_cache(self.second_factor), name="second_factor"),
+            path("recovery-codes/", self.admin_view(self.recovery_codes), name="recovery_codes"),
+            *super().get_urls(),
+        ]
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Django's, with our first step in the place of its only one."""
+        index = reverse("admin:index", current_app=self.name)
+        if request.method == "GET" and self.has_permission(request):
+            return redirect(index)
+        given = request.POST.get("next", request.GET.get("next"))
+        context = self.each_context(request) | {
+            "title": "Log in",
+            "subtitle": None,
+            "app_path": request.get_full_path(),
+            "username": request.user.get_username(),
+            **({} if given else {"next": index}),
+            **(extra_context or {}),
+        }
+        return cast(HttpResponse, PasswordStep.as_view(extra_context=context)(request))
+
+    def second_factor(self, request: HttpRequest) -> HttpResponse:
+        """The code of the authenticator app; before that, for who has none yet, its set-up."""
+        return second_factor.page(request, self.each_context(request) | {"has_permission": False})
+
+    def recovery_codes(self, request: HttpRequest) -> HttpResponse:
+        return second_factor.recovery_codes(request, self.each_context(request))
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        return super().admin_view(_readable(view), cacheable)
+
+
+def _readable(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Answer 400 where a query string holds what no filter can be asked for: Django's change lists would answer 500.
+
+    Telling the address's fault from ours: only pages that are read, and only with a query string.
+    """
+
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if request.method not in ("GET", "HEAD") or not request.META.get("QUERY_STRING"):
+            return view(request, *args, **kwargs)
+        try:
+            response = view(request, *args, **kwargs)
+            return response.render() if isinstance(response, TemplateResponse) else response
+        except _UNREADABLE as error:
+            raise BadRequest("The address asks for something that cannot be read.") from error
+
+    checked.__dict__.update(view.__dict__)  # csrf_exempt and the like
+    return checked

@@ -1,0 +1,163 @@
+"""The second factor of staff: a code of an authenticator app (TOTP), or a recovery code where the app is out of reach.
+
+Between the password and the code nobody is logged in: the session knows who has given a password, and for how long.
+Django's LogEntry tells who set up what, when.
+"""
+
+import time
+from base64 import b32encode
+from dataclasses import dataclass
+from typing import Any, cast
+
+import qrcode
+from django import forms
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth import login
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.timesince import timeuntil
+from django_otp import verify_token
+from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
+from django_otp.plugins.otp_totp.models import TOTPDevice
+from qrcode.image.svg import SvgPathImage
+
+RECOVERY_CODES = 8
+_PATIENCE = 600.0
+"""Seconds from the password to the code."""
+_PENDING = "second_factor"
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Somebody who has given the right password: where they wanted to go, and which backend let them in."""
+
+    user: User
+    backend: str
+    next: str
+
+
+class CodeForm(forms.Form):
+    code = forms.CharField(
+        label="Code",
+        max_length=20,
+        widget=forms.TextInput({"autocomplete": "one-time-code", "autofocus": True, "spellcheck": "false"}),
+        error_messages={"required": "Enter the code."},
+    )
+
+    def clean_code(self) -> str:
+        return "".join(self.cleaned_data["code"].split()).replace("-", "").lower()
+
+
+def begin(request: HttpRequest, user: User, go_on: str) -> None:
+    """Remember in a fresh session that this user has given the password."""
+    request.session.flush()
+    backend = user.backend  # authenticate() leaves it there
+    request.session[_PENDING] = {"user": user.pk, "backend": backend, "next": go_on, "at": time.time()}
+
+
+def _pending(request: HttpRequest) -> Pending | None:
+    kept = request.session.get(_PENDING)
+    if not kept or not 0 <= time.time() - kept["at"] <= _PATIENCE:
+        return None
+    user = User.objects.filter(pk=kept["user"], is_active=True, is_staff=True).first()
+    return Pending(user, kept["backend"], kept["next"]) if user else None
+
+
+def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """GET asks for the code, or shows how to set the app up; POST with the right one logs in. 422 for a wrong one."""
+    pending = _pending(request)
+    if pending is None:
+        return redirect("admin:login")
+    device = TOTPDevice.objects.devices_for_user(pending.user, confirmed=True).first()
+    if device is None:
+        return _set_up(request, pending, context)
+    form = CodeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        used = _verified(pending.user, device, form.cleaned_data["code"])
+        if used:
+            _log_in(request, pending, used)
+            return redirect(pending.next)
+        form.add_error("code", _refusal(device))
+    status = 422 if form.errors else 200
+    return TemplateResponse(request, "admin/second_factor/code.html", context | {"form": form}, status=status)
+
+
+def _set_up(request: HttpRequest, pending: Pending, context: dict[str, Any]) -> HttpResponse:
+    """The QR code until its first code is right; then the recovery codes, once."""
+    device, _ = TOTPDevice.objects.get_or_create(user=pending.user, confirmed=False, name="Authenticator app")
+    form = CodeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        if verify_token(pending.user, device.persistent_id, form.cleaned_data["code"]):
+            with transaction.atomic():
+                TOTPDevice.objects.filter(pk=device.pk).update(confirmed=True)
+                codes = _new_recovery_codes(pending.user)
+            device.confirmed = True
+            _log_in(request, pending, device)
+            LogEntry.objects.log_actions(pending.user.pk, [pending.user], CHANGE, "Set up the second factor.")
+            shown = context | {"codes": codes, "next": pending.next}
+            return TemplateResponse(request, "admin/second_factor/codes.html", shown)
+        form.add_error("code", _refusal(device))
+    secret = b32encode(device.bin_key).decode()
+    more = {
+        "form": form,
+        "picture": _picture(device.config_url),
+        "secret": " ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
+    }
+    status = 422 if form.errors else 200
+    return TemplateResponse(request, "admin/second_factor/set_up.html", context | more, status=status)
+
+
+def recovery_codes(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """GET tells how many are left, POST makes new ones and shows them once."""
+    user = cast(User, request.user)  # the admin lets no anonymous one in
+    if request.method == "POST":
+        codes = _new_recovery_codes(user)
+        LogEntry.objects.log_actions(user.pk, [user], CHANGE, "Made new recovery codes.")
+        return TemplateResponse(request, "admin/second_factor/codes.html", context | {"codes": codes})
+    left = StaticToken.objects.filter(device__user=user).count()
+    return TemplateResponse(request, "admin/second_factor/codes.html", context | {"left": left})
+
+
+def _verified(user: User, device: TOTPDevice, code: str) -> TOTPDevice | StaticDevice | None:
+    """The device the code is of. Codes of the app are digits, recovery codes are longer."""
+    if code.isdecimal() and len(code) == device.digits:
+        return verify_token(user, device.persistent_id, code)
+    codes = StaticDevice.objects.devices_for_user(user, confirmed=True).first()
+    return codes and verify_token(user, codes.persistent_id, code)
+
+
+def _refusal(device: TOTPDevice) -> str:
+    device.refresh_from_db()
+    allowed, why = device.verify_is_allowed()
+    until = (why or {}).get("locked_until")
+    if allowed or until is None or until <= timezone.now():
+        return "That code is not right, or was used before. Take the next one your app shows."
+    seconds = round((until - timezone.now()).total_seconds())
+    wait = f"{max(1, seconds)} seconds" if seconds < 60 else timeuntil(until, depth=1)
+    return f"That code is not right. Wait {wait} before you try the next one."
+
+
+def _log_in(request: HttpRequest, pending: Pending, device: TOTPDevice | StaticDevice) -> None:
+    pending.user.otp_device = device  # type: ignore[attr-defined]  # django-otp keeps it in the session
+    del request.session[_PENDING]
+    login(request, pending.user, backend=pending.backend)
+
+
+def _new_recovery_codes(user: User) -> list[str]:
+    """Make them; the ones before stop working."""
+    codes = [StaticToken.random_token() for _ in range(RECOVERY_CODES)]
+    with transaction.atomic():
+        StaticDevice.objects.filter(user=user).delete()
+        device = StaticDevice.objects.create(user=user, name="Recovery codes")
+        StaticToken.objects.bulk_create(StaticToken(device=device, token=code) for code in codes)
+    return codes
+
+
+def _picture(address: str) -> SafeString:
+    """A QR code as inline SVG without styles, which the policy would stop."""
+    return mark_safe(qrcode.make(address, image_factory=SvgPathImage, border=2).to_string(encoding="unicode"))  # noqa: S308  # made of paths alone
