@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any
 
@@ -54,6 +54,7 @@ def configure(options: Mapping[str, str]) -> None:
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
     )
+    handler = LineHandler()
     logging.config.dictConfig(
         {
             "version": 1,
@@ -69,7 +70,7 @@ def configure(options: Mapping[str, str]) -> None:
                     "pass_foreign_args": True,
                 }
             },
-            "handlers": {"stderr": {"()": LineHandler, "formatter": "line", "filters": ["once"]}},
+            "handlers": {"stderr": {"()": lambda: handler, "formatter": "line", "filters": ["once"]}},
             "root": {"handlers": ["stderr"], "level": options.get("level", "INFO").upper()},
             "loggers": {
                 "django": {"handlers": [], "level": "INFO", "propagate": True},
@@ -86,11 +87,11 @@ def configure(options: Mapping[str, str]) -> None:
     )
     structlog.configure(
         processors=[
-            structlog.stdlib.filter_by_level,
+            _leave_out,
             *own,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            renderer,
         ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=lambda *names: Lines(logging.getLogger(*names or (__name__,)), handler),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
@@ -98,6 +99,23 @@ def configure(options: Mapping[str, str]) -> None:
     if as_json:
         sys.excepthook = _log_crash
         threading.excepthook = _log_thread_crash
+
+
+class Lines:
+    """What structlog's loggers write to: the handler itself, past the standard library's records and formatter.
+
+    Their level, and where they hang in the tree of loggers, is still the standard library's.
+    """
+
+    __slots__ = ("_handler", "isEnabledFor", "name")
+
+    def __init__(self, logger: logging.Logger, handler: "LineHandler") -> None:
+        self.name, self.isEnabledFor, self._handler = logger.name, logger.isEnabledFor, handler
+
+    def info(self, line: str) -> None:
+        self._handler.send(line)
+
+    debug = warning = error = critical = info
 
 
 class SaidOnce(logging.Filter):
@@ -126,24 +144,32 @@ class LineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            line = self.format(record) + "\n"
+            line = self.format(record)
         except Exception:  # noqa: BLE001, RUF100  # a line that cannot be formatted must not fail its caller
             _dropped("format")
             return
+        self._send(line)
+
+    def _send(self, line: str) -> None:
         try:
             fd = sys.stderr.fileno()
         except (OSError, ValueError, AttributeError):  # captured by a test or detached
             if sys.stderr:
-                sys.stderr.write(line)
+                sys.stderr.write(line + "\n")
             return
         try:
-            written = self._write(fd, line.encode(errors="replace"))
+            written = self._write(fd, (line + "\n").encode(errors="replace"))
         except OSError:
             _dropped("sink_gone")
             return
         self._stuck = not written
         if not written:
             _dropped("sink_blocked")
+
+    def send(self, line: str) -> None:
+        """Write a line that is already formatted."""
+        with self.lock or nullcontext():
+            self._send(line)
 
     def _write(self, fd: int, data: bytes) -> bool:
         """False when the reader does not take the line, or the rest of a long one."""
@@ -187,6 +213,13 @@ class LineHandler(logging.Handler):
         poll = select.poll()
         poll.register(fd, select.POLLOUT)
         return bool(poll.poll(0 if self._stuck else self._patience_ms))
+
+
+def _leave_out(logger: Lines, method: str, event: EventDict) -> EventDict:
+    """Nothing more is done for a line whose level is not wanted."""
+    if not logger.isEnabledFor(structlog.stdlib.NAME_TO_LEVEL[method]):
+        raise structlog.DropEvent
+    return event
 
 
 def _dropped(reason: str) -> None:

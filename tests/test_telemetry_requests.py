@@ -8,10 +8,12 @@ from threading import Thread
 
 import pytest
 import requests
+import structlog
 from django.core.handlers.base import BaseHandler
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import Client, RequestFactory
 from prometheus_client import REGISTRY
+from structlog.typing import EventDict
 
 from telemetry import failsafe, metrics, outgoing, tracing
 from telemetry.context import Observation, current, in_flight, observing
@@ -22,16 +24,15 @@ from telemetry.routes import method_name, template
 Serve = Callable[..., HttpResponse]
 
 
-class Lines(logging.Handler):
+class Lines:
     """The structured events that were logged, before rendering."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.events: list[dict[str, object]] = []
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if isinstance(record.msg, dict):
-            self.events.append(record.msg)
+    def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
+        self.events.append(dict(event))
+        return event
 
     def named(self, event: str) -> list[dict[str, object]]:
         return [each for each in self.events if each["event"] == event]
@@ -39,10 +40,10 @@ class Lines(logging.Handler):
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    handler = Lines()
-    logging.getLogger().addHandler(handler)
-    yield handler
-    logging.getLogger().removeHandler(handler)
+    taken, processors = Lines(), structlog.get_config()["processors"]
+    processors.insert(-1, taken)  # in place: loggers that are in use share the list
+    yield taken
+    processors.remove(taken)
 
 
 @pytest.fixture
