@@ -27,7 +27,7 @@ from bookings.scheduling import By
 from tests import factories, payments
 from tests.payments import Kind, kinds
 from tests.peers.stripe import StripePeer
-from tests.stack import BASE_DIR, Stack, free_port, wait_for
+from tests.stack import BASE_DIR, Stack, wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -132,11 +132,11 @@ def test_it_sends_the_customer_to_pay_and_back(
 def test_it_keeps_the_time_and_charges_once_when_stripe_fails(
     mode: str, client: Client, peer: StripePeer, service: Service, handyman: Handyman, settings: Any, monkeypatch: Any
 ) -> None:
-    right = settings.STRIPE_API_BASE, settings.STRIPE_CHECKOUT_ORIGIN, settings.STRIPE_SECRET_KEY
+    right = settings.STRIPE_CHECKOUT_ORIGIN, settings.STRIPE_SECRET_KEY
     monkeypatch.setattr(stripe_api, "READ_TIMEOUT", 0.5)
     stripe_api._client.cache_clear()
     if mode == "gone":
-        settings.STRIPE_API_BASE = f"http://127.0.0.1:{free_port()}"
+        peer.refuse()
     elif mode == "elsewhere":
         settings.STRIPE_CHECKOUT_ORIGIN = "https://checkout.stripe.com"
     elif mode == "withdrawn":
@@ -145,7 +145,7 @@ def test_it_keeps_the_time_and_charges_once_when_stripe_fails(
         peer.fail(mode)
     answer = client.post(f"/book/{service.slug}/details/", posted())
     page = client.get(answer.headers["Location"])
-    assert page.status_code == 503
+    assert page.status_code == 200
     assert "Your card was not charged, and your time is still kept" in page.content.decode()
     booking = again(Booking.objects.get())
     assert (booking.status, booking.payment.session_id) == (Status.HELD, None)
@@ -156,7 +156,7 @@ def test_it_keeps_the_time_and_charges_once_when_stripe_fails(
     assert link
 
     peer.recover()
-    settings.STRIPE_API_BASE, settings.STRIPE_CHECKOUT_ORIGIN, settings.STRIPE_SECRET_KEY = right
+    settings.STRIPE_CHECKOUT_ORIGIN, settings.STRIPE_SECRET_KEY = right
     assert client.get(link[1]).status_code == 200
     url = client.post(link[1]).headers["Location"]
     assert peer.pay(url)
@@ -411,7 +411,7 @@ def test_it_holds_no_connection_while_stripe_hangs(
         while not answer.done():
             assert requests.get(f"{site.url}/services/", timeout=10).status_code == 200
             looks += 1
-    assert answer.result().status_code == 503
+    assert answer.result().status_code == 200
     assert "your time is still kept" in answer.result().text
     assert looks > 1
     assert site.log_events("stripe_failed")[0]["outcome"] == "unavailable"

@@ -55,7 +55,7 @@ def pay(request: HttpRequest, booking: Booking) -> HttpResponse:
         "left": max(0, math.ceil(seconds_left / 60)),
         "problem": request.GET.get("problem", ""),
     }
-    return render(request, "bookings/payment.html", context, status=503 if context["problem"] else 200)
+    return render(request, "bookings/payment.html", context)
 
 
 @by_link

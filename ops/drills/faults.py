@@ -130,21 +130,21 @@ def mail_silent(scene: Scene) -> Iterator[None]:
 @contextmanager
 def stripe_down(scene: Scene) -> Iterator[None]:
     """Stripe refuses connections."""
-    scene.stripe.stop()
+    scene.stripe.refuse()
     try:
         yield
     finally:
-        scene.stripe.start()
+        scene.stripe.recover()
 
 
 @contextmanager
 def stripe_silent(scene: Scene) -> Iterator[None]:
     """Stripe takes requests and never answers."""
-    scene.stripe.silent.set()
+    scene.stripe.fail("hang")
     try:
         yield
     finally:
-        scene.stripe.silent.clear()
+        scene.stripe.recover()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from ops.drills import history
 from ops.drills.customers import Customers
 from ops.drills.peers import Mail, Peer
 from ops.watch import Watch, watching
+from tests.peers.stripe import StripePeer, running_stripe
 from tests.stack import BASE_DIR, Stack, free_port, manage, running_stack
 
 WORKERS, THREADS, POOL = 2, 4, 2
@@ -35,7 +36,7 @@ class Scene:
     mail: Mail
     collector: Peer
     sentry: Peer
-    stripe: Peer
+    stripe: StripePeer
 
 
 @contextmanager
@@ -51,10 +52,11 @@ def staged(directory: Path) -> Iterator[Scene]:
         environment = {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "xfhandyman.settings"}
         for command in (["migrate", "-v0"], ["demo"], ["collectstatic", "--noinput", "-v0"]):
             manage(*command, env=environment)
-        mail, collector, sentry, stripe = Mail(), Peer(), Peer(), Peer()
-        for peer in (mail, collector, sentry, stripe):
+        mail, collector, sentry = Mail(), Peer(), Peer()
+        for peer in (mail, collector, sentry):
             peer.start()
             stack.callback(peer.stop)
+        stripe = stack.enter_context(running_stripe())
         worker_metrics = free_port()
         site = stack.enter_context(
             running_stack(
@@ -64,9 +66,7 @@ def staged(directory: Path) -> Iterator[Scene]:
                     "EMAIL_URL": f"smtp://127.0.0.1:{mail.port}",
                     "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}",
                     "SENTRY_DSN": f"http://key@127.0.0.1:{sentry.port}/1",
-                    "STRIPE_SECRET_KEY": "sk_test_drill",
-                    "STRIPE_WEBHOOK_SECRET": "whsec_drill",
-                    "STRIPE_API_BASE": f"http://127.0.0.1:{stripe.port}",
+                    **stripe.environment,
                     "DB_POOL_MAX_SIZE": str(POOL),
                     "WORKER_METRICS_PORT": str(worker_metrics),
                     "TRUSTED_PROXIES": "127.0.0.1",
@@ -77,6 +77,7 @@ def staged(directory: Path) -> Iterator[Scene]:
                 worker=True,
             )
         )
+        stripe.tell(site.url)
         targets = {"web": site.metrics_url.split("/")[2], "worker": f"127.0.0.1:{worker_metrics}"}
         history.write(directory / "watch" / "prometheus" / "data", time.time())
         watch = stack.enter_context(watching(directory / "watch", targets, interval="1s"))

@@ -1,6 +1,7 @@
 """Stripe's side as tests see it: start it, pay as a customer does, make it sick, read its books, carry its webhooks."""
 
 import json
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -23,6 +24,7 @@ class StripePeer:
     """A running server; `environment` makes a site use it."""
 
     url: str
+    process: subprocess.Popen[bytes]
     secret: str = "whsec_only_for_tests_0123456789"
 
     @property
@@ -58,8 +60,15 @@ class StripePeer:
         """The next calls to the API hang, garble, are nonsense, error or lose (done, but never answered)."""
         self._configure("fault", {"mode": mode, "times": times, "paths": paths})
 
+    def refuse(self) -> None:
+        """Refuse connections until it recovers; the books stay."""
+        self.process.send_signal(signal.SIGUSR1)
+        wait_for("Stripe's peer to refuse", lambda: not _answers(self), 30)
+
     def recover(self) -> None:
         """Answer properly from now on."""
+        self.process.send_signal(signal.SIGUSR2)
+        wait_for("Stripe's peer to answer", lambda: _answers(self), 30)
         self.fail("", times=0)
 
     def tell(self, site_url: str) -> None:
@@ -91,7 +100,7 @@ def running_stripe() -> Iterator[StripePeer]:
     port = free_port()
     command = [sys.executable, "-m", "tests.peers.stripe_server", str(port)]
     server = subprocess.Popen(command, cwd=BASE_DIR, env={"PATH": "", "PYTHONPATH": str(BASE_DIR)})
-    peer = StripePeer(f"http://127.0.0.1:{port}")
+    peer = StripePeer(f"http://127.0.0.1:{port}", server)
     try:
         wait_for("Stripe's peer to answer", lambda: _answers(peer), 30)
         yield peer

@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import json
 import re
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -235,7 +236,39 @@ def main(port: int) -> None:
     app.router.add_post("/v1/checkout/sessions/{id}/expire", server.api_extra(session._api_expire, ""))
     app.router.add_post("/_config/fault", set_fault)
     app.router.add_get("/_config/ledger", ledger)
-    web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
+    asyncio.run(serve(app, port))
+
+
+async def serve(app: web.Application, port: int) -> None:
+    """Until SIGTERM. SIGUSR1: refuse connections; SIGUSR2: take them again, with the books as they were."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    web_server = runner.server
+    assert web_server is not None
+    loop, ended, listening = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    refusing = asyncio.Event()
+    listening.set()
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    loop.add_signal_handler(signal.SIGUSR1, refusing.set)
+    loop.add_signal_handler(signal.SIGUSR2, listening.set)
+
+    async def come_and_go() -> None:
+        while True:
+            await listening.wait()
+            site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
+            await site.start()
+            await refusing.wait()
+            refusing.clear()
+            listening.clear()
+            await site.stop()
+            fault.release.set()
+            await web_server.shutdown(0.1)  # and hang up on those who are connected
+
+    serving = asyncio.create_task(come_and_go())
+    await ended.wait()
+    fault.release.set()
+    serving.cancel()
+    await runner.cleanup()
 
 
 if __name__ == "__main__":
