@@ -1,10 +1,12 @@
-"""The diary as the database has it, and the questions asked of it. Four queries, however many bookings there are."""
+"""The diary as the database has it, and the questions asked of it: at most four queries, however many bookings."""
 
 from collections import defaultdict
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.db.models import Value
 from django.utils import timezone
 
 from . import availability
@@ -13,6 +15,7 @@ from .models import Booking, Handyman, Holiday, Service, TimeOff, WorkingHours
 
 _DAY = timedelta(days=1)
 _CHUNK = 14 * _DAY
+_Intervals = dict[int, list[availability.Interval]]
 
 
 def rules() -> Rules:
@@ -27,48 +30,105 @@ def rules() -> Rules:
     )
 
 
-def load(
-    *,
-    first: date,
-    last: date,
-    now: datetime,
-    service: Service | None = None,
-    handyman: Handyman | None = None,
-    ignoring: Booking | None = None,
-) -> Diary:
-    """Everybody's time from `first` to the end of a job begun on `last` (local days), at most four queries.
+class Reader:
+    """The diary of one wish: at most four queries, however many bookings there are and however far one looks.
 
-    Only handymen who do `service`, and only `handyman`, when given. `ignoring` is a booking about to be moved.
+    Hours and holidays are read once; what is taken for the days first asked for and, if those do not do, to the
+    horizon. Only handymen who do `service`, and only `handyman`, when given. `ignoring` is a booking about to be moved.
     """
-    zone = ZoneInfo(settings.BUSINESS_TIME_ZONE)
-    start = availability.instant(first, time(), zone)
-    last += (service.duration + service.buffer if service else timedelta()) // _DAY * _DAY + _DAY
-    end = availability.instant(last + _DAY, time(), zone)
 
-    hours = WorkingHours.objects.filter(handyman__active=True)
-    if service is not None:
-        hours = hours.filter(handyman__skills=service)
-    if handyman is not None:
-        hours = hours.filter(handyman=handyman)
-    shifts: dict[int, list[Shift]] = defaultdict(list)
-    for handyman_id, weekday, opens, closes in hours.values_list("handyman_id", "weekday", "start", "end"):
-        shifts[handyman_id].append(Shift(weekday, opens, closes))
+    def __init__(
+        self,
+        *,
+        now: datetime,
+        service: Service | None = None,
+        handyman: Handyman | None = None,
+        ignoring: Booking | None = None,
+        by_rules: Rules | None = None,
+    ) -> None:
+        self.rules, self._now = by_rules or rules(), now
+        self._service, self._handyman, self._ignoring = service, handyman, ignoring
+        self._occupied = service.duration + service.buffer if service else timedelta()
+        self._read: tuple[date, date, Diary] | None = None
 
-    booked: dict[int, list[availability.Interval]] = defaultdict(list)
-    bookings = Booking.objects.occupying(now).overlapping(start, end).filter(handyman__in=list(shifts))
-    if ignoring is not None:
-        bookings = bookings.exclude(pk=ignoring.pk)
-    for handyman_id, during in bookings.order_by().values_list("handyman_id", "during"):
-        booked[handyman_id].append((during.lower.astimezone(UTC), during.upper.astimezone(UTC)))
+    def diary(self, first: date, last: date) -> Diary:
+        """Everybody's time from `first` to the end of a job begun on `last` (local days)."""
+        if self._read is not None:
+            from_day, to_day, diary = self._read
+            if from_day <= first and last <= to_day:
+                return diary
+            first, last = min(first, from_day), max(last, self.rules.last_day(self._now))
+        start = availability.instant(first, time(), self.rules.zone)
+        end = availability.instant(self._reach(last) + _DAY, time(), self.rules.zone)
+        booked, off = self._taken(start, end)
+        calendars = [Calendar(pk, self._shifts[pk], off[pk], booked[pk]) for pk in sorted(self._shifts)]
+        self._read = (first, last, Diary(calendars, self._holidays(first, last)))
+        return self._read[2]
 
-    off: dict[int, list[availability.Interval]] = defaultdict(list)
-    time_off = TimeOff.objects.overlapping(start, end).filter(handyman__in=list(shifts))
-    for handyman_id, starts_at, ends_at in time_off.order_by().values_list("handyman_id", "starts_at", "ends_at"):
-        off[handyman_id].append((starts_at, ends_at))
+    def slots(self, first: date, last: date) -> list[Slot]:
+        """The service's slots from `first` to `last` (local days, inclusive), in order."""
+        first, last = max(first, self.rules.today(self._now)), min(last, self.rules.last_day(self._now))
+        if last < first:
+            return []
+        return availability.free_slots(
+            self.diary(first, last), rules=self.rules, occupied=self._occupied, first=first, last=last, now=self._now
+        )
 
-    holidays = Holiday.objects.filter(date__range=(first, last)).values_list("date", flat=True)
-    calendars = [Calendar(pk, shifts[pk], off[pk], booked[pk]) for pk in sorted(shifts)]
-    return Diary(calendars, frozenset(holidays))
+    def next_slots(self, after: date | None = None, limit: int = 1) -> list[Slot]:
+        """The first free slots from a local day on, never beyond the horizon."""
+        today = self.rules.today(self._now)
+        first, found = max(after or today, today), list[Slot]()
+        while len(found) < limit and first <= self.rules.last_day(self._now):
+            found += self.slots(first, first + _CHUNK - _DAY)
+            first += _CHUNK
+        return found[:limit]
+
+    def _reach(self, last: date) -> date:
+        return last + self._occupied // _DAY * _DAY + _DAY
+
+    @cached_property
+    def _shifts(self) -> dict[int, list[Shift]]:
+        hours = WorkingHours.objects.filter(handyman__active=True)
+        if self._service is not None:
+            hours = hours.filter(handyman__skills=self._service)
+        if self._handyman is not None:
+            hours = hours.filter(handyman=self._handyman)
+        shifts: dict[int, list[Shift]] = defaultdict(list)
+        for handyman_id, weekday, opens, closes in hours.values_list("handyman_id", "weekday", "start", "end"):
+            shifts[handyman_id].append(Shift(weekday, opens, closes))
+        return shifts
+
+    def _holidays(self, first: date, last: date) -> frozenset[date]:
+        """Of these days; read as far as the horizon the first time."""
+        since = min(first, self.rules.today(self._now))
+        until = max(self._reach(last), self._reach(self.rules.last_day(self._now)))
+        if not hasattr(self, "_days_off"):
+            found = Holiday.objects.filter(date__range=(since, until)).values_list("date", flat=True)
+            self._days_off = frozenset(found)
+        return self._days_off
+
+    def _taken(self, start: datetime, end: datetime) -> tuple[_Intervals, _Intervals]:
+        """Between two instants, by handyman: what is booked, and time off. One query for both."""
+        handymen = list(self._shifts)
+        bookings = Booking.objects.occupying(self._now).overlapping(start, end).filter(handyman__in=handymen)
+        if self._ignoring is not None:
+            bookings = bookings.exclude(pk=self._ignoring.pk)
+        absences = TimeOff.objects.overlapping(start, end).filter(handyman__in=handymen)
+        both = (
+            bookings.order_by()
+            .values_list("handyman_id", "during__startswith", "during__endswith", Value(True))
+            .union(absences.order_by().values_list("handyman_id", "starts_at", "ends_at", Value(False)), all=True)
+        )
+        booked: _Intervals = defaultdict(list)
+        off: _Intervals = defaultdict(list)
+        for handyman_id, begins, ends, is_booking in both:
+            (booked if is_booking else off)[handyman_id].append((begins, ends))
+        return booked, off
+
+
+def load(*, first: date, last: date, now: datetime) -> Diary:
+    """Everybody's time from `first` to the end of `last` (local days), three queries."""
+    return Reader(now=now).diary(first, last)
 
 
 def free_slots(
@@ -79,18 +139,9 @@ def free_slots(
     handyman: Handyman | None = None,
     now: datetime | None = None,
     ignoring: Booking | None = None,
-    by_rules: Rules | None = None,
 ) -> list[Slot]:
-    """The slots of a service from `first` to `last` (local days, inclusive), in order. At most four queries."""
-    now = now or timezone.now()
-    by_rules = by_rules or rules()
-    first, last = max(first, by_rules.today(now)), min(last, by_rules.last_day(now))
-    if last < first:
-        return []
-    diary = load(first=first, last=last, now=now, service=service, handyman=handyman, ignoring=ignoring)
-    return availability.free_slots(
-        diary, rules=by_rules, occupied=service.duration + service.buffer, first=first, last=last, now=now
-    )
+    """The slots of a service from `first` to `last` (local days, inclusive), in order. Three queries."""
+    return Reader(now=now or timezone.now(), service=service, handyman=handyman, ignoring=ignoring).slots(first, last)
 
 
 def find_slot(
@@ -102,13 +153,17 @@ def find_slot(
     ignoring: Booking | None = None,
     by_rules: Rules | None = None,
 ) -> Slot | Reason:
-    """The free slot of a service that starts at this instant, or the reason why there is none."""
+    """The free slot of a service that starts at this instant, or the reason why there is none. Three queries."""
     now = now or timezone.now()
     by_rules = by_rules or rules()
     day = starts_at.astimezone(by_rules.zone).date()
-    diary = load(first=day, last=day, now=now, service=service, handyman=handyman, ignoring=ignoring)
+    reader = Reader(now=now, service=service, handyman=handyman, ignoring=ignoring, by_rules=by_rules)
     return availability.find_slot(
-        diary, rules=by_rules, occupied=service.duration + service.buffer, starts_at=starts_at, now=now
+        reader.diary(day, day),
+        rules=by_rules,
+        occupied=service.duration + service.buffer,
+        starts_at=starts_at,
+        now=now,
     )
 
 
@@ -119,17 +174,9 @@ def next_slots(
     after: date | None = None,
     handyman: Handyman | None = None,
     now: datetime | None = None,
-    ignoring: Booking | None = None,
 ) -> list[Slot]:
-    """The first free slots from a local day on. Looks a fortnight at a time and never beyond the horizon."""
-    now = now or timezone.now()
-    by_rules = rules()
-    first, found = max(after or by_rules.today(now), by_rules.today(now)), list[Slot]()
-    while len(found) < limit and first <= by_rules.last_day(now):
-        last = first + _CHUNK - _DAY
-        found += free_slots(service=service, first=first, last=last, handyman=handyman, now=now, ignoring=ignoring)
-        first += _CHUNK
-    return found[:limit]
+    """The first free slots from a local day on, never beyond the horizon. At most four queries."""
+    return Reader(now=now or timezone.now(), service=service, handyman=handyman).next_slots(after, limit)
 
 
 def nearest_slots(
@@ -143,13 +190,13 @@ def nearest_slots(
 ) -> list[Slot]:
     """The free slots closest to an instant that cannot be had, in order; another handyman's if one has none near."""
     now = now or timezone.now()
-    by_rules = rules()
-    day = min(max(starts_at.astimezone(by_rules.zone).date(), by_rules.today(now)), by_rules.last_day(now))
-    first, last = day - _CHUNK / 4, day + _CHUNK / 2
-    near = free_slots(service=service, first=first, last=last, handyman=handyman, now=now, ignoring=ignoring)
+    reader = Reader(now=now, service=service, handyman=handyman, ignoring=ignoring)
+    today, horizon = reader.rules.today(now), reader.rules.last_day(now)
+    day = min(max(starts_at.astimezone(reader.rules.zone).date(), today), horizon)
+    near = reader.slots(day - _CHUNK / 4, day + _CHUNK / 2)
     if not near and handyman is not None:
         return nearest_slots(service=service, starts_at=starts_at, limit=limit, now=now, ignoring=ignoring)
     if not near:
-        return next_slots(service=service, limit=limit, after=day, now=now, ignoring=ignoring)
+        return reader.next_slots(day, limit)
     closest = sorted(near, key=lambda slot: abs(slot.starts_at - starts_at))[:limit]
     return sorted(closest, key=lambda slot: slot.starts_at)

@@ -50,19 +50,19 @@ def week(
     """The week that holds `day`, or the one from `first`, or the first one with a free slot.
 
     Weeks are counted from today, so the first one never begins with days gone by. Without `day` the first day
-    with a free slot is selected. At most twelve queries, whatever the number of bookings.
+    with a free slot is selected. At most four queries, whatever the number of bookings.
     """
-    rules = diary.rules()
+    reader = diary.Reader(now=now, service=service, handyman=handyman, ignoring=ignoring)
+    rules = reader.rules
     today, last_day = rules.today(now), rules.last_day(now)
 
     def load(wanted: date) -> list[Day]:
-        start = _week_start(min(max(wanted, today), last_day), today)
-        return _days(start, service=service, handyman=handyman, now=now, ignoring=ignoring)
+        return _days(reader, _week_start(min(max(wanted, today), last_day), today))
 
     days = load(day or first or today)
     next_free = _first_slot(days) if days[0].date == today else None
     if not _first_slot(days):
-        found = diary.next_slots(service=service, handyman=handyman, now=now, ignoring=ignoring)
+        found = reader.next_slots()
         next_free = found[0] if found else None
         if next_free and not (day or first):
             days = load(next_free.starts_at.astimezone(rules.zone).date())
@@ -85,14 +85,8 @@ def _first_slot(days: list[Day]) -> Slot | None:
     return next((each.slots[0] for each in days if each.slots), None)
 
 
-def _days(
-    start: date, *, service: Service, handyman: Handyman | None, now: datetime, ignoring: Booking | None
-) -> list[Day]:
-    slots = diary.free_slots(
-        service=service, first=start, last=start + 6 * _DAY, handyman=handyman, now=now, ignoring=ignoring
-    )
-    zone = diary.rules().zone
+def _days(reader: diary.Reader, start: date) -> list[Day]:
     by_day: dict[date, list[Slot]] = defaultdict(list)
-    for slot in slots:
-        by_day[slot.starts_at.astimezone(zone).date()].append(slot)
+    for slot in reader.slots(start, start + 6 * _DAY):
+        by_day[slot.starts_at.astimezone(reader.rules.zone).date()].append(slot)
     return [Day(start + n * _DAY, by_day[start + n * _DAY]) for n in range(7)]

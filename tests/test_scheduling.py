@@ -14,6 +14,7 @@ from bookings import contact, diary, events, holds, scheduling
 from bookings.availability import Reason, Slot
 from bookings.models import Booking, ContactMessage, Holiday, ServiceArea, Status, TimeOff
 from bookings.scheduling import By
+from bookings.week import week
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -336,3 +337,23 @@ def test_it_finds_the_next_free_slot_of_a_fully_booked_handyman_elsewhere() -> N
     assert diary.next_slots(service=service, handyman=full) == []
     nearest = diary.nearest_slots(service=service, handyman=full, starts_at=factories.tomorrow(9))
     assert {slot.handyman_ids for slot in nearest} == {(free.pk,)}
+
+
+def test_it_knows_in_four_queries_that_a_handyman_is_fully_booked() -> None:
+    service = factories.service(duration_minutes=60, buffer_minutes=0)
+    full = factories.handyman(service, start=time(9), end=time(10))
+    Booking.objects.bulk_create(
+        factories.unsaved_booking(service=service, handyman=full, starts_at=factories.tomorrow(9, days=n))
+        for n in range(62)
+        if n != 40
+    )
+    free, now = factories.tomorrow(9, days=40), timezone.now()
+    with CaptureQueriesContext(connection) as queries:
+        shown = week(service=service, handyman=full, now=now)
+    assert shown.next_free is not None
+    assert shown.next_free.starts_at == free
+    assert shown.selected.slots == [shown.next_free]
+    assert len(queries) <= 4
+    with CaptureQueriesContext(connection) as queries:
+        assert diary.next_slots(service=service, handyman=full, now=now) == [shown.next_free]
+    assert len(queries) <= 4
