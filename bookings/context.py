@@ -18,5 +18,6 @@ def business(request: HttpRequest) -> dict[str, object]:
             "url": settings.SITE_URL,
             "hours": PHONE_HOURS,
             "change_hours": settings.BOOKING_CHANGE_HOURS,
+            "deposits": bool(settings.STRIPE_SECRET_KEY),
         }
     }

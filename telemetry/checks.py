@@ -85,6 +85,9 @@ def _production() -> Iterator[CheckMessage]:
         yield _error(35, "EMAIL_URL is not set; without it no customer gets a confirmation.")
     if bool(os.environ.get("STRIPE_SECRET_KEY")) != bool(os.environ.get("STRIPE_WEBHOOK_SECRET")):
         yield _error(36, "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET belong together; one is missing.")
+    for name in ("STRIPE_API_BASE", "STRIPE_CHECKOUT_ORIGIN"):
+        if not getattr(settings, name).startswith("https://"):
+            yield _error(39, f"{name} is {getattr(settings, name)!r}; money goes over https:// alone in production.")
     if not settings.TRUSTED_PROXIES:
         text = "TRUSTED_PROXIES is empty: behind a proxy every request looks like plain HTTP from the proxy's address."
         yield Warning(text, id="telemetry.W030")

@@ -49,7 +49,7 @@ def _close_unasked(payment: Payment) -> None:
     """There is no Checkout Session that anybody knows of, so none will be paid once the hold is over."""
     with transaction.atomic():
         booking, current = _locked(payment)
-        if current.status == Payment.Status.OPEN and current.session_id is None and not booking.is_open:
+        if current.status == Payment.Status.OPEN and current.session_id is None and booking.status != Status.HELD:
             _end_unpaid(booking, current)
 
 

@@ -9,10 +9,12 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from django.utils import timezone
 
 from bookings import events
-from bookings.models import Booking, ContactMessage, SentEmail
+from bookings.models import Booking, ContactMessage, Payment, SentEmail
 from bookings.scheduling import Customer
 
 from . import records
+
+_OF_A_DEPOSIT = ("amount_pence", "currency", "status", "intent_id", "refund_id", "created_at", "paid_at", "refunded_at")
 
 
 def write(email: str, file: IO[bytes], now: datetime | None = None) -> int:
@@ -57,6 +59,7 @@ def _booking(booking: Booking) -> dict[str, Any]:
         **{name: getattr(booking, name) for name in Customer.__dataclass_fields__},
         "pricing": booking.pricing,
         "price_pence": booking.price_pence,
+        "deposit": Payment.objects.filter(booking=booking).values(*_OF_A_DEPOSIT).first(),
         "consent_at": booking.consent_at,
         "created_at": booking.created_at,
         "history": list(history),
