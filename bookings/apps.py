@@ -11,5 +11,5 @@ class BookingsConfig(AppConfig):
     def ready(self) -> None:
         from bookings.groups import create_groups
 
-        post_migrate.connect(create_groups, dispatch_uid="bookings.groups")
+        post_migrate.connect(create_groups, sender=self, dispatch_uid="bookings.groups")
         from bookings.payments import tasks  # noqa: F401 - procrastinate finds bookings.tasks by itself, not these
