@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.db import models
+from django.utils.dateparse import parse_datetime
 
 
 class PoundsField(forms.DecimalField):
@@ -42,6 +43,15 @@ class MomentWidget(forms.SplitDateTimeWidget):
             date_attrs=picker("date"),
             time_attrs=picker("time", step=step),
         )
+
+    def decompress(self, value: Any) -> list[Any]:
+        """Also of a text, which an address may give as the first value; an unreadable one is none."""
+        if isinstance(value, str):
+            try:
+                value = parse_datetime(value)
+            except ValueError:
+                value = None
+        return super().decompress(value)
 
 
 # Django's own pickers offer noon and midnight, show seconds, and are hard to hit with a finger.
