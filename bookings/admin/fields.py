@@ -44,7 +44,7 @@ class MomentWidget(forms.SplitDateTimeWidget):
             time_attrs=picker("time", step=step),
         )
 
-    def decompress(self, value: Any) -> list[Any]:
+    def decompress(self, value: Any) -> Any:
         """Also of a text, which an address may give as the first value; an unreadable one is none."""
         if isinstance(value, str):
             try:
