@@ -17,6 +17,12 @@ import threading
 import time
 import warnings
 from pathlib import Path
+from typing import Any
+
+import psutil
+
+_started: dict[Path, Any] = {}
+"""The servers this process asked for, by their directories."""
 
 
 class EmbeddedPostgresError(RuntimeError):
@@ -49,6 +55,7 @@ def start(data: Path) -> str:
         raise EmbeddedPostgresError(
             f"The embedded PostgreSQL in {data} did not start ({type(error).__name__}); its log is {data / 'log'}."
         ) from error
+    _started[data] = server
     owner = os.getpid()
 
     def stop_if_last() -> None:
@@ -64,6 +71,36 @@ def start(data: Path) -> str:
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the default runs no exit handlers
     return server.get_uri()
+
+
+def revive() -> bool:
+    """Start what this process has started and has died since (out of memory, kill -9). Whether there was any."""
+    dead = [data for data in _started if not is_alive(data)]
+    for data in dead:
+        with contextlib.suppress(subprocess.SubprocessError, OSError, AssertionError):  # orphans may still be dying
+            forget_zombie(data)
+            _started[data].ensure_pgdata_inited()  # also lets the server's user through to it, for root
+            _started[data].ensure_postgres_running()
+    return bool(dead)
+
+
+def is_alive(data: Path) -> bool:
+    """Whether the server of this directory runs."""
+    process = _postmaster(data)
+    return process is not None and process.status() != psutil.STATUS_ZOMBIE
+
+
+def forget_zombie(data: Path) -> None:
+    """In a container nobody may reap a dead server, which then looks alive to its successor."""
+    if _postmaster(data) is not None and not is_alive(data):
+        (data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _postmaster(data: Path) -> psutil.Process | None:
+    try:
+        return psutil.Process(int((data / "postmaster.pid").read_text().split()[0]))
+    except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
+        return None
 
 
 def _end(data: Path, postmaster: int) -> None:

@@ -18,7 +18,15 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
 
+from xfhandyman import embedded
+
 GRACE = 1.2  # seconds that web and worker get to finish what they hold before they are killed
+YOUNG = 5.0
+"""Seconds: a process that ends sooner than that has a fault of its own, and starting it again would not help."""
+_COMMANDS = {
+    "web": ("gunicorn",),
+    "worker": ("manage", "procrastinate", "worker", "--shutdown-graceful-timeout", "1"),
+}
 
 
 class Command(BaseCommand):
@@ -64,16 +72,21 @@ class Command(BaseCommand):
             raise CommandError(f"DATABASE_URL leads to no usable database: {reason}") from error
 
     def _supervise(self) -> None:
-        children = {
-            "web": _spawn("gunicorn"),
-            "worker": _spawn("manage", "procrastinate", "worker", "--shutdown-graceful-timeout", "1"),
-        }
+        children = {name: _spawn(*command) for name, command in _COMMANDS.items()}
+        born = dict.fromkeys(children, time.monotonic())
         try:
             self._announce(children["web"])
             while True:
                 for name, child in children.items():
                     with suppress(subprocess.TimeoutExpired):
-                        raise CommandError(f"The {name} process ended by itself with code {child.wait(0.25)}.")
+                        code = child.wait(0.25)
+                        if time.monotonic() - born[name] < YOUNG:
+                            raise CommandError(f"The {name} process ended by itself with code {code}.")
+                        self.stderr.write(f"The {name} process ended with code {code}; starting it again.")
+                        _end([child])
+                        children[name], born[name] = _spawn(*_COMMANDS[name]), time.monotonic()
+                if embedded.revive():
+                    self.stderr.write("The embedded PostgreSQL had died; it was started again.")
         finally:
             _end(list(children.values()))
 
