@@ -19,7 +19,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, ThreadWorker
+from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, TConn, ThreadWorker
 
 from telemetry import arrivals
 
@@ -47,6 +47,22 @@ class LanedWorker(ThreadWorker):
         self.uploading: dict[Any, float] = {}
         self.closing: dict[Any, float] = {}
         super().init_process()
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """A worker that stops takes who is already waiting and closes the door: a proxy then asks another node.
+
+        gunicorn's own keeps it open until the last answer is given, for connections that nobody will accept.
+        """
+        super().set_accept_enabled(enabled)
+        if enabled or self.alive:
+            return
+        for listener in self.sockets:
+            with suppress(OSError):  # until there is nobody left
+                while True:
+                    client, address = listener.accept()
+                    self.nr_conns += 1
+                    self.enqueue_req(TConn(self.cfg, client, address, listener.getsockname()))
+            listener.close()
 
     def enqueue_req(self, conn: Any) -> None:
         """Wait for data, then for the whole request, then submit it to the lane it belongs to."""
