@@ -105,6 +105,16 @@ def photos_on_a_full_disk(scene: Scene) -> list[str]:
     return [] if answer.status_code in (422, 503) else [f"a photo on a full disk: {answer.status_code}"]
 
 
+@contextmanager
+def clock_jumps(scene: Scene) -> Iterator[None]:
+    """The site's clock jumps two hours ahead, then to an hour behind, then back to the true time."""
+    for seconds in (7200, -3600):
+        scene.clock.jump(seconds)
+        time.sleep(6)
+    yield
+    scene.clock.jump(0)
+
+
 def peer(name: str, mood: Mood) -> Callable[[Scene], AbstractContextManager[None]]:
     """The peer refuses connections, takes them and hangs, or answers garbage, for 6 s."""
 
@@ -122,6 +132,7 @@ FAULTS: dict[str, Fault] = {
     "web-worker-killed": Fault(web_worker_killed, BREAKS, BREAKS),
     "task-worker-killed": Fault(task_worker_killed),
     "disk-full": Fault(disk_full, checks=[photos_on_a_full_disk]),
+    "clock-jumps": Fault(clock_jumps),
     **{
         f"{name}-{mood}": Fault(peer(name, mood))
         for name in ("smtp", "otlp", "sentry")

