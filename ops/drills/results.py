@@ -39,8 +39,8 @@ def keep(results: Iterable[Result], order: Iterable[str], page: Path = PAGE) -> 
     """Write the page, with the rows it has for drills that were not played this time."""
     known = {}
     if page.exists():
-        lines = [line for line in page.read_text().splitlines() if line.startswith("| ")]
-        known = {line.split(" | ")[0].removeprefix("| "): line for line in lines}
+        rows = [line.split(" | ") for line in page.read_text().splitlines() if line.startswith("| ")]
+        known = {cells[0].removeprefix("| "): " | ".join(cells) for cells in rows if len(cells) == len(COLUMNS)}
     known |= {result.name: row(result) for result in results}
     page.write_text(f"{HEAD}\n{table(known[name] for name in order if name in known)}\n")
 
