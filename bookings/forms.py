@@ -14,7 +14,7 @@ from django.core.validators import RegexValidator
 from . import photos
 from .models import ContactMessage, new_idempotency_key
 from .scheduling import Customer
-from .uploads import UnkeptFile
+from .uploads import TooLargeFile, UnkeptFile
 
 # A full UK postcode: outward code, then digit and two letters. Spaces and case are forgiven.
 _POSTCODE = re.compile(r"^([A-Z]{1,2}\d[A-Z\d]?)(\d[A-Z]{2})$", re.ASCII)
@@ -155,6 +155,10 @@ class Wish(TypedDict):
     idempotency_key: str
 
 
+_TOO_MANY = f"Choose at most {photos.MOST} photos."
+_TOO_LARGE = "Each photo may have 10 MB at most."
+
+
 class PhotosInput(forms.FileInput):
     allow_multiple_selected = True
 
@@ -165,7 +169,9 @@ class PhotosField(forms.FileField):
     def clean(self, value: Sequence[UploadedFile] | None, initial: object = None) -> list[bytes]:
         uploads = [each for each in value or () if each]
         if len(uploads) > photos.MOST:
-            raise forms.ValidationError(f"Choose at most {photos.MOST} photos.")
+            raise forms.ValidationError(_TOO_MANY)
+        if any(isinstance(each, TooLargeFile) for each in uploads):
+            raise forms.ValidationError(_TOO_LARGE)
         if any(isinstance(each, UnkeptFile) for each in uploads):
             raise forms.ValidationError("We cannot take photos just now. Send your message without them, or later.")
         return [photos.redraw(each, size=each.size or 0) for each in uploads]
@@ -207,7 +213,16 @@ class ContactForm(PersonForm):
         label="Photos (optional)",
         help_text="Up to five. Your location is removed from them.",
         required=False,
-        widget=PhotosInput({"multiple": True, "accept": "image/jpeg,image/png,image/webp"}),
+        widget=PhotosInput(
+            {
+                "multiple": True,
+                "accept": "image/jpeg,image/png,image/webp",
+                "data-most": photos.MOST,
+                "data-most-bytes": photos.MOST_BYTES,
+                "data-too-many": _TOO_MANY,
+                "data-too-large": _TOO_LARGE,
+            }
+        ),
     )
     opened = forms.CharField(required=False, widget=forms.HiddenInput)
     website = forms.CharField(required=False, widget=forms.TextInput({"autocomplete": "off", "tabindex": "-1"}))

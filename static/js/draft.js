@@ -23,7 +23,18 @@ if (form) {
     element.addEventListener("input", handler(() => {
       trying(() => sessionStorage.setItem(key, JSON.stringify(Object.fromEntries(kept().map((field) => [field.name, field.value])))));
     }));
+    // Files beyond the limits are not sent for nothing: the server refuses them, the largest by hanging up.
+    const files = element.querySelector("input[type=file][data-most]");
+    const fits = () => {
+      const chosen = [...files.files];
+      const large = chosen.some((file) => file.size > files.dataset.mostBytes);
+      files.setCustomValidity(large ? files.dataset.tooLarge : chosen.length > files.dataset.most ? files.dataset.tooMany : "");
+      return files.reportValidity();
+    };
+    files?.addEventListener("change", handler(fits));
+
     element.addEventListener("submit", handler((event) => {
+      if (files && !fits()) return event.preventDefault();
       if (element.dataset.sent) event.preventDefault();
       element.dataset.sent = "yes";
       event.submitter?.setAttribute("aria-disabled", "true");
