@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPMessage
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -144,3 +145,12 @@ def test_it_redirects_nowhere_else(site: Stack, path: str) -> None:
         location = urlsplit(said.get("Location", ""))
         assert location.netloc in ("", HOST), said["Location"]
         assert "evil.example" not in {name.lower(): value for name, value in said.items()}.get("set-cookie", "")
+
+
+def test_it_says_where_to_tell_of_a_hole(site: Stack) -> None:
+    status, headers, body = ask(site, "/.well-known/security.txt", **HTTPS)
+    said = dict(line.split(": ", 1) for line in body.splitlines())
+    assert (status, headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
+    assert said["Contact"] == f"{PRODUCTION['SITE_URL']}/contact/"
+    assert said["Canonical"] == f"{PRODUCTION['SITE_URL']}/.well-known/security.txt"
+    assert timedelta(days=30) < datetime.fromisoformat(said["Expires"]) - datetime.now(UTC) < timedelta(days=365)

@@ -282,6 +282,7 @@ AXES_DISABLE_ACCESS_LOG = True  # who logged in when is in our own log, by id
 AXES_CLIENT_IP_CALLABLE = "xfhandyman.security.logins.client_address"
 AXES_CLIENT_STR_CALLABLE = "xfhandyman.security.logins.nameless"
 AXES_LOCKOUT_CALLABLE = "xfhandyman.security.logins.locked"
+SECURITY_CONTACT = env.str("SECURITY_CONTACT", f"{SITE_URL}/contact/")
 STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", PRODUCTION)
 OTP_TOTP_ISSUER = BUSINESS_NAME
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True

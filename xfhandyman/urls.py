@@ -4,10 +4,12 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from xfhandyman.operations.views import operations
+from xfhandyman.security.disclosure import security_txt
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/operations/", admin.site.admin_view(operations), name="operations"),
     path("admin/", admin.site.urls),
+    path(".well-known/security.txt", security_txt, name="security_txt"),
     path("", include("telemetry.urls")),
     path("", include("bookings.urls")),
 ]
