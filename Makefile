@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: run test lint lock clean backup restore audit observe drill chaos dashboards image rum-fuzz lighthouse screenshots
+.PHONY: run test lint lock clean backup restore audit observe drill chaos dashboards image scale rum-fuzz lighthouse screenshots
 
 run: .venv/run.stamp staticfiles/stamp
 	@exec $(BIN)/python manage.py serve
@@ -45,6 +45,9 @@ restore: .venv/run.stamp  ## into an empty database: make restore FROM=/mnt/back
 
 dashboards: .venv/dev.stamp  ## after a change to ops/dashboards
 	@$(BIN)/python -m ops.dashboards
+
+scale: .venv/dev.stamp staticfiles/stamp  ## three nodes under load, one killed: what is lost (nothing) and what each thing costs
+	@exec $(BIN)/python -m ops.scale
 
 image: .venv/dev.stamp  ## every step of the Dockerfile, without Docker (root on Linux), and a start of the result
 	@exec $(BIN)/python -m ops.image

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from ops.scale.customers import SERVICE, Client, book_all, free_windows
+from ops.scale.customers import Client, book_all, free_windows
 from ops.scale.servers import missing
 from ops.scale.site import HOST, SERVER_CONNECTIONS, THREADS, Site, scaled_out
 from tests.conftest import copied_database
@@ -128,12 +128,7 @@ def test_it_does_a_scheduled_task_once(site: Site) -> None:
 
 
 def test_it_loses_no_booking_and_makes_none_twice_when_a_node_dies(site: Site) -> None:
-    skilled = (
-        "SELECT h.slug FROM bookings_handyman h JOIN bookings_handyman_skills s ON s.handyman_id = h.id"
-        f" JOIN bookings_service v ON v.id = s.service_id WHERE h.active AND v.slug = '{SERVICE}'"
-    )
-    handymen = [slug for (slug,) in rows(site, skilled)]
-    windows = free_windows(site, handymen, WINDOWS)
+    windows = free_windows(site, WINDOWS)
     assert len(windows) == WINDOWS
     victim, living = site.nodes[1], [site.nodes[0], site.nodes[2]]
 

@@ -10,7 +10,7 @@ from tests.run import PRODUCTION
 from tests.stack import BASE_DIR, free_port
 
 FAULTS = {
-    "DATABASE_URL": "nonsense",
+    "DATABASE_URL": "",  # in development the embedded database would start
     "WEB_THREADS": "four",
     "EMAIL_URL": "carrier-pigeon://loft",
     "LOG_LEVEL": "loud",

@@ -11,11 +11,18 @@ from datetime import timedelta
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from urllib.parse import urlencode
 
+import psycopg
 from django.utils import timezone
 
 from ops.scale.site import HOST, Site
 
 SERVICE = "tap-repair"
+_SKILLED = """
+    SELECT handyman.slug FROM bookings_handyman AS handyman
+    JOIN bookings_handyman_skills AS skill ON skill.handyman_id = handyman.id
+    JOIN bookings_service AS service ON service.id = skill.service_id
+    WHERE handyman.active AND service.slug = %s
+"""
 TRIES = 40
 """Of one request, before the customer gives up. A node that died is noticed within two of them."""
 
@@ -67,8 +74,10 @@ class Client:
         self._connection = None
 
 
-def free_windows(site: Site, handymen: Sequence[str], number: int) -> list[Window]:
-    """So many free windows, the soonest of each handyman first."""
+def free_windows(site: Site, number: int) -> list[Window]:
+    """So many free windows of those who do SERVICE, the soonest of each first."""
+    with psycopg.connect(site.database_url) as connection:
+        handymen = [slug for (slug,) in connection.execute(_SKILLED, [SERVICE]).fetchall()]
     client, found, day = Client(site), list[Window](), timezone.localdate()
     for _ in range(8):
         for handyman in handymen:
