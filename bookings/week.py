@@ -34,6 +34,11 @@ class Week:
     following: date | None
 
     @property
+    def is_sold_out(self) -> bool:
+        """Nothing is free for as far ahead as one can book."""
+        return self.next_free is None and not any(each.slots for each in self.days)
+
+    @property
     def next_day(self) -> date | None:
         return self.next_free.starts_at.astimezone(diary.rules().zone).date() if self.next_free else None
 

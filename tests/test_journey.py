@@ -159,7 +159,7 @@ def test_it_keeps_what_was_typed_while_other_times_are_looked_at(stack: Callable
     site = stack()
     choose_a_time(page, site)
     fill_in(page)
-    page.get_by_role("link", name="Free times").click()
+    page.get_by_role("link", name="Time", exact=True).click()
     page.locator("ul.slots a").last.click()
     for label, typed in FIELDS.items():
         expect(page.get_by_label(label, exact=True)).to_have_value(typed)

@@ -30,7 +30,10 @@ ADDRESSES = {
     "failed": "/broken/raise/it/",
     "unavailable": "/broken/outage/",
 }
-ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "tests.broken.settings"}  # for the pages of our own faults
+ENVIRONMENT = {
+    "DJANGO_SETTINGS_MODULE": "tests.broken.settings",  # for the pages of our own faults
+    "RATE_LIMIT_CONTACT": "30/h 1000/h",
+}
 PERSON = {
     "Your name": "Robin Example",
     "E-mail": "robin@example.com",
@@ -115,6 +118,16 @@ def _contact(site: Stack, page: Page) -> Iterator[str]:
     page.get_by_role("button", name="Send the message").click()
     page.locator(".errors").wait_for()
     yield "contact, errors"
+    _execute(
+        site,
+        "INSERT INTO bookings_allowance (key, whole_at) VALUES ('contact:everybody', now() + '1 h')"
+        " ON CONFLICT (key) DO UPDATE SET whole_at = excluded.whole_at",
+    )
+    page.get_by_label("Your message").fill("Could you put up a fence?")
+    page.get_by_role("button", name="Send the message").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was sent")
+    expect(page.get_by_label("Your message")).to_have_value("Could you put up a fence?")
+    yield "contact, too often"
     page.context.clear_cookies()
     page.get_by_role("button", name="Send the message").click()
     page.get_by_role("heading", name="Please send the form again").wait_for()

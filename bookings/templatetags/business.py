@@ -25,14 +25,28 @@ def money(pence: int) -> str:
 @register.filter
 def price(priced: Priced) -> str:
     """One line that says the price and its shape: what a customer can be charged, before materials."""
+    return f"{figure(priced)} {shape(priced)}"
+
+
+@register.filter
+def figure(priced: Priced) -> str:
+    """The amount that stands for the price: £85, or "Free quote"."""
     if priced.pricing == Pricing.QUOTE:
-        return "Free quote first"
+        return "Free quote"
+    least = priced.from_pence if priced.minimum_minutes else None
+    return money(least or priced.price_pence)
+
+
+@register.filter
+def shape(priced: Priced) -> str:
+    """What the figure buys, to be read after it: "fixed price", "for the first hour, then £36 per half hour"."""
+    if priced.pricing == Pricing.QUOTE:
+        return "first"
     if priced.pricing == Pricing.FIXED:
-        return f"{money(priced.price_pence)} fixed price"
-    least = priced.from_pence or 0
+        return "fixed price"
     if not priced.minimum_minutes:
-        return f"{money(priced.price_pence)} an hour"
-    return f"{money(least)} for the first {duration(priced.minimum_minutes)}, then {_half_hour(priced)} per half hour"
+        return "an hour"
+    return f"for the first {duration(priced.minimum_minutes)}, then {_half_hour(priced)} per half hour"
 
 
 def _half_hour(priced: Priced) -> str:
