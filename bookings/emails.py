@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 
 from . import calendar
 from .models import Booking, ContactMessage
@@ -28,6 +29,7 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
     """To the customer: text, HTML and the calendar entry. `kind` is one of the subjects' keys."""
     context = {
         "booking": booking,
+        "changeable": booking.can_be_changed(timezone.now()),
         "business": {"name": settings.BUSINESS_NAME, "phone": settings.BUSINESS_PHONE, "url": settings.SITE_URL},
         "link": settings.SITE_URL + booking.get_absolute_url(),
         "pay_link": settings.SITE_URL + reverse("booking_pay", args=[booking.link_token]),

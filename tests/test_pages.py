@@ -390,6 +390,18 @@ def test_it_never_breaks_on_a_garbled_link(client: Client, token: str) -> None:
     assert client.get(f"/bookings/{token}/").status_code == 404
 
 
+def test_it_promises_no_change_online_when_it_is_too_late_for_one(client: Client, booking: Booking) -> None:
+    promise = "free of charge"
+    assert promise in text(client.get(f"{booking.get_absolute_url()}confirmed/"))
+    assert promise in emails.booking_email(booking, "reminder").body
+    booking.take_time(timezone.now().replace(microsecond=0) + timedelta(hours=5))
+    booking.save()
+    assert promise not in text(client.get(f"{booking.get_absolute_url()}confirmed/"))
+    for said in (emails.booking_email(booking, "reminder").body, text(client.get(f"{booking.get_absolute_url()}"))):
+        assert promise not in said
+        assert "we will find the fairest way" in said
+
+
 def test_it_changes_nothing_on_get(client: Client, booking: Booking) -> None:
     client.get(booking.get_absolute_url(), {"action": "cancel"})
     client.head(booking.get_absolute_url())

@@ -41,7 +41,8 @@ def confirmed(request: HttpRequest, booking: Booking) -> HttpResponse:
     """The thanks; a booking that was cancelled or is over has only its own page."""
     if not booking.is_open or _waits_for_deposit(booking):
         return redirect(booking)
-    return render(request, "bookings/confirmed.html", {"booking": booking, "service": booking.service})
+    context = {"booking": booking, "service": booking.service, "changeable": booking.can_be_changed(timezone.now())}
+    return render(request, "bookings/confirmed.html", context)
 
 
 @by_link
