@@ -17,6 +17,7 @@ ADDRESSES = {
     "service, fixed price": "/services/tap-repair/",
     "service, by the hour": "/services/shelves/",
     "service, quote": "/services/room-painting/",
+    "service, deposit": "/services/tv-mounting/",
     "week": "/book/tap-repair/",
     "week, one handyman": "/book/shelves/?handyman=grace",
     "week, nothing free that day": "/book/tap-repair/?day=9999-12-31",
@@ -33,6 +34,10 @@ ADDRESSES = {
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "tests.broken.settings",  # for the pages of our own faults
     "RATE_LIMIT_CONTACT": "30/h 1000/h",
+    # Jobs that want a deposit, and nobody who answers where Stripe should be.
+    "STRIPE_SECRET_KEY": "sk_test_only_for_tests",
+    "STRIPE_WEBHOOK_SECRET": "whsec_only_for_tests",
+    "STRIPE_API_BASE": "http://127.0.0.1:9",
 }
 PERSON = {
     "Your name": "Robin Example",
@@ -52,6 +57,7 @@ def tour(site: Stack, page: Page) -> Iterator[str]:
         page.goto(site.url + path)
         yield name
     yield from _booking(site, page)
+    yield from _deposit(site, page)
     yield from _contact(site, page)
     yield from _emptiness(site, page)
 
@@ -110,6 +116,25 @@ def _booking(site: Stack, page: Page) -> Iterator[str]:
         _execute(site, f"UPDATE bookings_booking {change} WHERE customer_email = '{PERSON['E-mail']}'")
         page.reload()
         yield name
+
+
+def _deposit(site: Stack, page: Page) -> Iterator[str]:
+    page.goto(f"{site.url}/book/tv-mounting/")
+    page.locator("ul.slots a").last.click()
+    page.get_by_role("button", name="Continue to pay").wait_for()
+    yield "details, deposit"
+    _introduce(page)
+    page.get_by_role("button", name="Continue to pay").click()
+    expect(page.get_by_role("alert")).to_contain_text("The payment page cannot be reached")
+    yield "payment, Stripe unreachable"
+    address = page.url.partition("?")[0]
+    page.goto(address)
+    yield "payment"
+    page.goto(f"{address.removesuffix('pay/')}paid/?look=8")
+    yield "payment, no word from Stripe"
+    _execute(site, "UPDATE bookings_booking SET hold_expires_at = now() - interval '1 min' WHERE status = 'held'")
+    page.goto(address)
+    yield "payment, too late"
 
 
 def _contact(site: Stack, page: Page) -> Iterator[str]:
