@@ -24,7 +24,7 @@ from tests import factories
 @pytest.fixture
 def scene(static_files: None) -> Iterator[Scene]:
     directory = Path(tempfile.mkdtemp(prefix="xfc"))  # a short path: it holds the database's socket
-    with staged(directory) as scene:
+    with staged(directory, deposits=False) as scene:
         yield scene
     shutil.rmtree(directory, ignore_errors=True)
 

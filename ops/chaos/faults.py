@@ -135,7 +135,7 @@ FAULTS: dict[str, Fault] = {
     "clock-jumps": Fault(clock_jumps),
     **{
         f"{name}-{mood}": Fault(peer(name, mood))
-        for name in ("smtp", "otlp", "sentry")
+        for name in ("smtp", "stripe", "otlp", "sentry")
         for mood in ("refuses", "hangs", "babbles")
     },
 }

