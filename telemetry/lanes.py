@@ -74,13 +74,15 @@ class LanedWorker(ThreadWorker):
         if 0 < arrival.needed <= arrivals.WHOLE:
             self._await_rest(conn, arrival.needed)
             return
-        self.arriving.pop(conn, None)
-        threads = self.tpool
         if arrival.needed:
-            threads = self.uploads
-            self.uploading[conn] = time.monotonic() + UPLOADING + min(arrival.needed, _LARGEST) / SLOWEST
-        elif _HEALTH.match(arrival.head):
-            threads = self.lane
+            self._submit(self.uploads, conn, arrival.needed)
+        else:
+            self._submit(self.lane if _HEALTH.match(arrival.head) else self.tpool, conn)
+
+    def _submit(self, threads: ThreadPoolExecutor, conn: Any, to_come: int = 0) -> None:
+        self.arriving.pop(conn, None)
+        if to_come:
+            self.uploading[conn] = time.monotonic() + UPLOADING + min(to_come, _LARGEST) / SLOWEST
         future = threads.submit(self.handle, conn)
         future.add_done_callback(lambda done: self.method_queue.defer(self._finish, conn, done))
 
@@ -113,17 +115,21 @@ class LanedWorker(ThreadWorker):
         conn.sock.setblocking(False)
         self.arriving.setdefault(conn, time.monotonic() + PATIENCE)
         arrivals.wake_at(conn.sock, needed)
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_more, conn))
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_more, conn, needed))
 
-    def _on_more(self, conn: Any, sock: socket.socket) -> None:
+    def _on_more(self, conn: Any, needed: int, sock: socket.socket) -> None:
         """More of the request came, or its sender went: half a form is nobody's wish."""
         arrivals.wake_at(sock, 1)
-        if arrivals.look(sock).needed and arrivals.has_hung_up(sock):
+        come = arrivals.waiting(sock) >= needed
+        if not come and arrivals.has_hung_up(sock):
             self._hang_up(conn)
             return
         self.poller.unregister(sock)
         conn.data_ready = True
-        self.enqueue_req(conn)
+        if come:
+            self.enqueue_req(conn)
+        else:  # woken too early: a kernel short of memory, or one that knows no such wish
+            self._submit(self.uploads, conn, needed)
 
     def _hang_up(self, conn: Any, words: bytes = b"") -> None:
         del self.arriving[conn]
