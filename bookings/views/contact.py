@@ -7,7 +7,7 @@ from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from bookings import contact as inbox
@@ -50,6 +50,6 @@ def thanks(request: HttpRequest) -> HttpResponse:
 @staff_member_required
 @permission_required("bookings.view_contactmessage", raise_exception=True)
 @require_safe
-@cache_control(private=True, max_age=3600)
+@never_cache
 def photo(request: HttpRequest, pk: int) -> HttpResponse:
     return HttpResponse(bytes(get_object_or_404(MessagePhoto, pk=pk).jpeg), content_type="image/jpeg")

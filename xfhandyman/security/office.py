@@ -17,6 +17,9 @@ from django.views.decorators.cache import never_cache
 
 from xfhandyman.security import second_factor
 
+# What packages register and nobody has use for: tables that stay empty, and the recovery codes of others.
+_LEFT_OUT = {"axes.accesslog", "axes.accessfailurelog", "otp_static.staticdevice"}
+_TITLES = {"axes": "Failed logins", "otp_totp": "Authenticator apps", "auth": "Staff"}
 _UNREADABLE = (ValueError, OverflowError, DataError)
 
 
@@ -34,6 +37,14 @@ class PasswordStep(LoginView):
 
 
 class Office(admin.AdminSite):
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        models: Any = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
+        super().register([each for each in models if each._meta.label_lower not in _LEFT_OUT], admin_class, **options)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
+        apps = super().get_app_list(request, app_label)
+        return [app | {"name": _TITLES.get(app["app_label"], app["name"])} for app in apps]
+
     def has_permission(self, request: HttpRequest) -> bool:
         verified = not settings.STAFF_SECOND_FACTOR or request.user.is_verified()  # type: ignore[union-attr]  # django-otp's
         return super().has_permission(request) and verified

@@ -17,6 +17,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
@@ -106,6 +107,7 @@ def _set_up(request: HttpRequest, pending: Pending, context: dict[str, Any]) -> 
     more = {
         "form": form,
         "picture": _picture(device.config_url),
+        "address": device.config_url,
         "secret": " ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
     }
     status = 422 if form.errors else 200
@@ -137,8 +139,8 @@ def _refusal(device: TOTPDevice) -> str:
     until = (why or {}).get("locked_until")
     if allowed or until is None or until <= timezone.now():
         return "That code is not right, or was used before. Take the next one your app shows."
-    seconds = round((until - timezone.now()).total_seconds())
-    wait = f"{max(1, seconds)} seconds" if seconds < 60 else timeuntil(until, depth=1)
+    seconds = max(1, round((until - timezone.now()).total_seconds()))
+    wait = f"{seconds} second{pluralize(seconds)}" if seconds < 60 else timeuntil(until, depth=1)
     return f"That code is not right. Wait {wait} before you try the next one."
 
 
