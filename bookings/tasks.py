@@ -9,7 +9,6 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 from procrastinate import builtin_tasks
@@ -145,6 +144,5 @@ def forget_addresses(timestamp: int) -> None:
 @app.periodic(cron="50 3 * * *")
 @app.task(name="forget_old_records")
 def forget_old_records(timestamp: int) -> None:
-    """Forget customers and messages when it is time, and staff's sessions that have run out."""
+    """Forget customers and messages when it is time."""
     forget.old_records()
-    call_command("clearsessions")

@@ -7,8 +7,10 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -22,6 +24,7 @@ from bookings.history import By
 from bookings.models import Booking, ContactMessage, MessagePhoto, SentEmail, Status
 from bookings.personal_data import archive, erasure, forget, letters
 from tests import factories
+from xfhandyman import tasks as site_tasks
 
 EMAIL = "Robin.Example@example.com"
 ROBIN = {"customer_name": "Robin Example", "customer_email": EMAIL, "postcode": "SE15 4QL", "notes": "The blue door."}
@@ -213,6 +216,19 @@ def test_it_forgets_what_has_grown_old(settings: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.django_db
+def test_it_forgets_old_sign_ins() -> None:
+    for days in (1, 8):
+        attempt = AccessAttempt.objects.create(
+            username="robin", ip_address="203.0.113.9", user_agent=str(days), failures_since_start=1
+        )
+        AccessAttempt.objects.filter(pk=attempt.pk).update(attempt_time=timezone.now() - timedelta(days=days))
+        Session.objects.create(session_key=f"key{days}", expire_date=timezone.now() + timedelta(days=2 - days))
+    site_tasks.forget_sign_ins(timestamp=0)
+    assert AccessAttempt.objects.count() == 1
+    assert [session.session_key for session in Session.objects.all()] == ["key1"]
+
+
+@pytest.mark.django_db
 def test_it_anonymises_many_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forget, "_AT_ONCE", 3)
     service = factories.service()
@@ -286,7 +302,7 @@ def test_the_privacy_page_says_how_long(client: Client, settings: pytest.Fixture
 
 
 @pytest.mark.django_db
-def test_by_is_staff_who_cancelled() -> None:
+def test_it_writes_down_that_staff_cancelled() -> None:
     booked()
     erasure.erase(EMAIL, cancel=True)
     assert Booking.objects.get().events.last().by == By.STAFF  # type: ignore[union-attr]  # it has a history

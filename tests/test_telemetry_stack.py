@@ -13,13 +13,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from telemetry import multiprocess
+from tests import visitor
 from tests.stack import BASE_DIR, Stack, wait_for
 
 StartStack = Callable[..., Stack]
@@ -170,9 +171,9 @@ def test_it_logs_a_mixed_run_as_json_with_the_id_of_each_request(stack: StartSta
     assert site.get("/nowhere/?q=secret")[0] == 404
     assert site.get("/broken/raise/kettle/")[0] == 500
     assert site.get("/", headers={"Host": "evil.example"})[0] == 400
-    assert _request(site, "HEAD", "/", "", {})[0] == 200
+    assert visitor.request(site, "HEAD", "/", "", {})[0] == 200
     person = {"customer_name": "Robin Example", "customer_email": "robin@example.com", "customer_phone": "07700 900200"}
-    assert _book(site, **person, address="1 Sample Street", postcode="SE1 7PB", notes="", consent="on") == 302
+    assert visitor.book(site, **person, address="1 Sample Street", postcode="SE1 7PB", notes="", consent="on") == 302
     finished = wait_for("the task", lambda: _finished(site, "send_booking_email"), 30)
     assert finished is not None
     _, metrics = site.get(site.metrics_url)
@@ -215,104 +216,6 @@ def test_it_logs_a_mixed_run_as_json_with_the_id_of_each_request(stack: StartSta
 
 def _finished(site: Stack, task: str) -> dict[str, Any] | None:
     return next((each for each in site.log_events("task_finished") if each["task"] == task), None)
-
-
-CANARY = {
-    "name": "Zebedee Quillfeather",
-    "email": "zebedee.quillfeather@example.com",
-    "phone": "07700 900987",
-    "postcode": "ZE1 9QF",
-    "token": "canarytoken0123456789ABCDEF",
-}
-
-
-def test_it_lets_no_personal_data_into_a_log_line_or_a_metric(stack: StartStack) -> None:
-    site = stack(env=BROKEN, worker=True)
-    form = {
-        **{name: CANARY[name] for name in ("name", "email", "phone", "postcode")},
-        **{f"customer_{name}": CANARY[name] for name in ("name", "email", "phone")},
-        "username": CANARY["email"],
-        "password": CANARY["token"],
-        "key": CANARY["token"],
-        "address": f"1 {CANARY['name']} Street",
-        "notes": CANARY["email"],
-        "body": f"Call {CANARY['name']} on {CANARY['phone']}",
-        "topic": CANARY["name"],
-        "consent": "on",
-    }
-    everything = urlencode(form)
-    for path in (
-        "/",
-        "/contact/",
-        "/book/tap-repair/",
-        "/book/tap-repair/details/",
-        "/admin/login/",
-        "/broken/canary/",
-    ):
-        site.get(f"{path}?{everything}")
-        _submit(site, path, **form)
-        _submit(site, path, **{**form, "topic": "other", "postcode": "SE1 7PB"})
-    assert _book(site, **{**form, "key": "0123456789abcdef", "postcode": "SE1 7PB"}) == 302
-    wait_for("the e-mail to the customer", lambda: _finished(site, "send_booking_email"), 30)
-    token = CANARY["token"]
-    for path in (
-        f"/bookings/{token}/",
-        f"/bookings/{token}/calendar.ics",
-        f"/book/{token}/",
-        f"/{token}/{CANARY['email']}",
-    ):
-        site.get(path)
-        _submit(site, path, **form)
-    site.get("/", headers={"Host": f"{token}.example"})
-    headers = ("User-Agent", "Referer", "X-Request-ID", "X-Forwarded-For", "Cookie", "Authorization", "traceparent")
-    for header in headers:
-        for value in CANARY.values():
-            site.get("/broken/canary/", headers={header: value})
-    site.get("/broken/log/")
-    site.get(f"/api/availability?{everything}")
-    beacon = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
-    _request(site, "POST", "/api/telemetry", json.dumps({**form, "v": 1, "token": token}), beacon)
-    _request(site, f"X{token}", "/", "", {})
-    _, metrics = site.get(site.metrics_url)
-    _, tasks = site.get(site.worker_metrics_url)
-    site.stop()
-    happened = {each["event"] for each in site.log_events()}
-    assert {"request_failed", "booking_created", "contact_message_received", "email_sent"} <= happened
-    written = (site.log_text + metrics + tasks).lower()
-    for what, value in CANARY.items():
-        for form_of in {value, value.replace(" ", ""), value.replace(" ", "+"), value.replace("@", "%40")}:
-            assert form_of.lower() not in written, f"{what} leaked: {_around(written, form_of.lower())}"
-
-
-def _around(text: str, value: str) -> str:
-    at = text.index(value)
-    return text[max(0, at - 300) : at + 100]
-
-
-def _book(site: Stack, **fields: str) -> int:
-    """Book the first free window of a service as a browser does; the status."""
-    week = json.loads(site.get("/api/availability?service=tap-repair")[1])
-    start = next(slot["start"] for day in week["days"] for slot in day["slots"])
-    return _submit(site, f"/book/tap-repair/details/?{urlencode({'start': start})}", **fields)
-
-
-def _submit(site: Stack, path: str, **fields: str) -> int:
-    """Fetch the page for its CSRF token and post its form with its hidden fields; the status."""
-    _, page, cookie = _request(site, "GET", path, "", {})
-    hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page))
-    body = urlencode({**hidden, "topic": "question", **fields, "website": ""})
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie, "Referer": site.url + path}
-    return _request(site, "POST", path, body, headers)[0]
-
-
-def _request(site: Stack, method: str, path: str, body: str, headers: dict[str, str]) -> tuple[int, str, str]:
-    connection = http.client.HTTPConnection(urlsplit(site.url).netloc, timeout=20)
-    connection.request(method, path, body.encode() or None, headers)
-    response = connection.getresponse()
-    cookie = "; ".join(value.partition(";")[0] for name, value in response.getheaders() if name.lower() == "set-cookie")
-    page = response.read().decode(errors="replace")
-    connection.close()
-    return response.status, page, cookie
 
 
 def test_it_stops_a_production_start_with_one_line_per_fault(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ RELEASE = env.str("RELEASE", "development")
 DEBUG = False
 _DEVELOPMENT_KEY = "development-only-not-a-secret-0123456789-abcdefghijkl"
 SECRET_KEY = env.str("SECRET_KEY", "" if PRODUCTION else _DEVELOPMENT_KEY)
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
 SITE_URL = env.str("SITE_URL", f"http://127.0.0.1:{env.int('PORT', 8000)}").rstrip("/")
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [] if PRODUCTION else ["127.0.0.1", "localhost", "[::1]"])
 TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [])
