@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from django.db import connection
 from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bookings import limits
@@ -224,6 +225,24 @@ def test_it_asks_the_database_once_for_ten_looks(client: Client, limited: Callab
     assert page.status_code == 429
     assert "That was a lot at once" in page.content.decode()
     assert client.get(f"/api/availability?service={service.slug}", REMOTE_ADDR="203.0.113.5").status_code == 200
+
+
+@pytest.mark.django_db
+def test_it_costs_a_post_one_statement_and_a_page_none(client: Client) -> None:
+    limits._unpaid.clear()
+    service = factories.service()
+    booking = factories.booking(service=service, handyman=factories.handyman(service), starts_at=factories.tomorrow())
+
+    def statements(send: Callable[[], object]) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            send()
+        return sum("bookings_allowance" in query["sql"] for query in queries)
+
+    pages = ("/", "/contact/", f"/book/{service.slug}/", booking.get_absolute_url())
+    assert [statements(lambda page=page: client.get(page)) for page in pages] == [0, 0, 0, 0]  # type: ignore[misc]  # the page of now
+    assert statements(lambda: client.post("/contact/", LETTER)) == 1
+    assert statements(lambda: client.post(f"/book/{service.slug}/details/", ROBIN)) == 1
+    assert statements(lambda: client.get("/bookings/guess/")) == 1
 
 
 def test_it_holds_across_workers_and_clients_behind_a_proxy(stack: StartStack) -> None:
