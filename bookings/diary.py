@@ -110,7 +110,8 @@ class Reader:
     def _taken(self, start: datetime, end: datetime) -> tuple[_Intervals, _Intervals]:
         """Between two instants, by handyman: what is booked, and time off. One query for both."""
         handymen = list(self._shifts)
-        bookings = Booking.objects.occupying(self._now).overlapping(start, end).filter(handyman__in=handymen)
+        bookings = Booking.objects.occupying(self._now).overlapping(start, end)
+        bookings = bookings.of(self._handyman) if self._handyman else bookings.filter(handyman__in=handymen)
         if self._ignoring is not None:
             bookings = bookings.exclude(pk=self._ignoring.pk)
         absences = TimeOff.objects.overlapping(start, end).filter(handyman__in=handymen)
