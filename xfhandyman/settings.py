@@ -118,6 +118,7 @@ MIDDLEWARE = [
     "xfhandyman.security.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "telemetry.health.middleware",
+    *(["telemetry.rum.views.middleware"] if TELEMETRY else []),
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

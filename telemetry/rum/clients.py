@@ -3,6 +3,7 @@
 import re
 import time
 from collections import OrderedDict
+from functools import lru_cache
 from threading import Lock
 
 _TABLET = re.compile(r"iPad|Tablet|PlayBook|Silk|Android(?!.*Mobile)")
@@ -14,18 +15,20 @@ _MACHINE = re.compile(
 
 def device(headers: dict[str, str]) -> str:
     """ "mobile", "tablet" or "desktop". `headers` is `request.META`; nothing finer is looked at."""
-    agent = headers.get("HTTP_USER_AGENT", "")[:500]
-    if _TABLET.search(agent):
-        return "tablet"
-    if headers.get("HTTP_SEC_CH_UA_MOBILE") == "?1" or _MOBILE.search(agent):
-        return "mobile"
-    return "desktop"
+    kind = _judged(headers.get("HTTP_USER_AGENT", "")[:500])[0]
+    return "mobile" if kind == "desktop" and headers.get("HTTP_SEC_CH_UA_MOBILE") == "?1" else kind
 
 
 def is_machine(headers: dict[str, str]) -> bool:
     """Whether the sender says it is a crawler, a checker or a script, or does not say what it is."""
-    agent = headers.get("HTTP_USER_AGENT", "")[:500]
-    return not agent or bool(_MACHINE.search(agent))
+    return _judged(headers.get("HTTP_USER_AGENT", "")[:500])[1]
+
+
+@lru_cache(maxsize=512)
+def _judged(agent: str) -> tuple[str, bool]:
+    """The device class an agent names, and whether it is a machine: most customers share a few agents."""
+    kind = "tablet" if _TABLET.search(agent) else "mobile" if _MOBILE.search(agent) else "desktop"
+    return kind, not agent or bool(_MACHINE.search(agent))
 
 
 class RateLimit:

@@ -2,9 +2,11 @@
 
 import secrets
 import time
+from functools import lru_cache
 
 import structlog
 from django.conf import settings
+from prometheus_client import Histogram
 
 from telemetry import errors, metrics, tracing
 from telemetry.routes import route_of_path
@@ -44,16 +46,22 @@ def project(beacon: Beacon, page: PageToken, device: str) -> None:
 
 def _count(beacon: Beacon, route: str, device: str, vitals: dict[str, float]) -> None:
     for name, value in vitals.items():
-        _HISTOGRAMS[name].labels(route, device).observe(value)
+        _series(_HISTOGRAMS[name], route, device).observe(value)
     for phase, milliseconds in beacon.phases.items():
-        metrics.rum_navigation.labels(route, phase).observe(milliseconds / 1000)
+        _series(metrics.rum_navigation, route, phase).observe(milliseconds / 1000)
     for fetch in beacon.fetches:
         endpoint = route_of_path(fetch.path)
-        metrics.rum_fetch_duration.labels(endpoint, _status(fetch.status)).observe(fetch.duration / 1000)
+        _series(metrics.rum_fetch_duration, endpoint, _status(fetch.status)).observe(fetch.duration / 1000)
     if beacon.errors:
         metrics.rum_js_errors.labels(route).inc(len(beacon.errors))
     if beacon.dropped:
         metrics.telemetry_dropped.labels("rum", "browser_queue").inc(beacon.dropped)
+
+
+@lru_cache(maxsize=4096)
+def _series(metric: Histogram, *labels: str) -> Histogram:
+    """A beacon counts in a dozen series: finding one costs as much as counting in it."""
+    return metric.labels(*labels)
 
 
 def _report_errors(beacon: Beacon, page: PageToken) -> None:

@@ -1,15 +1,18 @@
 """Beacons and reports of the browser in, cheapest check first. No session, no cookie and no database on the way."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse_lazy
 from django.views.decorators.csrf import csrf_exempt
 
 from telemetry import metrics
+from telemetry.context import current
 from telemetry.rum import beacon, body, clients, projections, tokens, violations
 from telemetry.templatetags.rum import opted_out
 
@@ -21,6 +24,7 @@ T = TypeVar("T")
 log = structlog.get_logger("telemetry.rum")
 _rate = clients.RateLimit(settings.RUM_RATE_PER_CLIENT, settings.RUM_RATE)
 _replays = tokens.Replays()
+_outcomes = lru_cache(maxsize=64)(metrics.rum_beacons.labels)
 
 
 @csrf_exempt  # sendBeacon cannot send a token; Sec-Fetch-Site and Origin keep other sites out, and nothing is changed
@@ -69,6 +73,20 @@ def _receive(
         return _answer("malformed", 400)
 
 
+def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Take beacons in before sessions, cookies, forms and the compressing of pages: a beacon has none of them."""
+    address = reverse_lazy("telemetry_beacon")
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        if request.path_info != address:
+            return get_response(request)
+        if observation := current():
+            observation.route = request.path_info
+        return ingest(request)
+
+    return answer
+
+
 def _refuse(request: HttpRequest, types: frozenset[str], welcome: Callable[[HttpRequest], bool]) -> HttpResponse | None:
     """What can be refused without reading the body."""
     headers = request.META
@@ -106,7 +124,7 @@ def _not_cross_site(request: HttpRequest) -> bool:
 
 
 def _answer(outcome: str, status: int = 204, **headers: str) -> HttpResponse:
-    metrics.rum_beacons.labels(outcome).inc()
+    _outcomes(outcome).inc()
     response = HttpResponse(status=status, headers=headers)
     response._has_been_logged = True  # type: ignore[attr-defined]  # Django would warn of each 4xx: a flood to order
     return response
