@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: run test lint lock clean backup restore audit observe drill chaos dashboards image scale rum-fuzz lighthouse screenshots
+.PHONY: run test lint lock clean backup restore audit observe drill bench chaos dashboards image scale rum-fuzz lighthouse screenshots
 
 run: .venv/run.stamp staticfiles/stamp
 	@exec $(BIN)/python manage.py serve
@@ -27,6 +27,8 @@ lock: .venv/dev.stamp  ## after a change to requirements*.in
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header tests/peers/bugsink-requirements.in -o tests/peers/bugsink-requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header benchmarks/peers/stock-requirements.in -o benchmarks/peers/stock-requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header benchmarks/peers/appointment-requirements.in -o benchmarks/peers/appointment-requirements.txt
 
 observe: .venv/dev.stamp static/build/stamp  ## the site with Prometheus and Alertmanager
 	@exec $(BIN)/python -m ops.observe
@@ -42,6 +44,9 @@ backup: .venv/run.stamp  ## of DATABASE_URL and the media files: make backup TO=
 
 restore: .venv/run.stamp  ## into an empty database: make restore FROM=/mnt/backups/20261123T120000Z
 	@exec $(BIN)/python manage.py restore $(FROM)
+
+bench: .venv/dev.stamp staticfiles/stamp .tools/stock.stamp .tools/appointment.stamp  ## every figure of docs/benchmarks.md
+	@exec $(BIN)/python -m benchmarks $(NAME)
 
 dashboards: .venv/dev.stamp  ## after a change to ops/dashboards
 	@$(BIN)/python -m ops.dashboards
@@ -76,6 +81,13 @@ clean:
 	@echo "Installing Bugsink (the tests' Sentry server) ..."
 	@$(BIN)/python -m venv --clear .tools/bugsink
 	@.tools/bugsink/bin/pip install -qq --disable-pip-version-check --require-hashes -r tests/peers/bugsink-requirements.txt
+	@touch $@
+
+# What the benchmarks compare with, apart for the same reason: .tools/stock.stamp, .tools/appointment.stamp.
+.tools/%.stamp: benchmarks/peers/%-requirements.txt | .venv/venv.stamp
+	@echo "Installing what the benchmarks compare with ($*) ..."
+	@$(BIN)/python -m venv --clear .tools/$*
+	@.tools/$*/bin/pip install -qq --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 node_modules/.stamp: package.json package-lock.json | .venv/run.stamp

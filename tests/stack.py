@@ -89,8 +89,11 @@ class Stack:
     def start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
         """Start one more process of this site (ended with it), its output in NAME.log."""
         # gunicorn by its script, as the Procfile does: started with -m it cannot start its successor (SIGUSR2).
-        gunicorn = [sys.executable, str(Path(sys.executable).with_name("gunicorn"))]
-        line = [*gunicorn, *command[1:]] if command[0] == "gunicorn" else [sys.executable, "-m", *command]
+        python = self.env.get(
+            "STACK_PYTHON", sys.executable
+        )  # another one where a benchmark compares with other packages
+        gunicorn = [python, str(Path(python).with_name("gunicorn"))]
+        line = [*gunicorn, *command[1:]] if command[0] == "gunicorn" else [python, "-m", *command]
         with (self.directory / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(line, cwd=BASE_DIR, env=self.env, stdout=log, stderr=subprocess.STDOUT)
         self.processes.append(process)

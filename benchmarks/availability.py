@@ -1,0 +1,174 @@
+"""Whether free windows are found as fast among a million bookings as among ten thousand.
+
+Twenty handymen, half of the windows to come are taken, one handyman has none free; all other bookings lie in the past.
+Three databases of different size are asked in turn, each by a process of its own.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+import psycopg
+
+from benchmarks import databases
+from benchmarks.customers import SERVICE
+from benchmarks.measured import Figure
+
+SIZES = (10_000, 100_000, 1_000_000)
+QUESTIONS = ("week", "next free", "week, fully booked handyman", "next free, fully booked handyman")
+MOST_QUERIES = 4
+
+PEOPLE = """
+UPDATE bookings_handyman SET active = false;
+DELETE FROM bookings_holiday;
+WITH made AS (
+    INSERT INTO bookings_handyman (slug, name, bio, active)
+    SELECT 'bench-' || n, 'Bench ' || n, '', true FROM generate_series(1, 20) AS n RETURNING id
+), skilled AS (
+    INSERT INTO bookings_handyman_skills (handyman_id, service_id)
+    SELECT made.id, service.id FROM made, bookings_service AS service WHERE service.slug = '{service}'
+)
+INSERT INTO bookings_workinghours (handyman_id, weekday, start, "end")
+SELECT made.id, weekday, '08:00', '18:00' FROM made, generate_series(0, 6) AS weekday;
+"""
+_ROWS = """
+INSERT INTO bookings_booking SELECT made.* FROM
+    (SELECT row_number() OVER () AS n, handyman, at FROM ({visits}) AS visits) AS visit,
+    (SELECT booking AS prototype FROM bookings_booking AS booking ORDER BY id LIMIT 1) AS one,
+    LATERAL jsonb_populate_record(one.prototype, jsonb_build_object(
+        'id', nextval(pg_get_serial_sequence('bookings_booking', 'id')),
+        'reference', {mark} || lpad(to_hex(n), 7, '0'), 'idempotency_key', {mark} || n, 'link_key', {mark} || n,
+        'handyman_id', handyman, 'status', 'confirmed',
+        'starts_at', at, 'arrival_until', at + interval '1 hour', 'ends_at', at + interval '1 hour',
+        'during', tstzrange(at, at + interval '90 minutes'), 'created_at', at - interval '3 days'
+    )) AS made
+"""
+_PAST = """
+SELECT h.id AS handyman, date_trunc('hour', now()) - interval '1 day' - k * interval '2 hours' AS at
+FROM (SELECT id FROM bookings_handyman WHERE active) AS h, generate_series(1, {each}) AS k
+"""
+_TO_COME = """
+SELECT h.id AS handyman, (current_date + day + hour * interval '1 hour') AT TIME ZONE 'Europe/London' AS at
+FROM (SELECT id, slug FROM bookings_handyman WHERE active) AS h,
+     generate_series(0, 62) AS day, generate_series(8, 16, 2) AS hour
+WHERE h.slug = 'bench-1' OR (h.id + day + hour / 2) % 2 = 0
+"""
+
+
+def fill(url: str, bookings: int) -> None:
+    """Make the people and, with `INSERT … SELECT generate_series`, their bookings."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(PEOPLE.format(service=SERVICE))
+        subprocess.run([sys.executable, "-m", __name__, "prototype"], env=_environment(url), check=True)
+        for mark, visits in (("'F'", _TO_COME), ("'P'", _PAST.format(each=bookings // 20))):
+            connection.execute(_ROWS.format(visits=visits, mark=mark))
+        connection.execute("VACUUM ANALYZE")
+
+
+def figures(quick: bool = False) -> list[Figure]:
+    """The ratio of each question's time among the most bookings to that among the fewest, and its queries."""
+    rounds = 10 if quick else 60
+    sizes = SIZES[:2] if quick else SIZES
+    taken: dict[tuple[str, int], list[float]] = {}
+    queries: dict[str, float] = {}
+    with ExitStack() as open_, databases.demo_template() as template:
+        askers: dict[int, Callable[[str], tuple[float, int]]] = {}
+        for size in sizes:
+            url = open_.enter_context(databases.copy(template))
+            fill(url, size)
+            askers[size] = open_.enter_context(_asker(url))
+        for question in QUESTIONS:
+            queries[question] = max(ask(f"queries {question}")[1] for ask in askers.values())
+            for _ in range(rounds):
+                for size, ask in askers.items():
+                    taken.setdefault((question, size), []).append(ask(question)[0] * 1000)
+    made = []
+    for question in QUESTIONS:
+        fewest, most = (taken[question, size] for size in (sizes[0], sizes[-1]))
+        pairs = [many / few for many, few in zip(most, fewest, strict=True)]
+        made.append(
+            Figure("availability", f"{question}: {sizes[-1]:,} against {sizes[0]:,} bookings", pairs, bound=1.3)
+        )
+        made.append(Figure("availability", f"{question}: time at {sizes[-1]:,}", most, "ms"))
+        made.append(Figure("availability", f"{question}: queries", [queries[question]], "", MOST_QUERIES))
+    return made
+
+
+@contextmanager
+def _asker(url: str) -> Iterator[Callable[[str], tuple[float, int]]]:
+    """Asks a process that works on that database; answers seconds and queries."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__, "answer"],
+        env=_environment(url),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def ask(question: str) -> tuple[float, int]:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(question + "\n")
+        process.stdin.flush()
+        seconds, queries = process.stdout.readline().split()
+        return float(seconds), int(queries)
+
+    try:
+        for question in QUESTIONS * 3:
+            ask(question)
+        yield ask
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _environment(url: str) -> Mapping[str, str]:
+    return {**os.environ, "DATABASE_URL": url, "TELEMETRY": "off", "DB_STATEMENT_TIMEOUT": "600"}
+
+
+def _prototype() -> None:
+    from datetime import UTC, datetime
+
+    from bookings.models import Handyman, Service
+    from tests import factories
+
+    service, handyman = Service.objects.get(slug=SERVICE), Handyman.objects.get(slug="bench-20")
+    factories.booking(service=service, handyman=handyman, starts_at=datetime(2001, 1, 1, 9, tzinfo=UTC))
+
+
+def _answer() -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+    from django.utils import timezone
+
+    from bookings import diary
+    from bookings.models import Handyman, Service
+    from bookings.week import week
+
+    service, full = Service.objects.get(slug=SERVICE), Handyman.objects.get(slug="bench-1")
+    answers: dict[str, Callable[[], object]] = {
+        "week": lambda: week(service=service, now=timezone.now()),
+        "next free": lambda: diary.next_slots(service=service),
+        "week, fully booked handyman": lambda: week(service=service, now=timezone.now(), handyman=full),
+        "next free, fully booked handyman": lambda: diary.next_slots(service=service, handyman=full),
+    }
+    for line in sys.stdin:
+        if line.startswith("queries "):
+            with CaptureQueriesContext(connection) as queries:
+                answers[line.strip().removeprefix("queries ")]()
+            print(0, len(queries), flush=True)
+        else:
+            began = time.perf_counter()
+            answers[line.strip()]()
+            print(time.perf_counter() - began, 0, flush=True)
+
+
+if __name__ == "__main__":
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
+    django.setup()
+    _prototype() if sys.argv[1] == "prototype" else _answer()
