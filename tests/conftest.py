@@ -10,7 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from django.conf import settings
+from django.db import connection
 from playwright.sync_api import Browser, Page, sync_playwright
+from pytest_django import DjangoDbBlocker
 
 from tests.stack import Stack, manage, running_stack
 
@@ -38,6 +40,16 @@ def _create(name: str, template: str) -> str:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     server, _, options = url.partition("?")
     return server.rpartition("/")[0] + f"/{name}" + (f"?{options}" if options else "")
+
+
+@pytest.fixture(autouse=True)
+def no_jobs_left(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Empty the queue after a test that committed: its tables are unmanaged, so not flushed with the rest."""
+    yield
+    database = request.node.get_closest_marker("django_db")
+    if database is not None and database.kwargs.get("transaction"):
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("TRUNCATE procrastinate_jobs CASCADE")
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,9 @@ RULES_IN_TROUBLE = {
 """What rules count that does not exist until it happens for the first time; the drills and promtool's tests make it."""
 
 
+pytestmark = pytest.mark.alone
+
+
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
     with tempfile.TemporaryDirectory(prefix="xfd", ignore_cleanup_errors=True) as directory:

@@ -59,8 +59,6 @@ def serving(mailbox: Mailbox, port: int) -> Iterator[None]:
 @pytest.fixture
 def worker() -> Iterator[Callable[[int], None]]:
     """Start the real worker on the test's database, its mail going to this port."""
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE procrastinate_jobs CASCADE")  # unmanaged, so not flushed between tests
     server, _, options = os.environ["DATABASE_URL"].partition("?")
     url = f"{server.rpartition('/')[0]}/{connection.settings_dict['NAME']}" + (f"?{options}" if options else "")
     processes: list[subprocess.Popen[bytes]] = []

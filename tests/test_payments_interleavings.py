@@ -22,7 +22,7 @@ from bookings.scheduling import By
 from tests import factories, payments
 from tests.peers.stripe import DECLINED_CARD, StripePeer
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
 INTERLEAVINGS = 500
 REFUSED = (refusals.SchedulingError, StripeFault)
 
@@ -39,7 +39,6 @@ def paying(settings: Any, stripe_peer: StripePeer) -> Iterator[StripePeer]:
     yield stripe_peer
     logging.disable(logging.NOTSET)
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE procrastinate_jobs CASCADE")  # unmanaged, so not flushed with the rest
         cursor.execute(f'ALTER DATABASE "{connection.settings_dict["NAME"]}" RESET synchronous_commit')
     _fresh_connections()
 

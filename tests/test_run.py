@@ -18,6 +18,8 @@ import pytest
 
 from tests.stack import BASE_DIR, free_port, wait_for
 
+pytestmark = pytest.mark.timing
+
 
 def _serve(tmp_path: Path, **variables: str) -> subprocess.Popen[str]:
     environment = {
@@ -47,12 +49,11 @@ def _answers(url: str) -> bool:
     return False
 
 
-@pytest.mark.timing
 @pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_and_stops_every_process_within_three_seconds(tmp_path: Path, stop_signal: signal.Signals) -> None:
     port = free_port()
     served = _serve(tmp_path, PORT=str(port))
-    wait_for("the home page", lambda: _answers(f"http://127.0.0.1:{port}/"), 60)
+    wait_for("the home page", lambda: _answers(f"http://127.0.0.1:{port}/"), 120)
     postmaster = psutil.Process(int((tmp_path / "postgres" / "postmaster.pid").read_text().split()[0]))
     processes = [*psutil.Process(served.pid).children(recursive=True), postmaster]
     started = time.monotonic()
@@ -77,7 +78,7 @@ def test_it_ends_make_with_exit_code_0_on_ctrl_c_in_a_terminal(tmp_path: Path) -
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
-    wait_for("the home page", lambda: _answers(f"http://127.0.0.1:{port}/"), 60)
+    wait_for("the home page", lambda: _answers(f"http://127.0.0.1:{port}/"), 120)
     os.write(ours, b"\x03")
     assert made.wait(5) == 0, (tmp_path / "output").read_text()
     os.close(terminal)
@@ -110,6 +111,6 @@ def test_it_repairs_a_half_finished_database(tmp_path: Path) -> None:
     (tmp_path / "postgres.new" / "PG_VERSION").write_text("18\n")
     port = free_port()
     served = _serve(tmp_path, PORT=str(port))
-    wait_for("the home page", lambda: _answers(f"http://127.0.0.1:{port}/"), 60)
+    wait_for("the home page", lambda: _answers(f"http://127.0.0.1:{port}/"), 120)
     served.send_signal(signal.SIGTERM)
     assert served.wait(10) == 0

@@ -18,7 +18,10 @@ from ops.scale.site import HOST, SERVER_CONNECTIONS, THREADS, Site, scaled_out
 from tests.conftest import copied_database
 from tests.stack import BASE_DIR, manage, wait_for
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())}")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())}"),
+]
 WINDOWS, RIVALS = 40, 2
 GUESSES = 5  # at booking links, an hour and client
 

@@ -44,8 +44,6 @@ def in_threads() -> Iterator[InThreads]:
             return list(executor.map(one, range(threads)))
 
     yield run
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE procrastinate_jobs CASCADE")  # unmanaged, so not flushed with the rest
     connection.close()
     if pool_options is not None:
         connection.settings_dict["OPTIONS"]["pool"] = pool_options

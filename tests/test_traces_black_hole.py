@@ -63,6 +63,7 @@ def test_a_black_hole_slows_no_page_and_holds_up_no_stop(
     assert stopping(dark) <= 3
 
 
+@pytest.mark.timing
 def test_a_collector_that_refuses_is_counted_and_holds_up_no_stop(stack: Start) -> None:
     site = start(stack, "http://127.0.0.1:9", "http://key@127.0.0.1:9/1", OTEL_EXPORTER_OTLP_TIMEOUT="1")
     hammer(f"{site.url}/broken/queries/", 20)
