@@ -3,7 +3,7 @@
 import psycopg
 
 from telemetry.blame import Held, clock
-from telemetry.probe import connect
+from telemetry.probe import connect, pooled
 from telemetry.summary import summarise
 
 LIMIT = 0.5
@@ -19,15 +19,26 @@ _BLOCKERS = """
 """
 
 
-def explain(backend_pids: tuple[int, ...], held: tuple[Held, ...], now: float) -> str:
+# Behind a pooler a connection does not know its server process: whoever runs the same query is one of them.
+_WAITING = """
+    SELECT pid, query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' LIMIT 100
+"""
+
+
+def explain(backend_pids: tuple[int, ...], held: tuple[Held, ...], now: float, *, query: str) -> str:
     """A sentence that names who holds the lock those sessions wait for, or "" when none does or nobody can tell.
 
     `held` is the pool's own connections, so that a blocker among them is named by its route. `now`: Unix seconds.
+    `query` is the summary of what waits.
     """
     if not backend_pids:
         return ""
     try:
         with connect("default", "locks", LIMIT) as connection:
+            if pooled("default"):
+                waiting = connection.execute(_WAITING).fetchall()
+                backend_pids = tuple(pid for pid, text in waiting if summarise(text) == query)
+                held = ()
             found = connection.execute(_BLOCKERS, [list(backend_pids)]).fetchone()
     except psycopg.Error:
         return ""  # an enrichment: the incident is reported without it

@@ -122,11 +122,16 @@ def connect(
         "tcp_user_timeout": int(_CONNECT * 1000),
         "application_name": f"telemetry-{purpose}",
     }
-    if not connections[alias].settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):  # Django's word for such a pooler
+    if not pooled(alias):
         limits = {"statement_timeout": timeout, "lock_timeout": lock_timeout}
         parameters["options"] = " ".join(f"-c {name}={int(s * 1000)}" for name, s in limits.items() if s is not None)
         parameters["prepare_threshold"] = 5 if prepare else None
     return psycopg.connect(**parameters, autocommit=True)
+
+
+def pooled(alias: str) -> bool:
+    """Whether a pooler in transaction mode is between us and the database, by Django's setting for that."""
+    return bool(connections[alias].settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"))
 
 
 def _ask(connection: psycopg.Connection[Any], seconds: float, question: bytes) -> None:

@@ -96,7 +96,7 @@ class Watchdog:
     def _exhausted(self, pool: Snapshot, why: Blame) -> None:
         sentence = why.sentence
         if why.cause == "slow_query":
-            sentence += locks.explain(why.backend_pids, pool.held, pool.at)
+            sentence += locks.explain(why.backend_pids, pool.held, pool.at, query=why.query)
         self._open(
             Incident("pool_exhausted", why.cause, sentence, why.started_at, pool.at, why.query, why.route),
             "db_pool_exhausted",

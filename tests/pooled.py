@@ -1,10 +1,12 @@
 """Run by test_scale_out.py in a process that connects as a web process does: what a pooler must not break."""
 
 import os
+import threading
 import time
 from datetime import UTC, datetime
 
 import django
+import psycopg
 
 os.environ["PROCESS_TYPE"] = "web"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
@@ -14,6 +16,7 @@ from django.db import connection  # noqa: E402 - after the set-up
 from procrastinate.contrib.django import app  # noqa: E402 - ditto
 
 from bookings.models import Service  # noqa: E402 - ditto
+from telemetry import locks  # noqa: E402 - ditto
 from telemetry.probe import database  # noqa: E402 - ditto
 from telemetry.rum import store  # noqa: E402 - ditto
 from telemetry.rum.store import Row  # noqa: E402 - ditto
@@ -36,4 +39,14 @@ for number in range(12):
     store.write(rows)
 assert store.purge(datetime.fromtimestamp(time.time() + 60, UTC)) >= 24
 assert database.check(5).ok
+
+with psycopg.connect(os.environ["DATABASE_DIRECT_URL"]) as holder:
+    holder.execute("SELECT 1 FROM bookings_service FOR UPDATE")
+    waiting = threading.Thread(target=lambda: Service.objects.update(position=1))
+    waiting.start()
+    deadline, sentence = time.monotonic() + 30, ""
+    while not sentence and time.monotonic() < deadline:
+        sentence = locks.explain((1,), (), time.time(), query="UPDATE bookings_service")
+    assert "held by another session (`SELECT bookings_service`, idle in transaction" in sentence, sentence
+waiting.join()
 print("done")

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -81,13 +82,14 @@ def test_it_limits_a_client_across_all_nodes(site: Site) -> None:
     assert len(used) > 1, "one node alone would prove nothing"
 
 
-def test_it_loses_nothing_to_a_pooler_in_transaction_mode(site: Site) -> None:
+def test_it_loses_nothing_to_a_pooler_in_transaction_mode(site: Site, tmp_path: Path) -> None:
     env = site.nodes[0].env
     done = subprocess.run(
         [sys.executable, "-m", "tests.pooled"], cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=120
     )
     assert done.stdout.split() == ["statement_timeout", "15s", "done"], done.stdout + done.stderr
     manage("check", "--database", "default", env=env)
+    assert "tables" in manage("backup", str(tmp_path / "backups"), env=env)
 
 
 def test_it_refuses_a_release_whose_queries_no_time_out_would_end(site: Site) -> None:

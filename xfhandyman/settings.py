@@ -166,6 +166,7 @@ _variable = "DATABASE_DIRECT_URL" if env.str("DATABASE_DIRECT_URL", "") and not 
 _database = env.dj_db_url(_variable)
 if not str(_database["ENGINE"]).endswith("postgresql"):
     raise EnvError(f"{_variable} must name a PostgreSQL database: postgresql://user:password@host:5432/name")
+DATABASE_SERVER_URL = env.str(_variable)  # for PostgreSQL's own tools
 DB_STATEMENT_TIMEOUT = env.float("DB_STATEMENT_TIMEOUT", 15)  # s
 DATABASES = {
     "default": {

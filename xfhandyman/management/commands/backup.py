@@ -1,6 +1,5 @@
 """`manage.py backup [DIRECTORY]`: see docs/backups.md."""
 
-import os
 from argparse import ArgumentParser
 from pathlib import Path
 
@@ -20,7 +19,7 @@ class Command(BaseCommand):
     def handle(self, *args: object, directory: Path, **options: object) -> None:
         try:
             made = archive.make(
-                os.environ["DATABASE_URL"], Path(settings.MEDIA_ROOT), directory, release=settings.RELEASE
+                settings.DATABASE_SERVER_URL, Path(settings.MEDIA_ROOT), directory, release=settings.RELEASE
             )
             tables = archive.read(made)["tables"].values()
         except BackupError as error:

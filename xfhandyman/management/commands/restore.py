@@ -1,6 +1,5 @@
 """`manage.py restore BACKUP`: see docs/backups.md."""
 
-import os
 from argparse import ArgumentParser
 from pathlib import Path
 
@@ -19,7 +18,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, backup: Path, **options: object) -> None:
         try:
-            manifest = archive.restore(backup, os.environ["DATABASE_URL"], Path(settings.MEDIA_ROOT))
+            manifest = archive.restore(backup, settings.DATABASE_SERVER_URL, Path(settings.MEDIA_ROOT))
         except BackupError as error:
             raise CommandError(str(error)) from error
         rows = sum(int(table["rows"]) for table in manifest["tables"].values())
