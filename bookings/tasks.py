@@ -35,11 +35,10 @@ def after_failed_checkout(booking: Booking) -> None:
     send_payment_link.defer(booking_id=booking.pk)
 
 
-def after_refund_owed(booking: Booking, reason: Payment.Reason) -> None:
-    """Tell the customer of money that comes back; of a cancelled visit the e-mail about that tells it."""
-    kind = {Payment.Reason.LATE: "late", Payment.Reason.STAFF: "refunded"}.get(reason)
-    if kind is not None:
-        send_booking_email.defer(booking_id=booking.pk, kind=kind, sequence=booking.sequence)
+def after_refund_owed(booking: Booking, *, late: bool) -> None:
+    """Tell the customer of money that comes back, and apologise if it came too late for the time they had chosen."""
+    kind = "late" if late else "refunded"
+    send_booking_email.defer(booking_id=booking.pk, kind=kind, sequence=booking.sequence)
 
 
 def after_booking(booking: Booking, *, now: datetime) -> None:

@@ -18,6 +18,7 @@ from django.core import mail
 from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from bookings import holds, scheduling, tasks
 from bookings.models import Booking, Handyman, Payment, Service, Status, StripeEvent
@@ -276,6 +277,21 @@ def test_it_refunds_what_is_cancelled_in_time(client: Client, peer: StripePeer, 
     assert "We have sent your deposit of £20 back" in client.get(booking.get_absolute_url()).content.decode()
     tasks.send_booking_email(booking_id=booking.pk, kind="cancelled", sequence=1)
     assert "Your deposit of £20 is on its way back" in str(mail.outbox[0].body)
+
+
+def test_it_returns_what_is_paid_after_the_time_was_let_go(client: Client, peer: StripePeer, held: Booking) -> None:
+    """In another tab, where Stripe's page was still open."""
+    url = checkout.start(booking=held)
+    client.post(held.get_absolute_url(), {"action": "cancel"})
+    assert peer.pay(url)
+    for _ in range(2):
+        payments.work()
+    after = again(held)
+    assert (after.status, after.payment.status) == (Status.CANCELLED, Payment.Status.REFUNDED)
+    told = ProcrastinateJob.objects.filter(task_name="send_booking_email").values_list("args__kind", flat=True)
+    assert list(told) == ["refunded"]
+    tasks.send_booking_email(booking_id=held.pk, kind="refunded", sequence=1)
+    assert "your deposit of £20 back to your card" in str(mail.outbox[0].body)
 
 
 def test_it_takes_a_refund_from_stripes_dashboard_as_done(peer: StripePeer, held: Booking) -> None:

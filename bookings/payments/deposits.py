@@ -44,19 +44,27 @@ def let_go(booking: Booking, *, keep: bool = False) -> None:
     if payment is None:
         return
     if payment.status == Payment.Status.PAID and not keep:
-        owe(booking, payment, Payment.Reason.CANCELLED, by=history.By.SYSTEM)
+        # The e-mail about the cancelled visit tells of the money.
+        owe(booking, payment, Payment.Reason.CANCELLED, by=history.By.SYSTEM, tell=False)
     elif payment.status == Payment.Status.OPEN:
         settle_soon(payment)
 
 
 def owe(
-    booking: Booking, payment: Payment, reason: Payment.Reason, *, by: history.By, user: User | None = None
+    booking: Booking,
+    payment: Payment,
+    reason: Payment.Reason,
+    *,
+    by: history.By,
+    user: User | None = None,
+    tell: bool = True,
 ) -> None:
-    """Owe the customer their deposit; both rows are locked and it is paid."""
+    """Owe the customer their deposit, and `tell` them so by e-mail; both rows are locked and it is paid."""
     payment.status, payment.refund_reason = Payment.Status.REFUNDING, reason
     payment.save(update_fields=["status", "refund_reason"])
     history.record(booking, history.Kind.REFUNDING, by=by, user=user, note=reason.label)
-    tasks.after_refund_owed(booking, reason)
+    if tell:
+        tasks.after_refund_owed(booking, late=reason == Payment.Reason.LATE)
     settle_soon(payment)
 
 
