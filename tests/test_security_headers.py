@@ -97,6 +97,14 @@ def test_it_gives_every_page_a_nonce_of_its_own(site: Stack) -> None:
     assert "unsafe" not in first.headers["content-security-policy"]
 
 
+def test_it_lets_no_other_site_use_its_files(site: Stack) -> None:
+    style = scan(site, "/").html.partition('<link rel="stylesheet" href="')[2].partition('"')[0]
+    _, headers, _ = ask(site, style, **HTTPS)
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "Content-Security-Policy" not in headers
+
+
 def test_it_sets_cookies_that_only_this_host_can_set(site: Stack) -> None:
     for path in ("/contact/", "/admin/login/"):
         for cookie in scan(site, path).cookies:

@@ -21,14 +21,18 @@ class HeadersMiddleware(CSPMiddleware):
         super().__init__(get_response)
         directives = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
         self.customers, self.office = _texts(directives), _texts(policy.office(directives))
-        self.always = policy.HEADERS | settings.REPORTING_HEADERS
+        self.pages = policy.PAGES | settings.REPORTING_HEADERS
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        for name, value in policy.EVERYWHERE.items():
+            response[name] = value
+        if request.path_info.startswith(settings.STATIC_URL):
+            return response  # a style sheet or a script is bound by the policy of the page that uses it
         office = request.path_info.startswith(policy.OFFICE)
         with_nonce, without = self.office if office else self.customers
         nonce = getattr(request, "_csp_nonce", None)
         response[HEADER] = with_nonce.replace(_NONCE, nonce) if nonce else without
-        for name, value in self.always.items():
+        for name, value in self.pages.items():
             response[name] = value
         if office and "no-store" not in response.get("Cache-Control", ""):
             response["Cache-Control"] = "private, no-store"

@@ -23,8 +23,8 @@ _FEATURES = (
     "publickey-credentials-get", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
 )  # fmt: skip
 
-HEADERS = {
-    "Cross-Origin-Resource-Policy": "same-origin",
+EVERYWHERE = {"Cross-Origin-Resource-Policy": "same-origin"}
+PAGES = {
     "Permissions-Policy": ", ".join(f"{feature}=()" for feature in _FEATURES),
 }
 
