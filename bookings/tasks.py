@@ -70,7 +70,8 @@ def forget_emails(*, booking_ids: Sequence[int], message_ids: Sequence[int]) -> 
         cursor.execute(
             """
             DELETE FROM procrastinate_jobs WHERE status <> 'doing' AND (
-                task_name IN ('send_booking_email', 'send_reminder') AND (args ->> 'booking_id')::bigint = ANY(%s)
+                task_name IN ('send_booking_email', 'send_payment_link', 'send_reminder')
+                AND (args ->> 'booking_id')::bigint = ANY(%s)
                 OR task_name = 'send_message_to_staff' AND (args ->> 'message_id')::bigint = ANY(%s))
             """,
             [list(booking_ids), list(message_ids)],

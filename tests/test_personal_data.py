@@ -287,6 +287,21 @@ def test_it_needs_a_permission_of_its_own() -> None:
 
 
 @pytest.mark.django_db
+def test_it_knows_who_rang_by_the_reference() -> None:
+    rang, other = visited(booked(customer_email="")), visited(booked(days=4, customer_email=""))
+    page = f"/admin/bookings/booking/customer/?booking={rang.pk}"
+    office = _office("view_booking", "erase_customer")
+    assert rang.reference in office.get(page).content.decode()
+    call_command("customer", "erase", rang.reference.lower())
+    rang.refresh_from_db()
+    other.refresh_from_db()
+    assert (rang.customer_name, other.customer_name) == ("Erased", "Robin Example")
+    assert office.get(page).status_code == 404
+    with pytest.raises(CommandError, match="nor the reference"):
+        call_command("customer", "erase", rang.reference)
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("email", ["", "robin", "%"])
 def test_it_refuses_what_is_no_address(email: str) -> None:
     with pytest.raises(CommandError, match="not an e-mail address"):

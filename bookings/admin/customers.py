@@ -39,9 +39,9 @@ def customer(request: HttpRequest) -> HttpResponse:
     """`?booking=` or `?contactmessage=` names a row, so that no address stands in a URL. POST exports or erases."""
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied
-    kept = records.of(_address(request))
+    kept = _chosen(request)
     if request.method == "POST" and request.POST.get("do") == "export":
-        return _export(kept.email)
+        return _export(kept)
     if request.method == "POST" and request.POST.get("do") == "erase":
         return _erase(request, kept)
     context = admin.site.each_context(request) | {
@@ -54,20 +54,22 @@ def customer(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/bookings/customer.html", context)
 
 
-def _address(request: HttpRequest) -> str:
-    """The e-mail address of the row; 404 when there is none (any more)."""
-    for model, column in ((Booking, "customer_email"), (ContactMessage, "email")):
+def _chosen(request: HttpRequest) -> records.Records:
+    """The customer of the row; 404 when they are known no more."""
+    for model, columns in ((Booking, ("customer_email", "reference")), (ContactMessage, ("email",))):
         pk = request.GET.get(str(model._meta.model_name), "")
-        if pk.isdecimal():
-            address = model._default_manager.filter(pk=int(pk[:18])).values_list(column, flat=True).first()
-            if address:
-                return str(address)
+        row = model._default_manager.filter(pk=int(pk[:18])).values_list(*columns).first() if pk.isdecimal() else None
+        if row:
+            try:
+                return records.of(next(filter(None, row)))
+            except ValueError:
+                break
     raise Http404
 
 
-def _export(email: str) -> HttpResponse:
+def _export(kept: records.Records) -> HttpResponse:
     file = BytesIO()
-    archive.write(email, file)
+    archive.write(kept.who, file)
     name = f"customer-{timezone.localdate()}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(file.getvalue(), content_type="application/zip", headers=headers)
@@ -76,7 +78,7 @@ def _export(email: str) -> HttpResponse:
 def _erase(request: HttpRequest, kept: records.Records) -> HttpResponse:
     bookings, letters = list(kept.bookings), list(kept.messages)
     try:
-        erased = erasure.erase(kept.email, cancel="cancel" in request.POST, user=staff_user(request))
+        erased = erasure.erase(kept.who, cancel="cancel" in request.POST, user=staff_user(request))
     except erasure.UpcomingVisits as visits:
         messages.error(request, f"Nothing was erased: visits are still ahead ({visits}). Tick the box to cancel them.")
         return redirect(request.get_full_path())

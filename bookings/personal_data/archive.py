@@ -17,12 +17,12 @@ from . import records
 _OF_A_DEPOSIT = ("amount_pence", "currency", "status", "intent_id", "refund_id", "created_at", "paid_at", "refunded_at")
 
 
-def write(email: str, file: IO[bytes], now: datetime | None = None) -> int:
+def write(who: str, file: IO[bytes], now: datetime | None = None) -> int:
     """Write a zip with everything as JSON (times in UTC, prices in pence) and the photos; returns how many records.
 
-    Raises ValueError for what is no address.
+    Raises ValueError for whom nobody knows.
     """
-    kept = records.of(email)
+    kept = records.of(who)
     bookings = [_booking(booking) for booking in kept.bookings.select_related("service", "handyman").order_by("pk")]
     messages = []
     with ZipFile(file, "w", ZIP_DEFLATED) as archive:
@@ -35,7 +35,7 @@ def write(email: str, file: IO[bytes], now: datetime | None = None) -> int:
             messages.append(_message(message, photos))
         told = {
             "exported_at": now or timezone.now(),
-            "email": kept.email,
+            "customer": kept.who,
             "bookings": bookings,
             "messages": messages,
             "failed_sign_ins": sum(rows.count() for rows in kept.elsewhere),

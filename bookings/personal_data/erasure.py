@@ -35,14 +35,14 @@ class Erased:
     elsewhere: int
 
 
-def erase(email: str, *, cancel: bool = False, user: User | None = None, now: datetime | None = None) -> Erased:
-    """Forget everything about this address, all or nothing.
+def erase(who: str, *, cancel: bool = False, user: User | None = None, now: datetime | None = None) -> Erased:
+    """Forget everything about this address (or reference, see records.of), all or nothing.
 
     Visits ahead are cancelled when `cancel` says so, and nobody is written to. Raises UpcomingVisits otherwise,
-    ValueError for what is no address.
+    ValueError for whom nobody knows.
     """
     now = now or timezone.now()
-    kept = records.of(email)
+    kept = records.of(who)
     with transaction.atomic():
         list(kept.bookings.order_by("pk").select_for_update(of=("self",)))
         ahead = list(kept.upcoming(now).select_related("service", "handyman"))
@@ -60,5 +60,5 @@ def erase(email: str, *, cancel: bool = False, user: User | None = None, now: da
         if bookings or message_ids:
             events.publish(events.PersonalDataErased(bookings=bookings, messages=len(message_ids), why="request"))
     # Files know no transaction: the rows are gone for certain before they are touched.
-    written = letters.forget(kept.email)
+    written = letters.forget(kept.who) if "@" in kept.who else 0
     return Erased(bookings, len(ahead), len(message_ids), photos, waiting, written, elsewhere)

@@ -1,4 +1,4 @@
-"""Where the business keeps what belongs to one e-mail address."""
+"""Where the business keeps what belongs to one customer."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +13,12 @@ from bookings.models import Booking, BookingQuerySet, ContactMessage
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """The rows of one customer. `elsewhere` are rows of other apps, listed in settings.PERSONAL_DATA_ELSEWHERE."""
+    """The rows of one customer, `who` is their e-mail address or, without one, their booking's reference.
 
-    email: str
+    `elsewhere` are rows of other apps, listed in settings.PERSONAL_DATA_ELSEWHERE.
+    """
+
+    who: str
     bookings: BookingQuerySet
     messages: QuerySet[ContactMessage]
     elsewhere: tuple[QuerySet[Model], ...]
@@ -25,13 +28,21 @@ class Records:
         return self.bookings.open().filter(ends_at__gt=now)
 
 
-def of(email: str) -> Records:
-    """Everything kept under this address, whatever its case. Raises ValueError for what is no address."""
-    address = email.strip().lower()
-    if "@" not in address:
-        raise ValueError("That is not an e-mail address.")
+def of(who: str) -> Records:
+    """Everything kept under this address, whatever its case.
+
+    Whoever rang and gave no address is known by the reference of their booking alone. Raises ValueError for what is
+    neither.
+    """
+    who = who.strip()
+    if "@" not in who:
+        known = Booking.objects.filter(reference=who.upper(), customer_email="", erased_at=None)
+        if not known.exists():
+            raise ValueError("That is not an e-mail address, nor the reference of a booking without one.")
+        return Records(who.upper(), Booking.objects.filter(reference=who.upper()), ContactMessage.objects.none(), ())
+    address = who.lower()
     return Records(
-        email=address,
+        who=address,
         bookings=Booking.objects.alias(lowered=Lower("customer_email")).filter(lowered=address),
         messages=ContactMessage.objects.alias(lowered=Lower("email")).filter(lowered=address),
         elsewhere=tuple(_elsewhere(address)),

@@ -16,10 +16,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         export = actions.add_parser("export", help="write a zip with JSON and photos")
-        export.add_argument("email")
+        export.add_argument("email", help="an e-mail address, or the reference of a booking that has none")
         export.add_argument("--output", type=Path, help="the file to write; by default customer-DATE.zip here")
         erase = actions.add_parser("erase", help="erase for good; the numbers stay for the books")
-        erase.add_argument("email")
+        erase.add_argument("email", help="the same")
         erase.add_argument("--cancel", action="store_true", help="cancel the visits that are still ahead")
 
     def handle(self, *args: object, action: str, email: str, **options: object) -> None:
