@@ -36,7 +36,10 @@ observe: .venv/dev.stamp static/build/stamp  ## the site with Prometheus and Ale
 drill: .venv/dev.stamp static/build/stamp  ## every fault of ops/drills, or one: make drill NAME=lock
 	@exec $(BIN)/python -m ops.drills $(NAME)
 
-audit: .venv/dev.stamp node_modules/stamp  ## known vulnerabilities; 3 when the services cannot be asked
+chaos: .venv/dev.stamp staticfiles/stamp  ## every fault of ops/chaos under bookings, or one: make chaos NAME=disk-full
+	@exec $(BIN)/python -m ops.chaos $(NAME)
+
+audit: .venv/dev.stamp node_modules/.dev.stamp  ## known vulnerabilities; 3 when the services cannot be asked
 	@$(BIN)/python -m tests.audit
 
 backup: .venv/run.stamp  ## of DATABASE_URL and the media files: make backup TO=/mnt/backups
