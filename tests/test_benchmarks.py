@@ -1,0 +1,30 @@
+"""The short form of `make bench`: what is held here is a guard against losing what docs/benchmarks.md says."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import overhead
+from benchmarks.sink import running_sink
+
+BOUNDS = {overhead.ALL_TRACED: 1.4, overhead.TENTH_TRACED: 1.3}
+"""Wider than the benchmark's 1.25 and 1.15, which medians of many rounds are held to."""
+TRIES = 5
+
+
+@pytest.mark.alone
+def test_it_watches_for_little_cpu(demo_template: str, static_files: None, tmp_path: Path) -> None:
+    with running_sink() as sink:
+        names = {name: env for name, env in overhead.variants(sink).items() if name == "off" or name in BOUNDS}
+        with overhead.running(demo_template, sink, names, tmp_path) as sites:
+            for page in ("service page", "booking"):
+                for name, bound in BOUNDS.items():
+                    overhead.measure(sites[name], sites["off"], page, 10)  # what is loaded on first use
+                    assert _holds(sites[name], sites["off"], page, bound), f"{page}: {name} is over ×{bound}"
+            assert sink.spans > 0, "nothing was traced"
+
+
+def _holds(site: overhead.Site, base: overhead.Site, page: str, bound: float) -> bool:
+    """Other work on the machine disturbs a round and never makes watching cheaper: one round within it is enough."""
+    rounds = (overhead.measure(site, base, page, 40) for _ in range(TRIES))
+    return any(mine / others <= bound for mine, others in rounds)
