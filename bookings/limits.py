@@ -12,9 +12,9 @@ from enum import StrEnum
 from threading import Lock
 
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, connection, transaction
+from django.db.models.functions import Now
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from . import events
@@ -31,27 +31,26 @@ class Purpose(StrEnum):
     AVAILABILITY = "availability"  # a look at the free windows
 
 
-# A moment more than two periods ahead dates from before the clock was put back: it is forgiven.
-_TAKE = """
+# The moment moves on by the cost, unless the period would be overrun. One more than two periods ahead dates from before
+# the clock was put back: it is forgiven.
+_COUNT = """
+ON CONFLICT (key) DO UPDATE SET whole_at = make_interval(secs => %({whose}_cost)s) + CASE
+    WHEN kept.whole_at > clock_timestamp() + 2 * make_interval(secs => %({whose}_period)s) THEN clock_timestamp()
+    ELSE greatest(kept.whole_at, clock_timestamp()) END
+WHERE kept.whole_at <= clock_timestamp() + make_interval(secs => %({whose}_period)s - %({whose}_cost)s)
+   OR kept.whole_at > clock_timestamp() + 2 * make_interval(secs => %({whose}_period)s)
+RETURNING key
+"""
+_TAKE = f"""
 WITH client AS (
     INSERT INTO bookings_allowance AS kept (key, whole_at)
     VALUES (%(client)s, clock_timestamp() + make_interval(secs => %(client_cost)s))
-    ON CONFLICT (key) DO UPDATE SET whole_at = make_interval(secs => %(client_cost)s) + CASE
-        WHEN kept.whole_at > clock_timestamp() + 2 * make_interval(secs => %(client_period)s) THEN clock_timestamp()
-        ELSE greatest(kept.whole_at, clock_timestamp()) END
-    WHERE kept.whole_at <= clock_timestamp() + make_interval(secs => %(client_period)s - %(client_cost)s)
-       OR kept.whole_at > clock_timestamp() + 2 * make_interval(secs => %(client_period)s)
-    RETURNING key
+    {_COUNT.format(whose="client")}
 )
 INSERT INTO bookings_allowance AS kept (key, whole_at)
 SELECT %(everybody)s, clock_timestamp() + make_interval(secs => %(everybody_cost)s) FROM client
-ON CONFLICT (key) DO UPDATE SET whole_at = make_interval(secs => %(everybody_cost)s) + CASE
-    WHEN kept.whole_at > clock_timestamp() + 2 * make_interval(secs => %(everybody_period)s) THEN clock_timestamp()
-    ELSE greatest(kept.whole_at, clock_timestamp()) END
-WHERE kept.whole_at <= clock_timestamp() + make_interval(secs => %(everybody_period)s - %(everybody_cost)s)
-   OR kept.whole_at > clock_timestamp() + 2 * make_interval(secs => %(everybody_period)s)
-RETURNING key
-"""
+{_COUNT.format(whose="everybody")}
+"""  # noqa: S608  # names of parameters alone
 _AHEAD = "SELECT extract(epoch FROM whole_at - clock_timestamp())::float FROM bookings_allowance WHERE key = %s"
 
 
@@ -79,7 +78,11 @@ def wait(request: HttpRequest, purpose: Purpose) -> int:
 
 def forget_whole() -> int:
     """Delete the rows that say nothing any more, and so all hashes of addresses; returns how many."""
-    return Allowance.objects.filter(whole_at__lte=timezone.now()).delete()[0]
+    whole = Allowance.objects.filter(whole_at__lte=Now())
+    with transaction.atomic():
+        # A row being counted now is not waited for: its client's statement may wait for one we hold.
+        unused = list(whole.select_for_update(skip_locked=True).values_list("pk", flat=True))
+        return Allowance.objects.filter(pk__in=unused).delete()[0]
 
 
 def _client(address: str, purpose: Purpose) -> str:
