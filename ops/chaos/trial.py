@@ -43,8 +43,7 @@ def run(scene: Scene, name: str, faults: Sequence[Fault]) -> Result:
     """Inject one fault after the other under load, wait for recovery and for the e-mails to leave, and judge."""
     wrong: list[str] = []
     lifted = 0.0
-    pay = scene.stripe_peer.pay if scene.stripe_peer else None
-    with Load(scene.site.url, SLUGS, pages=READERS, pay=pay, deposit_slug=DEPOSIT_SLUG) as load:
+    with Load(scene.site.url, SLUGS, pages=READERS, deposit_slug=DEPOSIT_SLUG if scene.deposits else "") as load:
         for fault in faults:
             lifted = _injected(scene, load, fault, wrong)
     with psycopg.connect(scene.database_url, autocommit=True) as connection:
