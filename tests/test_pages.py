@@ -115,6 +115,11 @@ def test_it_checks_the_area_before_anything_is_booked(client: Client, postcode: 
     assert answer in text(response)
 
 
+def test_it_checks_the_area_beside_a_job_too(client: Client) -> None:
+    assert "Yes, we come to SE1 7PB" in text(client.get("/services/shelves/", {"postcode": "se17pb"}))
+    assert "Not to ZE1 0AA yet" in text(client.get("/services/shelves/", {"postcode": "ZE1 0AA"}))
+
+
 def test_it_escapes_what_a_review_says_inside_structured_data(client: Client) -> None:
     body = "</script><script>alert(1)</script>"
     Review.objects.create(author="A", body=body, date=timezone.now().date() + timedelta(days=1))

@@ -18,6 +18,7 @@ ADDRESSES = {
     "service, by the hour": "/services/shelves/",
     "service, quote": "/services/room-painting/",
     "service, deposit": "/services/tv-mounting/",
+    "service, area not covered": "/services/shelves/?postcode=ZE1+0AA#area",
     "week": "/book/tap-repair/",
     "week, one handyman": "/book/shelves/?handyman=grace",
     "week, nothing free that day": "/book/tap-repair/?day=9999-12-31",

@@ -16,12 +16,9 @@ from bookings.models import Review, Service, ServiceArea
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Hero, area check (`?postcode=`), services by job, reviews, questions."""
-    area = PostcodeForm(request.GET) if "postcode" in request.GET else PostcodeForm()
-    covered = area.is_valid() and ServiceArea.objects.covers(area.cleaned_data["postcode"])
     areas, reviews = list(ServiceArea.objects.all()), list(Review.objects.filter(published=True)[:3])
     context = {
-        "area": area,
-        "covered": covered,
+        **_area_check(request),
         "areas": areas,
         "groups": _by_group(Service.objects.active()),
         "reviews": reviews,
@@ -39,8 +36,11 @@ def services(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def service(request: HttpRequest, slug: str) -> HttpResponse:
+    """A job with its price, who does it, and the area check (`?postcode=`)."""
     chosen = get_object_or_404(Service.objects.active(), slug=slug)
     context = {
+        **_area_check(request),
+        "areas": ServiceArea.objects.all(),  # read only where the answer is no
         "service": chosen,
         "handymen": chosen.handymen.active(),
         "reviews": chosen.reviews.filter(published=True)[:2],
@@ -90,6 +90,12 @@ def manifest(request: HttpRequest) -> JsonResponse:
         "icons": icons,
     }
     return JsonResponse(body, content_type="application/manifest+json")
+
+
+def _area_check(request: HttpRequest) -> dict[str, object]:
+    """Whether the business comes to the postcode that was asked about, before anything else is typed."""
+    area = PostcodeForm(request.GET) if "postcode" in request.GET else PostcodeForm()
+    return {"area": area, "covered": area.is_valid() and ServiceArea.objects.covers(area.cleaned_data["postcode"])}
 
 
 def _by_group(services: Iterable[Service]) -> list[tuple[str, list[Service]]]:
