@@ -54,15 +54,15 @@ def test_personal_data_stays_in_the_business_and_leaves_it_when_erased(
     environment = {"DJANGO_SETTINGS_MODULE": "tests.broken.settings", "RUM_COUNT_AUTOMATION": "on", "RELEASE": "r1"}
     site = stack(env={**environment, **collector.environment, "SENTRY_DSN": project.dsn}, worker=True)
     _measure(site)
-    wait_for("the browser's error", lambda: _transactions(project) & {"/"}, 30)
+    wait_for("the browser's error", lambda: _transactions(project) & {"/"}, 60)
     _visit(site)
     _write_with_photo(site)
     _be_hostile(site)
     sent = {"confirmation", "message"}
     wait_for("the e-mails", lambda: sent <= {line["kind"] for line in site.log_events("email_sent")}, 60)
-    wait_for("the server's error", lambda: _transactions(project) & {"/broken/canary/"}, 30)
-    wait_for("the spans", lambda: collector.named("send_booking_email"), 30)
-    wait_for("the row of the page view", lambda: "telemetry_rumsample" in _rows(site), 30)
+    wait_for("the server's error", lambda: _transactions(project) & {"/broken/canary/"}, 60)
+    wait_for("the spans", lambda: collector.named("send_booking_email"), 60)
+    wait_for("the row of the page view", lambda: "telemetry_rumsample" in _rows(site), 60)
 
     heads = [f"{name}: {value}" for letter in letters(site, "@") for name, value in letter.items()]
     concerned = [head for head in heads if head.startswith(("To: ", "Reply-To: "))]
