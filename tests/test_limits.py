@@ -225,6 +225,10 @@ def test_it_asks_the_database_once_for_ten_looks(client: Client, limited: Callab
     page = client.get(f"/book/{service.slug}/")
     assert page.status_code == 429
     assert "That was a lot at once" in page.content.decode()
+    details = f"/book/{service.slug}/details/"
+    assert client.get(details, {"start": factories.tomorrow().isoformat()}).status_code == 429
+    typed = client.post(details, {**ROBIN, "start": factories.tomorrow().isoformat(), "change": "1"})
+    assert (typed.status_code, ROBIN["address"] in typed.content.decode()) == (429, True)
     assert client.get(f"/api/availability?service={service.slug}", REMOTE_ADDR="203.0.113.5").status_code == 200
 
 

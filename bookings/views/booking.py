@@ -59,13 +59,14 @@ def details(request: HttpRequest, slug: str) -> HttpResponse:
     asked = request.POST if request.method == "POST" else request.GET
     start, handyman = read_instant(asked.get("start")), _handyman(service, asked.get("handyman"))
     gone = bool(asked.get("handyman")) and handyman is None
+    books = request.method == "POST" and "change" not in asked
+    if seconds := limits.wait(request, limits.Purpose.BOOKING if books else limits.Purpose.AVAILABILITY):
+        return _wait(request, seconds, service, start, handyman)
     if request.method != "POST":
         form = BookingForm(initial={"key": new_idempotency_key()})
         return _details(request, service, form, start, handyman, gone=gone) if start else redirect("book", slug)
-    if "change" in asked:
+    if not books:
         return _details(request, service, BookingForm(initial=asked.dict()), start, handyman, offer=True)
-    if seconds := limits.wait(request, limits.Purpose.BOOKING):
-        return _wait(request, seconds, service, start, handyman)
     form, reason = BookingForm(asked), None
     if form.is_valid() and start and not gone:
         try:
@@ -134,6 +135,8 @@ def _wait(
     request: HttpRequest, seconds: int, service: Service, start: datetime | None, handyman: Handyman | None
 ) -> HttpResponse:
     """The form as it was typed, unread; a window is looked for only once the wait is over."""
+    if request.method != "POST":
+        return wait_a_while(request, seconds)
     context = {
         "service": service,
         "form": BookingForm(initial=request.POST.dict()),
