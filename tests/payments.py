@@ -75,6 +75,8 @@ def audit(books: Books, bookings: Iterable[Booking]) -> Counter[str]:
     for refund in books["refund"]:
         refunded[charges[refund["charge"]]["payment_intent"]] += refund["amount"]
     sessions = {session["id"]: session for session in books["checkout.session"]}
+    asked = Counter(session["client_reference_id"] for session in sessions.values())
+    assert all(times == 1 for times in asked.values()), "a booking that can be paid on two pages"
     accounted: set[str] = set()
     ends: Counter[str] = Counter()
     all_bookings = list(bookings)

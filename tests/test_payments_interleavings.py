@@ -163,6 +163,7 @@ def _attempt(step: Callable[[], None]) -> str:
     return step.__name__
 
 
+@pytest.mark.timeout(600)
 def test_it_keeps_money_and_slots_consistent_in_any_order(paying: StripePeer) -> None:
     User.objects.create_user("office")
     seed = random.randrange(10**6)
