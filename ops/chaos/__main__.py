@@ -1,8 +1,9 @@
-"""`make chaos` runs every fault on one stage and writes the table of docs/chaos.md; `make chaos NAME=disk-full` one."""
+"""`make chaos` runs every fault on one stage, `make chaos NAME=disk-full` one; each writes its row in docs/chaos.md."""
 
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from ops.chaos.faults import FAULTS
@@ -35,15 +36,22 @@ def main(names: list[str]) -> int:
             print(f"{'ok' if not result.wrong else 'FAILED':>7}  {name}", flush=True)
             for each, number in Counter(result.wrong).items():
                 print(f"         - {number} × {each}", flush=True)
-    print(table(results))
-    if not names:
-        PAGE.write_text(PAGE.read_text().partition(MARK)[0] + MARK + "\n" + table(results))
+            _write(result)
+    print(table(map(_row, results)))
     return int(any(result.wrong for result in results))
 
 
-def table(results: list[Result]) -> str:
-    """The results in Markdown."""
-    return "\n".join([HEAD, "|" + "---|" * HEAD.count(" |"), *map(_row, results), ""])
+def _write(result: Result) -> None:
+    """Put a fault's row into the page, among those of other runs."""
+    text, _, rest = PAGE.read_text().partition(MARK)
+    rows = {row.split()[1]: row for row in rest.splitlines() if row.split()[1:2] and row.split()[1] in FAULTS}
+    rows[result.name] = _row(result)
+    PAGE.write_text(f"{text}{MARK}\n{table(rows[name] for name in FAULTS if name in rows)}")
+
+
+def table(rows: Iterable[str]) -> str:
+    """The rows with their heading, in Markdown."""
+    return "\n".join([HEAD, "|" + "---|" * HEAD.count(" |"), *rows, ""])
 
 
 def _row(result: Result) -> str:
