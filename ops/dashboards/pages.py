@@ -114,6 +114,22 @@ BUSINESS = Dashboard(
             ),
             Panel("Cancellations", "short", {"by {{by}}": "sum by (by) (increase(bookings_cancelled_total[1h]))"}),
         ],
+        "Deposits": [
+            Panel("Deposits", "short", {"{{outcome}}": "sum by (outcome) (increase(payments_total[1h]))"}),
+            Panel(
+                "Calls to Stripe",
+                "short",
+                {"{{action}} {{outcome}}": "sum by (action, outcome) (increase(stripe_call_seconds_count[1h]))"},
+            ),
+            Panel(
+                "Webhooks come after (p95)",
+                "s",
+                {
+                    "{{kind}}": "histogram_quantile(0.95, "
+                    "sum by (kind, le) (rate(payment_webhook_lag_seconds_bucket[1h])))"
+                },
+            ),
+        ],
         "Messages": [
             Panel(
                 "Contact forms",
