@@ -29,8 +29,9 @@ def main() -> int:
     wanted = sys.argv[1:] or list(PARTS)
     for name in wanted:
         started = time.monotonic()
-        figures += PARTS[name]()
-        print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+        found = PARTS[name]()
+        figures += found
+        print(f"{table(found)}\n\n{name}: {time.monotonic() - started:.0f} s\n", file=sys.stderr, flush=True)
     shown = f"{machine()}; {time.monotonic() - began:.0f} s in all.\n\n{table(figures)}\n"
     print(shown)
     if not sys.argv[1:]:

@@ -135,10 +135,10 @@ def figures(quick: bool = False) -> list[Figure]:
             names = {name: env for name, env in names.items() if name in ("off", *_BOUNDS)}
         with running(template, sink, names, Path(directory)) as sites:
             judged = {name: site for name, site in sites.items() if name == "off" or name in (*_BOUNDS, STOCK)}
-            taken = compare(judged, list(PAGES), 3 if quick else 7, 40 if quick else 60)
+            taken = compare(judged, list(PAGES), 3 if quick else 5, 40 if quick else 120)
             parts = {name: site for name, site in sites.items() if name == "off" or name not in judged}
             if len(parts) > 1:
-                taken["service page"] |= compare(parts, ["service page"], 5, 60)["service page"]
+                taken["service page"] |= compare(parts, ["service page"], 3, 120)["service page"]
     made = []
     for page, by_site in taken.items():
         for name, rounds in by_site.items():

@@ -49,8 +49,8 @@ def figures(quick: bool = False) -> list[Figure]:
         after = [_scrape(stack) for _ in range(scrapes)]
         with psycopg.connect(url) as lock:
             lock.execute("LOCK TABLE bookings_service IN ACCESS EXCLUSIVE MODE")
-            with ThreadPoolExecutor(_WORKERS * _THREADS * 2) as pool:
-                asked = [pool.submit(_ask, stack.url) for _ in range(_WORKERS * _THREADS * 2)]
+            with ThreadPoolExecutor(_WORKERS * _THREADS * 6) as pool:  # gunicorn shares them out unevenly
+                asked = [pool.submit(_ask, stack.url) for _ in range(_WORKERS * _THREADS * 6)]
                 wait_for("every thread to be stuck", lambda: _busy(stack) >= _WORKERS * _THREADS, 30)
                 stuck = [_scrape(stack) for _ in range(scrapes)]
                 lock.rollback()

@@ -102,7 +102,7 @@ class MetricsServer:
         while self._server is None and not self._stopping.is_set() and not self._bind():
             self._stopping.wait(RETRY)
         if self._server is not None:
-            self._server.serve_forever(poll_interval=0.2)
+            self._server.serve_forever(poll_interval=0.5)
 
     def forget(self) -> None:
         """In a forked child: give the inherited socket back, so that only the parent answers on it."""
