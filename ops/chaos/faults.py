@@ -107,8 +107,8 @@ def photos_on_a_full_disk(scene: Scene) -> list[str]:
 
 @contextmanager
 def clock_jumps(scene: Scene) -> Iterator[None]:
-    """The site's clock jumps two hours ahead, then to an hour behind, then back to the true time."""
-    for seconds in (7200, -3600):
+    """The site's clock jumps 25 minutes ahead (less than a hold lasts), then as much behind, then to the true time."""
+    for seconds in (1500, -1500):
         scene.clock.jump(seconds)
         time.sleep(6)
     yield
