@@ -233,10 +233,10 @@ def test_it_works_under_a_strict_policy(site: Watched, page: Page) -> None:
         answer = route.fetch()
         route.fulfill(response=answer, headers={**answer.headers, "content-security-policy": policy})
 
-    page.route("**/services/", strict)
-    page.goto(f"{site.url}/services/")
+    page.route("**/privacy/", strict)
+    page.goto(f"{site.url}/privacy/")
     leave(page)
-    assert [row["route"] for row in site.settled(1)] == ["/services/"]
+    assert [row["route"] for row in site.settled(1)] == ["/privacy/"]
     assert objections == []
 
 
