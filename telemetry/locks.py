@@ -1,4 +1,6 @@
-"""Who blocks a query that waits for a lock: asked once, when an incident is reported."""
+"""Who blocks a query that waits for a lock: asked when an incident is reported, and while a query runs for long."""
+
+from typing import NamedTuple
 
 import psycopg
 
@@ -25,14 +27,42 @@ _WAITING = """
 """
 
 
+class _Blocker(NamedTuple):
+    """The session that blocks the others; `began`: its transaction, Unix seconds."""
+
+    who: str
+    state: str
+    query: str
+    began: float | None
+
+
 def explain(backend_pids: tuple[int, ...], held: tuple[Held, ...], now: float, *, query: str) -> str:
     """A sentence that names who holds the lock those sessions wait for, or "" when none does or nobody can tell.
 
     `held` is the pool's own connections, so that a blocker among them is named by its route. `now`: Unix seconds.
     `query` is the summary of what waits.
     """
-    if not backend_pids:
+    found = _blocker(backend_pids, held, query)
+    if found is None:
         return ""
+    last = summarise(found.query) if found.query else "OTHER"
+    details = [f"`{last}`" if last != "OTHER" else "", found.state]
+    if found.began is not None:
+        details.append(f"transaction begun at {clock(found.began, now)}")
+    return f" It waits for a lock held by {found.who} ({', '.join(filter(None, details))})."
+
+
+def holder(backend_pids: tuple[int, ...], held: tuple[Held, ...], *, query: str) -> str:
+    """In bounded words who holds the lock those sessions wait for, "" as with `explain`."""
+    found = _blocker(backend_pids, held, query)
+    if found is None:
+        return ""
+    return found.who + (" that idles in its transaction" if found.state.startswith("idle in transaction") else "")
+
+
+def _blocker(backend_pids: tuple[int, ...], held: tuple[Held, ...], query: str) -> _Blocker | None:
+    if not backend_pids:
+        return None
     try:
         with connect("default", "locks", LIMIT) as connection:
             if pooled("default"):
@@ -41,13 +71,10 @@ def explain(backend_pids: tuple[int, ...], held: tuple[Held, ...], now: float, *
                 held = ()
             found = connection.execute(_BLOCKERS, [list(backend_pids)]).fetchone()
     except psycopg.Error:
-        return ""  # an enrichment: the incident is reported without it
+        return None  # an enrichment: what is reported is reported without it
     if found is None:
-        return ""
-    pid, state, query, began = found
+        return None
+    pid, state, last, began = found
     ours = next((holder for holder in held if holder.backend_pid == pid), None)
     who = f"a connection of {ours.route or 'background work'}" if ours else "another session"
-    details = [f"`{summarise(query)}`" if query and summarise(query) != "OTHER" else "", state or ""]
-    if began is not None:
-        details.append(f"transaction begun at {clock(float(began), now)}")
-    return f" It waits for a lock held by {who} ({', '.join(filter(None, details))})."
+    return _Blocker(who, state or "", last or "", float(began) if began is not None else None)

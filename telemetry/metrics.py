@@ -100,6 +100,13 @@ db_incident_started = _gauge(
 db_query_duration = _histogram("db_query_duration_seconds", "By query summary.", QUERY_EDGES, ("query",))
 db_queries_in_flight = _gauge("db_queries_in_flight", "Queries running now.", ("query",))
 db_query_oldest = _gauge("db_query_oldest_seconds", "Age of the oldest running query.", ("query",), mode="livemax")
+# by: "another session" or "a connection of" a route, with "that idles in its transaction" where it does.
+db_lock_waited = _gauge(
+    "db_lock_waited_seconds",
+    "Age of the oldest running query while it waits for a lock, and who holds that.",
+    ("query", "by"),
+    mode="livemax",
+)
 db_queries_per_request = _histogram(
     "db_queries_per_request", "Queries one request made.", (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89), ("route",)
 )

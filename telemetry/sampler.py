@@ -7,7 +7,7 @@ import psutil
 import structlog
 from django.conf import settings
 
-from telemetry import context, dependencies, metrics
+from telemetry import context, dependencies, locks, metrics
 from telemetry.blame import Snapshot
 from telemetry.pool import registry
 from telemetry.queries import label_of
@@ -15,6 +15,8 @@ from telemetry.watchdog import Watchdog
 
 INTERVAL = 1.0
 """Seconds."""
+STUCK = 2.0
+"""Seconds a query runs before the database is asked whether it waits for a lock."""
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +31,7 @@ class Sampler(threading.Thread):
         self._watchdog = Watchdog()
         self._resources = psutil.Process()
         self._queries: set[str] = set()
+        self._lock_waits: set[tuple[str, str]] = set()
         self._failing = False
 
     def run(self) -> None:
@@ -56,6 +59,7 @@ class Sampler(threading.Thread):
         self._in_flight(snapshot)
         self._process_itself()
         self._watchdog.look(snapshot)
+        self._waits_for_locks(snapshot)
         dependencies.refresh()
 
     def _pool(self, snapshot: Snapshot) -> None:
@@ -80,6 +84,22 @@ class Sampler(threading.Thread):
             metrics.db_queries_in_flight.labels(name).set(len(running))
             metrics.db_query_oldest.labels(name).set(max(running))
         self._queries |= ages.keys()
+
+    def _waits_for_locks(self, snapshot: Snapshot) -> None:
+        stuck = [each for each in snapshot.held if each.state == "query" and each.age >= STUCK and each.backend_pid]
+        oldest = max(stuck, key=lambda each: each.age, default=None)
+        found: dict[tuple[str, str], float] = {}
+        if (
+            oldest
+            and oldest.backend_pid
+            and (by := locks.holder((oldest.backend_pid,), snapshot.held, query=oldest.query))
+        ):
+            found[label_of(oldest.query), by] = oldest.age
+        for labels in self._lock_waits - found.keys():
+            metrics.db_lock_waited.labels(*labels).set(0)
+        for labels, age in found.items():
+            metrics.db_lock_waited.labels(*labels).set(age)
+        self._lock_waits |= found.keys()
 
     def _process_itself(self) -> None:
         with self._resources.oneshot():

@@ -113,6 +113,11 @@ def site(stack: Callable[..., Stack]) -> Stack:
     return stack(env=ENVIRONMENT, workers=2, threads=4)
 
 
+_LOCK_WAIT = (
+    'db_lock_waited_seconds{by="another session that idles in its transaction",query="SELECT bookings_booking"}'
+)
+
+
 @pytest.mark.timing
 def test_it_blames_the_query_on_a_locked_table_and_keeps_answering_probes(site: Stack, demo_database: str) -> None:
     with probing(site) as probes, traffic(site) as customers:
@@ -124,6 +129,7 @@ def test_it_blames_the_query_on_a_locked_table_and_keeps_answering_probes(site: 
             customers.send(*["/innocent/"] * 16)
             line = incident(site, "db_pool_exhausted", 5)
             assert time.time() - locked < 6
+            wait_for("the holder of the lock", lambda: _LOCK_WAIT in site.get(site.metrics_url)[1], 14)
             wait_for("the victims", lambda: customers.refused("/innocent/") > customers.refused("/book/paint/"), 14)
             assert site.get("/api/health")[1].startswith('{"status": "degraded", "checks": {"database": "degraded"')
         customers.end()

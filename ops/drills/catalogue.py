@@ -8,7 +8,9 @@ DRILLS: dict[str, Drill] = {
     "another-lock": Drill(faults.another_lock, "DatabasePoolExhausted", ("high latency", "`SELECT bookings_service`")),
     "slow-query": Drill(faults.slow_query, "DatabasePoolExhausted", ("high latency", "`SELECT bookings_workinghours`")),
     "transaction-left-open": Drill(
-        faults.transaction_left_open, "DatabaseQuerySlow|DatabasePoolExhausted", ("high latency",)
+        faults.transaction_left_open,
+        "DatabaseQuerySlow|DatabasePoolExhausted",
+        ("high latency", "a lock held by another session that idles in its transaction"),
     ),
     "leaked-transaction": Drill(
         releases.leaked_transaction, "DatabasePoolExhausted", ("idle in a transaction", "/broken/transaction/")
