@@ -87,14 +87,12 @@ class Sampler(threading.Thread):
 
     def _waits_for_locks(self, snapshot: Snapshot) -> None:
         stuck = [each for each in snapshot.held if each.state == "query" and each.age >= STUCK and each.backend_pid]
-        oldest = max(stuck, key=lambda each: each.age, default=None)
         found: dict[tuple[str, str], float] = {}
-        if (
-            oldest
-            and oldest.backend_pid
-            and (by := locks.holder((oldest.backend_pid,), snapshot.held, query=oldest.query))
-        ):
-            found[label_of(oldest.query), by] = oldest.age
+        if stuck:
+            oldest = max(stuck, key=lambda each: each.age)
+            by = locks.holder((oldest.backend_pid or 0,), snapshot.held, query=oldest.query)
+            if by:
+                found[label_of(oldest.query), by] = oldest.age
         for labels in self._lock_waits - found.keys():
             metrics.db_lock_waited.labels(*labels).set(0)
         for labels, age in found.items():
