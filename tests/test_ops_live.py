@@ -15,7 +15,7 @@ import yaml
 from ops.dashboards.pages import PAGES
 from ops.drills.catalogue import DRILLS
 from ops.drills.customers import customer
-from ops.drills.play import START, start_off
+from ops.drills.play import start_off
 from ops.drills.scene import Scene, staged
 from ops.watch import OPS, NotInstalledError
 from tests.stack import wait_for
@@ -77,7 +77,7 @@ def test_it_tells_the_cause_of_a_lock_and_shows_the_trouble(scene: Scene) -> Non
     assert [word for word in drill.words if word not in sentence] == [], sentence
     off = start_off(sentence, injected)
     assert off is not None
-    assert abs(off) <= START, sentence
+    assert abs(off) <= SECONDS, sentence  # to the second is what `make drill` asks, with the machine to itself
     scene.sentry.stop()
     with customer() as session:
         scene.customers.visit(session, "/", fails=True)
@@ -114,7 +114,7 @@ def _expressions() -> list[str]:
 
 def _selectors(expression: str) -> set[str]:
     """The metrics of the site an expression asks for, with their matchers; those of recording rules come from these."""
-    bare = re.sub(r"#.*|(by|on|group_left) \([^)]*\)", " ", expression)
+    bare = re.sub(r"#.*|(by|on|group_left) \([^)]*\)|\w+:[\w:]+(\{[^}]*\})?", " ", expression)
     return {
         name + matchers for name, matchers in re.findall(r"(?<![:\w])([a-z]\w*_\w+|up)(\{[^}]*\})?(?![\w:(])", bare)
     }

@@ -36,6 +36,7 @@ class Customers:
         """While set, nobody books: people look and leave."""
         self._pause = pause
         self.ended = threading.Event()
+        self._turns = count()
         self._threads = [threading.Thread(target=self._browse, daemon=True) for _ in range(browsers)]
         self._threads += [threading.Thread(target=self._do_business, daemon=True) for _ in range(2)]
         self.slugs: list[str] = []
@@ -94,7 +95,7 @@ class Customers:
 
     def _do_business(self) -> None:
         while not self.ended.wait(3):
-            number = next(_numbers)
+            number = next(self._turns)
             slug = self.slugs[number % len(self.slugs)]
             with suppress(requests.RequestException, ValueError, KeyError, IndexError), customer() as session:
                 if self.only_looking.is_set():
