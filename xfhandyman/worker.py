@@ -46,7 +46,12 @@ async def work_until_told(app: App, work: Callable[[App], Awaitable[None]], *, o
 
 
 async def _connected(app: App, work: Callable[[App], Awaitable[None]]) -> None:
-    with app.replace_connector(app.connector.get_worker_connector()) as connected:  # type: ignore[attr-defined] # Django's
+    djangos = app.connector
+    own = djangos.get_worker_connector()  # type: ignore[attr-defined] # Django's has it
+    # The worker itself asks asynchronously. What a task defers goes through the task's own connection: with its
+    # transaction, as everywhere, or the job could run, and an e-mail leave, before what it tells of is committed.
+    own.get_sync_connector = lambda: djangos
+    with app.replace_connector(own) as connected:
         async with connected.open_async():
             handing_on = asyncio.create_task(_hand_on(connected))
             try:
