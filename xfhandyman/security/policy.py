@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from csp.constants import NONCE, NONE, SELF
+from csp.constants import NONCE, NONE, SELF, UNSAFE_INLINE
 
 OFFICE = "/admin/"
 REPORTS = "/api/telemetry/csp"
@@ -54,7 +54,14 @@ def customers(*, form_targets: Sequence[str] = (), report_to: str = "") -> Direc
 
 def office(directives: Directives) -> Directives:
     """The admin's directives, from the customers' ones."""
-    return directives | {"script-src": [SELF, NONCE], "form-action": [SELF], "trusted-types": ["default"]}
+    return directives | {
+        "script-src": [SELF, NONCE],
+        "style-src-attr": [
+            UNSAFE_INLINE
+        ],  # procrastinate's list of tasks has style attributes; elements stay forbidden
+        "form-action": [SELF],
+        "trusted-types": ["default"],
+    }
 
 
 def origin(url: str) -> str:
