@@ -37,6 +37,8 @@ def ask_for_a_visit(page: Page, site: Stack) -> None:
     expect(page.get_by_text("£30 deposit to book")).to_be_visible()
     page.get_by_role("link", name="See free times").click()
     page.locator(".tape a:not(.full)").last.click()
+    last = page.locator(".tape li:has(a:not(.full)) >> nth=-1").locator("a")
+    expect(last).to_have_attribute("aria-current", "date")  # its windows have come
     page.locator("ul.slots a").first.click()
     fill_in(page)
     page.get_by_role("button", name="Continue to pay £30").click()
