@@ -104,7 +104,7 @@ def slow_click(page: Page) -> None:
 def test_it_measures_what_the_customer_felt(site: Watched, page: Page) -> None:
     slow_hero(page, "/services/")
     page.goto(f"{site.url}/services/")
-    page.wait_for_function("document.querySelector('#hero')?.complete")
+    wait_for("the picture", lambda: page.evaluate("document.querySelector('#hero')?.complete"), 30)
     expected = shift(page)
     page.evaluate("fetch('/api/health').then((answer) => answer.text())")
     page.evaluate("history.pushState(null, '', '/contact/')")
