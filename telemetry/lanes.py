@@ -22,6 +22,7 @@ from typing import Any
 from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, TConn, ThreadWorker
 
 from telemetry import arrivals
+from telemetry.context import PROBES
 
 THREADS = 2
 PATIENCE = 10.0
@@ -33,7 +34,7 @@ SLOWEST = 25_000
 LINGER = 2.0
 """Seconds for a client to close its side of a connection that is over."""
 _LARGEST = 64 * 1024 * 1024
-_HEALTH = re.compile(rb"(?:GET|HEAD) /(?:livez|readyz|api/health)[ ?]")
+_HEALTH = re.compile(rb"(?:GET|HEAD) (?:%s)[ ?]" % "|".join(PROBES).encode())
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 

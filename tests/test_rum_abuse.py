@@ -21,6 +21,7 @@ import psycopg
 import pytest
 
 from telemetry.rum import store, tokens
+from telemetry.rum.views import MOST_BYTES
 from tests.rum import Watched
 from tests.stack import Stack, wait_for
 
@@ -199,16 +200,18 @@ def test_it_withstands_slow_chunked_and_cut_off_bodies(stack: Callable[..., Stac
     in_two = [head(site.site, f"Content-Length: {len(body)}"), body[:50], body[50:]]
     assert raw(site.site, in_two, pause=0.2) == 204  # a slow line is no attack
 
-    # One byte now and then, on more connections than there are threads: each is let go after 2 s.
+    # One byte now and then, on more connections than there are threads: none waits in a thread, others are served.
     drip = [head(site.site, "Content-Length: 3000"), *[b" "] * 12]
-    started = time.monotonic()
     with ThreadPoolExecutor(4) as attackers:
         dripping = [attackers.submit(raw, site.site, drip, 0.3) for _ in range(4)]
+        assert Sender(site.site)(view()) == 204
         statuses = [each.result() for each in dripping]
     assert set(statuses) <= {408, -1}
-    assert time.monotonic() - started < 12
+    # One too large to be waited for is read in a thread apart, and let go after 2 s.
+    large = [head(site.site, f"Content-Length: {MOST_BYTES}"), *[b" "] * 10]
+    assert raw(site.site, large, 0.3) in (408, -1)
     assert Sender(site.site)(view()) == 204
-    wait_for("the slow to be counted", lambda: site.metric("rum_beacons_total", outcome="slow") == 4)
+    wait_for("the slow to be counted", lambda: site.metric("rum_beacons_total", outcome="slow") == 1)
 
 
 def test_it_holds_back_who_sends_too_much(stack: Callable[..., Stack]) -> None:
