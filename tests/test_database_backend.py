@@ -20,6 +20,14 @@ from telemetry.postgresql.base import DatabaseWrapper
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def no_other_holders() -> None:
+    """Other files' tests may leave connections checked out, in threads that have ended: forget those."""
+    holders = registry().holders
+    for left in holders.keys() - {id(observed().holder)}:
+        del holders[left]
+
+
 @pytest.fixture
 def observation() -> Iterator[Observation]:
     with observing(Observation("test-request", route="/test/")) as opened:
