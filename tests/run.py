@@ -24,8 +24,11 @@ CHECKS: dict[str, list[str]] = {
     "safe migrations": ["python", "manage.py", "lintmigrations", "--settings", "tests.migration_settings"],
     "deploy check": ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
 }
+BESIDE = ["-m", "not long and not alone", "-n", "2", "--dist", "loadfile", "--reruns", "1"]
+"""Two files at a time. What their company disturbs is tried once more, and told; races of bookings run alone, once."""
+
 TESTS = {
-    "tests": ["python", "-m", "pytest", "-m", "not long and not alone", "-n", "2", "--dist", "loadfile"],
+    "tests": ["python", "-m", "pytest", *BESIDE],
     "tests that run alone": ["python", "-m", "pytest", "-m", "not long and alone"],
 }
 PRODUCTION = {

@@ -11,6 +11,7 @@ from http.client import HTTPConnection
 from urllib.parse import urlencode, urlsplit
 
 import psycopg
+import pytest
 from django.utils import timezone
 
 from tests.stack import Stack
@@ -31,6 +32,7 @@ def windows(site: Stack) -> list[str]:
     return starts[:ROUNDS]
 
 
+@pytest.mark.alone
 def test_it_gives_one_window_to_one_of_twenty(stack: Callable[..., Stack]) -> None:
     site = stack(workers=2, threads=4)
     address = f"/book/{SERVICE}/details/"
