@@ -7,7 +7,6 @@ there.
 
 import os
 import random
-import shutil
 import statistics
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from playwright.sync_api import sync_playwright
 from psycopg import sql
 
 from benchmarks.rum_rows import FILL, ROLL_UP
+from tests.chromium import ARGUMENTS, installed
 from tests.stack import Stack, running_stack
 
 NAME = "xf_operations_benchmark"
@@ -152,7 +152,7 @@ def shoot(url: str, session_key: str, directory: Path) -> None:
     """Take full-page screenshots, as wide as a desk and as a phone."""
     directory.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=installed(), args=ARGUMENTS)
         for width in (1280, 390):
             context = browser.new_context(viewport={"width": width, "height": 844}, locale="en-GB")
             context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session_key, "url": url}])

@@ -1,7 +1,6 @@
 """Fixtures that many tests share: databases, the running site, the browser."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
@@ -14,6 +13,7 @@ from django.db import connection
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
 
+from tests.chromium import ARGUMENTS, installed
 from tests.stack import Stack, manage, running_stack
 
 pytest_plugins = ["tests.peers.fixtures"]
@@ -107,22 +107,9 @@ def stack(demo_database: str, static_files: None, tmp_path: Path) -> Iterator[Ca
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Chromium, headless: Debian's where it is installed, else Playwright's own."""
+    """Chromium, headless."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium")
-            or shutil.which("chromium-browser")
-            or shutil.which("google-chrome"),
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-            ],
-        )
+        browser = playwright.chromium.launch(executable_path=installed(), args=ARGUMENTS)
         yield browser
         browser.close()
 

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.chromium import installed
+
 BIN = Path(sys.executable).parent
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -82,8 +84,7 @@ def _run(name: str, command: list[str], *, quiet: bool = True) -> tuple[int, flo
 
 def _install_browser() -> None:
     """Find Chromium, else install it: Debian's package as root, Playwright's download elsewhere."""
-    found = any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    if not found and not _install_packages("chromium"):
+    if not installed() and not _install_packages("chromium"):
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
 
 

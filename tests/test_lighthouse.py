@@ -1,7 +1,6 @@
 """What Google Lighthouse says of the customer's pages on a telephone. `make lighthouse` prints the table."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from tests.chromium import undriven
 from tests.peers.tls_proxy import tls_proxy
 from tests.stack import BASE_DIR, Stack, wait_for
 
@@ -27,29 +27,11 @@ CONFIRMATION = "from bookings.models import Booking; print(Booking.objects.first
 @pytest.fixture
 def debugging_port(chromium: Browser, tmp_path: Path) -> Iterator[int]:
     """Where a Chromium of its own takes orders from Lighthouse."""
-    browser = subprocess.Popen(
-        [
-            shutil.which("chromium") or chromium.browser_type.executable_path,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--disable-dev-shm-usage",
-            f"--user-data-dir={tmp_path / 'chromium'}",
-            "--remote-debugging-port=0",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    chosen = tmp_path / "chromium/DevToolsActivePort"
-    wait_for("Chromium", lambda: chosen.exists() and chosen.read_text(), 30)
-    yield int(chosen.read_text().split()[0])
-    browser.terminate()
-    browser.wait(30)
+    profile = tmp_path / "chromium"
+    chosen = profile / "DevToolsActivePort"
+    with undriven(chromium.browser_type, profile, "--disable-dev-shm-usage"):
+        wait_for("Chromium", lambda: chosen.exists() and chosen.read_text(), 30)
+        yield int(chosen.read_text().split()[0])
 
 
 # As production runs, but for the certificate: the proxy says that TLS was ended, and Chromium counts a loopback

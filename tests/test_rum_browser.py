@@ -1,7 +1,5 @@
 """The beacon in a real browser on the real site: right numbers, right route, one for each page view."""
 
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
@@ -17,6 +15,7 @@ from django.conf import settings
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Route
 
+from tests.chromium import ARGUMENTS, installed, undriven
 from tests.conftest import copied_database
 from tests.rum import Watched
 from tests.stack import Stack, running_stack, wait_for
@@ -260,9 +259,7 @@ def test_it_counts_a_driven_browser_apart_by_default(stack: Callable[..., Stack]
 def keeping(chromium: Browser) -> Iterator[BrowserContext]:
     """A browser as customers have it: with the bfcache and prerendering, which Playwright turns off."""
     browser = chromium.browser_type.launch(
-        executable_path=shutil.which("chromium") or chromium.browser_type.executable_path,
-        args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
-        ignore_default_args=["--disable-back-forward-cache"],
+        executable_path=installed(), args=ARGUMENTS, ignore_default_args=["--disable-back-forward-cache"]
     )
     yield browser.new_context(bypass_csp=True)
     browser.close()
@@ -332,29 +329,9 @@ def test_it_measures_a_prerendered_page_from_when_it_was_shown(
     visit = type("Visit", (ScriptedVisit,), {"site": site.url.removeprefix("http://")})
     with ThreadingHTTPServer(("127.0.0.1", 0), visit) as proxy:
         Thread(target=proxy.serve_forever, daemon=True).start()
-        browser = subprocess.Popen(
-            [
-                shutil.which("chromium") or chromium.browser_type.executable_path,
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                f"--user-data-dir={tmp_path}",
-                "--remote-debugging-port=0",
-                f"http://127.0.0.1:{proxy.server_port}/services/",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
+        with undriven(chromium.browser_type, tmp_path, f"http://127.0.0.1:{proxy.server_port}/services/"):
             rows = site.settled(2)
-        finally:
-            browser.terminate()
-            browser.wait(10)
-            proxy.shutdown()
+        proxy.shutdown()
     pages = [(row["route"], row["navigation"]) for row in rows]
     assert pages == [("/services/", "navigate"), ("/contact/", "prerender")]
     assert rows[1]["ttfb"] == 0
