@@ -19,11 +19,6 @@ def install() -> None:
     HTTPConnection.endheaders = _adding  # type: ignore[method-assign]  # ditto
 
 
-def uninstall() -> None:
-    HTTPConnection.putheader = _put_header  # type: ignore[method-assign]  # ditto
-    HTTPConnection.endheaders = _end_headers  # type: ignore[method-assign]  # ditto
-
-
 def _noting(self: HTTPConnection, header: Any, *values: Any) -> None:
     if (header.decode("latin-1") if isinstance(header, bytes) else header).lower() == HEADER.lower():
         self._has_request_id = True  # type: ignore[attr-defined]  # ours, on their object

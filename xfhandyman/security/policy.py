@@ -7,7 +7,6 @@ Types policy of static/js/trusted.js. Neither runs inline code, handler attribut
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from csp.constants import NONCE, NONE, SELF, UNSAFE_INLINE
 
@@ -56,15 +55,8 @@ def office(directives: Directives) -> Directives:
     """The admin's directives, from the customers' ones."""
     return directives | {
         "script-src": [SELF, NONCE],
-        "style-src-attr": [
-            UNSAFE_INLINE
-        ],  # procrastinate's list of tasks has style attributes; elements stay forbidden
+        # procrastinate's list of tasks has style attributes; elements stay forbidden.
+        "style-src-attr": [UNSAFE_INLINE],
         "form-action": [SELF],
         "trusted-types": ["default"],
     }
-
-
-def origin(url: str) -> str:
-    """`https://host:port` of a URL."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
