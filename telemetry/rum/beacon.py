@@ -3,7 +3,6 @@
 Times are milliseconds as the browser's clock counts them from the start of its navigation.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -140,9 +139,9 @@ def _error(each: dict[str, Any]) -> ScriptError:
 
 def _within(value: object, limit: float) -> float | None:
     """The number, when it is one from 0 to `limit`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if type(value) is not float and type(value) is not int:  # bool is an int to isinstance, which is slower too
         return None
-    return float(value) if 0 <= value <= limit else None
+    return float(value) if 0 <= value <= limit else None  # NaN and the infinities lie nowhere between
 
 
 def _whole(value: object, limit: int) -> int:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse_lazy
+from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from telemetry import metrics
@@ -75,7 +75,7 @@ def _receive(
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """Take beacons in before sessions, cookies, forms and the compressing of pages: a beacon has none of them."""
-    address = reverse_lazy("telemetry_beacon")
+    address = reverse("telemetry_beacon")  # once: every request of every page is compared with it
 
     def answer(request: HttpRequest) -> HttpResponse:
         if request.path_info != address:
