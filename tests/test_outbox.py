@@ -18,6 +18,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.core import mail
 from django.db import connection, transaction
 from icalendar import Calendar
+from procrastinate import App
+from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from bookings import calendar, contact, emails, scheduling, tasks
@@ -25,6 +27,7 @@ from bookings.models import Booking, ContactMessage, SentEmail
 from bookings.scheduling import By
 from tests import factories
 from tests.stack import BASE_DIR, free_port, wait_for
+from xfhandyman.worker import work_until_told
 
 
 class Mailbox:
@@ -145,6 +148,30 @@ def test_it_promises_nothing_with_a_booking_that_is_rolled_back() -> None:
         assert ProcrastinateJob.objects.filter(task_name="send_booking_email").exists()
         transaction.set_rollback(True)
     assert not ProcrastinateJob.objects.filter(task_name="send_booking_email").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_promises_nothing_in_a_task_that_is_rolled_back() -> None:
+    """Within the worker a task defers through its own connection, not through the worker's."""
+    booking, seen = a_booking(), []
+
+    def task() -> None:
+        with transaction.atomic():
+            tasks.after_cancellation(booking)
+            seen.append(_cancellations())
+            transaction.set_rollback(True)
+        seen.append(_cancellations())
+        connection.close()  # it is this thread's own
+
+    async def work(connected: App) -> None:
+        await asyncio.to_thread(task)
+
+    asyncio.run(work_until_told(app, work, once=True))
+    assert seen == [1, 0]
+
+
+def _cancellations() -> int:
+    return ProcrastinateJob.objects.filter(task_name="send_booking_email", args__kind="cancelled").count()
 
 
 @pytest.mark.django_db
