@@ -10,17 +10,20 @@ from contextlib import contextmanager
 from datetime import timedelta
 from email.message import EmailMessage
 from email.policy import default
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
 from django.db import connection, transaction
 from icalendar import Calendar
 from procrastinate import App
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
+from pytest_django.fixtures import Settings
 
 from bookings import calendar, contact, emails, scheduling, tasks
 from bookings.models import Booking, ContactMessage, SentEmail
@@ -125,6 +128,24 @@ class Forgetful(Mailbox):
         assert isinstance(server.transport, asyncio.Transport)
         server.transport.abort()
         return answer
+
+
+class Slow(EmailBackend):
+    """Notes whether its caller holds a connection of the database while it waits for the mail server."""
+
+    held: ClassVar[list[bool]] = []
+
+    def open(self) -> bool:
+        self.held.append(connection.connection is not None)
+        return True
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_holds_no_connection_while_it_waits_for_the_mail_server(settings: Settings) -> None:
+    settings.EMAIL_BACKEND = "tests.test_outbox.Slow"
+    tasks.send_booking_email(booking_id=a_booking().pk, kind="confirmation", sequence=0)
+    assert Slow.held == [False]
+    assert SentEmail.objects.get().sent_at is not None
 
 
 @pytest.mark.django_db(transaction=True)
