@@ -1,8 +1,9 @@
-"""gunicorn's gthread worker whose threads wait for no client, and with a lane for health.
+"""gunicorn's gthread worker whose threads wait for no client, and with lanes for health and for beacons.
 
 A pool of threads that all wait 2 s for a connection makes whoever queues behind them wait for as long as the queue is;
 a probe that times out there has the process killed although it would have recovered. So requests for the health paths
-get two threads of their own.
+get two threads of their own. Beacons, which wait for nobody and come in crowds, get one: however many there are, they
+take none of those that answer pages.
 
 Nor may clients that send slowly, or not at all, hold the threads: eight of them would be the end of every page. A
 request gets a thread when the whole of it has come, which the worker's poller waits for, for so long and no longer. One
@@ -22,9 +23,10 @@ from typing import Any
 from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, TConn, ThreadWorker
 
 from telemetry import arrivals
-from telemetry.context import PROBES
+from telemetry.context import BEACONS, PROBES
 
 THREADS = 2
+"""Of the lane for health."""
 PATIENCE = 10.0
 """Seconds for a request of at most arrivals.WHOLE bytes to arrive, from its first byte."""
 UPLOADING = 30.0
@@ -35,6 +37,7 @@ LINGER = 2.0
 """Seconds for a client to close its side of a connection that is over."""
 _LARGEST = 64 * 1024 * 1024
 _HEALTH = re.compile(rb"(?:GET|HEAD) (?:%s)[ ?]" % "|".join(PROBES).encode())
+_BEACON = re.compile(rb"POST (?:%s)[ ?]" % "|".join(BEACONS).encode())
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -42,7 +45,8 @@ class LanedWorker(ThreadWorker):
     """What `worker_class` of gunicorn.conf.py names."""
 
     def init_process(self) -> None:
-        self.lane = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="health")
+        self.health = ThreadPoolExecutor(THREADS, thread_name_prefix="health")
+        self.beacons = ThreadPoolExecutor(1, thread_name_prefix="beacons")
         self.uploads = ThreadPoolExecutor(max(1, self.cfg.threads // 2), thread_name_prefix="uploads")
         self.arriving: dict[Any, float] = {}  # connections of whose request a part is there, and until when it may take
         self.uploading: dict[Any, float] = {}
@@ -78,7 +82,12 @@ class LanedWorker(ThreadWorker):
         if arrival.needed:
             self._submit(self.uploads, conn, arrival.needed)
         else:
-            self._submit(self.lane if _HEALTH.match(arrival.head) else self.tpool, conn)
+            self._submit(self._lane(arrival.head), conn)
+
+    def _lane(self, head: bytes) -> ThreadPoolExecutor:
+        if _HEALTH.match(head):
+            return self.health
+        return self.beacons if _BEACON.match(head) else self.tpool
 
     def _submit(self, threads: ThreadPoolExecutor, conn: Any, to_come: int = 0) -> None:
         self.arriving.pop(conn, None)

@@ -19,12 +19,21 @@ from django_prometheus.middleware import Metrics, PrometheusBeforeMiddleware
 from django_structlog.middlewares import RequestMiddleware
 
 from telemetry import errors, metrics, tracing
-from telemetry.context import REQUEST_ID, UNMATCHED, Observation, activate, deactivate, in_flight, new_request_id
+from telemetry.context import (
+    BEACONS,
+    REQUEST_ID,
+    UNMATCHED,
+    Observation,
+    activate,
+    deactivate,
+    in_flight,
+    new_request_id,
+)
 from telemetry.failsafe import failsafe
 from telemetry.proxies import networks
 from telemetry.routes import method_name, route_name
 
-QUIET = frozenset({"/api/telemetry", "/api/telemetry/csp"})
+QUIET = frozenset(BEACONS)
 """Routes whose requests are told at level debug: a beacon's line is `page_view`, and anybody can send a million."""
 
 log = structlog.get_logger("telemetry.request")

@@ -18,6 +18,9 @@ INTERVAL = 1.0
 STUCK = 2.0
 """Seconds a query runs before the database is asked whether it waits for a lock."""
 
+_APART = frozenset(context.PROBES + context.BEACONS)
+"""Requests that take none of WEB_THREADS."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -106,7 +109,7 @@ class Sampler(threading.Thread):
         metrics.process_cpu.labels(self._process).set(used.user + used.system)
         if self._process == "web":
             requests = (each.route for each in list(context.in_flight.values()) if each.kind == "request")
-            metrics.http_threads_busy.set(sum(route not in context.PROBES for route in requests))
+            metrics.http_threads_busy.set(sum(route not in _APART for route in requests))
             metrics.http_threads_total.set(settings.WEB_THREADS)
 
 

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from telemetry.context import PROBES, Observation
+from telemetry.context import BEACONS, PROBES, Observation
 
 Attributes = Mapping[str, str | int | float | bool]
 
-UNTRACED = (*PROBES, "/metrics", "/api/telemetry", "/static/")
+UNTRACED = (*PROBES, "/metrics", *BEACONS, "/static/")
 """Path prefixes whose requests get no span: probes, scrapes, beacons, files."""
 
 STOP_TIMEOUT = 0.8

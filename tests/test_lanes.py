@@ -1,4 +1,4 @@
-"""The health paths' own threads, on the real server."""
+"""The threads apart, of the health paths and of beacons, on the real server."""
 
 import socket
 import threading
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from http.client import HTTPResponse
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -17,6 +18,13 @@ PAUSE = {"DJANGO_SETTINGS_MODULE": "tests.pool_settings"}
 def connect(site: Stack) -> socket.socket:
     address = urlsplit(site.url)
     return socket.create_connection((address.hostname, address.port or 80), timeout=5)
+
+
+def send_beacon(site: Stack) -> int:
+    body = b'{"token": "none"}'
+    headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
+    with urlopen(Request(f"{site.url}/api/telemetry", body, headers), timeout=5) as answer:
+        return int(answer.status)
 
 
 def request(path: str) -> bytes:
@@ -32,6 +40,8 @@ def test_it_answers_probes_while_every_thread_is_taken(stack: Callable[..., Stac
     time.sleep(0.3)
     began = time.perf_counter()
     assert [site.get(path)[0] for path in ("/livez", "/readyz", "/api/health")] == [200, 200, 200]
+    assert time.perf_counter() - began < 1
+    assert send_beacon(site) == 204
     assert time.perf_counter() - began < 1
     assert all(thread.is_alive() for thread in busy)
 
