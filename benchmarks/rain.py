@@ -12,11 +12,14 @@ HEADERS = {**BROWSER, "Content-Type": "application/json", "Sec-Fetch-Site": "sam
 _SENDERS = 4
 
 
-def _send(url: str, bodies: list[str], per_second: float) -> None:
-    """Each of them once, and from the beginning again; what cannot be sent in time is sent as soon as it can be."""
+def _send(url: str, bodies: list[str], per_second: float, later: float) -> None:
+    """Each of them once, and from the beginning again; what cannot be sent in time is sent as soon as it can be.
+
+    `later`: seconds by which this sender comes after the first, or all would send at the same instants.
+    """
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=30)
-    began, sent = time.perf_counter(), 0
+    began, sent = time.perf_counter() + later, 0
     while True:
         time.sleep(max(0.0, began + sent / per_second - time.perf_counter()))
         connection.request("POST", parts.path, bodies[sent % len(bodies)], HEADERS)
@@ -30,7 +33,7 @@ def main() -> None:
     bodies = sys.stdin.read().splitlines()
     for number in range(_SENDERS):
         share = bodies[number::_SENDERS]
-        Thread(target=_send, args=(url, share, per_second / _SENDERS), daemon=True).start()
+        Thread(target=_send, args=(url, share, per_second / _SENDERS, number / per_second), daemon=True).start()
     while True:
         time.sleep(3600)
 
