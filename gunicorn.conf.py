@@ -23,6 +23,7 @@ timeout = 30
 graceful_timeout = 20
 keepalive = 5
 accesslog = None
+sendfile = False  # it would wait for ever for a client that does not read
 control_socket_disable = True
 
 

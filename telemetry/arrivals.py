@@ -12,7 +12,8 @@ WHOLE = 65_536
 """Bytes of head and body up to which a request is waited for as a whole; the kernel keeps them meanwhile."""
 _HEAD = 4096
 """Bytes looked at first: most requests' whole head."""
-_LENGTH = re.compile(rb"\r\nContent-Length:[ \t]*(\d{1,12})[ \t]*\r\n", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\nContent-Length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
+_DIGITS = 12
 _UNKNOWN_LENGTH = re.compile(rb"\r\n(?:Transfer-Encoding|Expect):", re.IGNORECASE)
 
 
@@ -45,6 +46,8 @@ def look(sock: socket.socket) -> Arrival:
     if _UNKNOWN_LENGTH.search(fields):
         return Arrival(head, WHOLE + 1)
     found = _LENGTH.search(fields)
+    if found and len(found[1]) > _DIGITS:
+        return Arrival(head, WHOLE + 1)
     needed = end + 4 + int(found[1]) if found else 0
     return Arrival(head, needed if needed > WHOLE or needed > waiting(sock) else 0)
 
@@ -52,6 +55,11 @@ def look(sock: socket.socket) -> Arrival:
 def waiting(sock: socket.socket) -> int:
     """Bytes that can be read now."""
     return int(struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, b"\0\0\0\0"))[0])
+
+
+def unread(sock: socket.socket) -> int:
+    """Bytes sent that the peer has not yet taken."""
+    return int(struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0\0\0\0"))[0])
 
 
 def wake_at(sock: socket.socket, size: int) -> None:

@@ -17,7 +17,7 @@ PROBES = ("/livez", "/readyz", "/api/health")
 """The paths of the health checks, which machines ask all day: answered on threads apart, not traced."""
 
 BEACONS = ("/api/telemetry", "/api/telemetry/csp")
-"""The paths to which browsers tell what they measured: answered on a thread apart, not traced."""
+"""The paths to which browsers tell what they measured: they take no thread from pages, and are not traced."""
 
 UNMATCHED = "unmatched"
 """The route of a request no URL pattern matched (or that was answered before routing)."""

@@ -1,21 +1,27 @@
-"""gunicorn's gthread worker whose threads wait for no client, and with lanes for health and for beacons.
+"""gunicorn's gthread worker whose threads wait for no client, with a lane for health and one for beacons.
 
 A pool of threads that all wait 2 s for a connection makes whoever queues behind them wait for as long as the queue is;
 a probe that times out there has the process killed although it would have recovered. So requests for the health paths
-get two threads of their own. Beacons, which wait for nobody and come in crowds, get one: however many there are, they
-take none of those that answer pages.
+get two threads of their own.
 
-Nor may clients that send slowly, or not at all, hold the threads: eight of them would be the end of every page. A
-request gets a thread when the whole of it has come, which the worker's poller waits for, for so long and no longer. One
-that is too large to wait for (photos) is read by a thread of a third, small pool: those threads slow senders can hold,
-and no others.
+Beacons get no thread: they wait for nobody, and nobody waits for them. The poller's own thread takes one in when no
+page is being worked on, or after BEACON_WAIT. In a thread a beacon costs the pages of its process twice what it takes
+itself, because the two pass the GIL to and fro (`make bench NAME=ingest`: the page's p95 ×1.4 instead of ×1.05).
+
+Nor may clients that send slowly, or read slowly, or not at all, hold the threads: eight of them would be the end of
+every page. A request gets a thread when the whole of it has come, which the worker's poller waits for, for so long and
+no longer. One that is too large to wait for (photos) is read by a thread of a third, small pool: those threads slow
+senders can hold, and no others. The kernel has room for a whole answer, and who leaves several unread gets no more.
 """
 
+import math
 import re
 import selectors
 import socket
+import struct
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -33,6 +39,14 @@ UPLOADING = 30.0
 """Seconds for a larger one to arrive, and beside them its size at SLOWEST."""
 SLOWEST = 25_000
 """Bytes a second that the slowest sender of a large request must manage."""
+BEACON_WAIT = 0.1
+"""Seconds a beacon lets pages go first."""
+ANSWER = 384 * 1024
+"""Bytes of answers that the kernel keeps for a client that reads slowly: more than any page or script of ours has."""
+UNREAD = 64 * 1024
+"""Bytes a client may have left unread when its next request comes."""
+STALLED = 10
+"""Seconds that a thread waits for a client to read some of a larger answer."""
 LINGER = 2.0
 """Seconds for a client to close its side of a connection that is over."""
 _LARGEST = 64 * 1024 * 1024
@@ -46,11 +60,15 @@ class LanedWorker(ThreadWorker):
 
     def init_process(self) -> None:
         self.health = ThreadPoolExecutor(THREADS, thread_name_prefix="health")
-        self.beacons = ThreadPoolExecutor(1, thread_name_prefix="beacons")
         self.uploads = ThreadPoolExecutor(max(1, self.cfg.threads // 2), thread_name_prefix="uploads")
         self.arriving: dict[Any, float] = {}  # connections of whose request a part is there, and until when it may take
         self.uploading: dict[Any, float] = {}
         self.closing: dict[Any, float] = {}
+        self.beacons = deque[tuple[Any, float]]()  # connections with one to take in, and until when it may wait
+        self.working = 0  # requests that threads have
+        for listener in self.sockets:  # what connects inherits it
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ANSWER)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", STALLED, 0))
         super().init_process()
 
     def set_accept_enabled(self, enabled: bool) -> None:
@@ -74,6 +92,11 @@ class LanedWorker(ThreadWorker):
         if not conn.initialized and not conn.data_ready:
             self._await_data(conn)
             return
+        if arrivals.unread(conn.sock) > UNREAD:
+            self.arriving.pop(conn, None)
+            self.nr_conns -= 1
+            type(conn).close(conn)
+            return
         read_ahead = conn.parser is not None and conn.parser.unreader.buf.getvalue()
         arrival = arrivals.Arrival(b"", 0) if read_ahead or self.cfg.is_ssl else arrivals.look(conn.sock)
         if 0 < arrival.needed <= arrivals.WHOLE:
@@ -81,20 +104,34 @@ class LanedWorker(ThreadWorker):
             return
         if arrival.needed:
             self._submit(self.uploads, conn, arrival.needed)
+        elif _BEACON.match(arrival.head):
+            self.arriving.pop(conn, None)
+            self.beacons.append((conn, time.monotonic() + BEACON_WAIT))
         else:
-            self._submit(self._lane(arrival.head), conn)
+            self._submit(self.health if _HEALTH.match(arrival.head) else self.tpool, conn)
 
-    def _lane(self, head: bytes) -> ThreadPoolExecutor:
-        if _HEALTH.match(head):
-            return self.health
-        return self.beacons if _BEACON.match(head) else self.tpool
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """One round of the worker's loop: what has come, then one beacon, if it is its turn."""
+        super().wait_for_and_dispatch_events(min(timeout, self._next_beacon()))
+        if self._next_beacon() <= 0:
+            conn, _ = self.beacons.popleft()
+            done = Future[Any]()
+            done.set_result(self.handle(conn))
+            self._finish(conn, done)
+
+    def _next_beacon(self) -> float:
+        """Seconds until a beacon's turn comes."""
+        if not self.beacons:
+            return math.inf
+        return max(0.0, self.beacons[0][1] - time.monotonic()) if self.working else 0.0
 
     def _submit(self, threads: ThreadPoolExecutor, conn: Any, to_come: int = 0) -> None:
         self.arriving.pop(conn, None)
         if to_come:
             self.uploading[conn] = time.monotonic() + UPLOADING + min(to_come, _LARGEST) / SLOWEST
+        self.working += 1
         future = threads.submit(self.handle, conn)
-        future.add_done_callback(lambda done: self.method_queue.defer(self._finish, conn, done))
+        future.add_done_callback(lambda done: self.method_queue.defer(self._on_done, conn, done))
 
     def murder_pending(self) -> None:
         """Give up on connections that say nothing, and on requests that do not come to their end."""
@@ -148,6 +185,10 @@ class LanedWorker(ThreadWorker):
         with suppress(OSError):
             conn.sock.send(words)
         self._close(conn, graceful=bool(words))
+
+    def _on_done(self, conn: Any, done: Any) -> None:
+        self.working -= 1
+        self._finish(conn, done)
 
     def _finish(self, conn: Any, done: Any) -> None:
         self.uploading.pop(conn, None)

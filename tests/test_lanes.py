@@ -1,4 +1,4 @@
-"""The threads apart, of the health paths and of beacons, on the real server."""
+"""The threads apart of the health paths, and beacons that need none, on the real server."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""Clients that send slowly, stop in the middle or never hang up, against two workers of four threads."""
+"""Clients that send or read slowly, stop in the middle or never hang up, against two workers of four threads."""
 
 import socket
 import time
@@ -62,6 +62,34 @@ def test_it_serves_others_while_slow_clients_send(
     waiting.settimeout(40)
     assert b" 408 " in waiting.recv(200)
     assert waiting.recv(200) == b""
+
+
+BIG = b"GET /static/admin/js/vendor/jquery/jquery.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+BEACON = (
+    b"POST /api/telemetry HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    b"Sec-Fetch-Site: same-origin\r\nContent-Length: 2\r\n\r\n{}"
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "clients", "times", "pause"), [(BIG, 12, 100, 0.0), (BEACON, 2, 3000, 0.001)], ids=["file", "beacon"]
+)
+def test_it_waits_for_nobody_to_read(
+    asked: bytes, clients: int, times: int, pause: float, stack: Callable[..., Stack]
+) -> None:
+    site = stack(workers=2, threads=4)
+    with ExitStack() as opened:
+        for _ in range(clients):
+            sock = opened.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            address = urlsplit(site.url)
+            sock.connect((address.hostname, address.port))
+            sock.settimeout(2)
+            with suppress(OSError):  # it was hung up on, or the server reads no more
+                for _ in range(times):
+                    sock.sendall(asked)
+                    time.sleep(pause)
+        assert answered(site) == [200] * 20
 
 
 def test_it_processes_no_form_that_was_cut_off(
