@@ -58,7 +58,8 @@ def wait(request: HttpRequest, purpose: Purpose) -> int:
     """0 when the client may go on, which is then counted; else the whole seconds after which it is worth trying again.
 
     REMOTE_ADDR is the client's: the site's first middleware has looked through our proxies (TRUSTED_PROXIES). When
-    the count cannot be kept the client goes on, because a booking matters more, and listeners are told.
+    the count cannot be kept the client goes on, because a booking matters more, and listeners are told. Raises
+    django.db.Error where there is no connection to the database at all.
     """
     client = _client(request.META.get("REMOTE_ADDR", ""), purpose)
     turns = _TOGETHER.get(purpose, 1)
@@ -67,6 +68,8 @@ def wait(request: HttpRequest, purpose: Purpose) -> int:
     try:
         seconds, whose = _take(purpose, client, turns)
     except Error as error:
+        if connection.connection is None:
+            raise  # there is no database to go on with either
         events.publish_now(events.LimitUnchecked(limit=purpose.value, error=type(error).__name__))
         return 0
     if seconds:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from http.client import HTTPConnection, HTTPResponse
@@ -10,12 +10,12 @@ from urllib.parse import urlencode, urlsplit
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from bookings import limits
+from bookings import events, limits
 from bookings.limits import Purpose
 from bookings.models import Allowance, Booking, ContactMessage
 from bookings.rates import Limit, Rate
@@ -210,6 +210,46 @@ def test_it_limits_changes_by_a_link(client: Client, limited: Callable[..., None
     assert "That was a lot of changes at once" in refused.content.decode()
     booking.refresh_from_db()
     assert booking.is_open
+
+
+@pytest.fixture
+def told() -> Iterator[list[events.Event]]:
+    """What listeners hear."""
+    heard: list[events.Event] = []
+
+    def listen(event: events.Event, **_: object) -> None:
+        heard.append(event)
+
+    events.occurred.connect(listen)
+    yield heard
+    events.occurred.disconnect(listen)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_lets_the_client_go_on_when_the_count_cannot_be_kept(client: Client, told: list[events.Event]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE bookings_allowance RENAME TO lost")
+        try:
+            assert client.post("/contact/", LETTER).status_code == 302
+        finally:
+            cursor.execute("ALTER TABLE lost RENAME TO bookings_allowance")
+    assert told[0] == events.LimitUnchecked(limit="contact", error="ProgrammingError")
+    assert ContactMessage.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_does_not_wait_twice_for_a_database_that_is_not_there(
+    rf: RequestFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.close()
+
+    def refuse() -> None:
+        raise OperationalError("couldn't get a connection after 2.00 sec")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "connect", refuse)
+        with pytest.raises(OperationalError, match="couldn't get a connection"):
+            ask(rf)
 
 
 @pytest.mark.django_db
