@@ -1,6 +1,8 @@
 """How the web process runs: threads in a few long-lived workers, the pool opened after the fork."""
 
 import os
+import resource
+from contextlib import suppress
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
@@ -23,6 +25,7 @@ timeout = 30
 graceful_timeout = 20
 keepalive = 5
 accesslog = None
+forwarder_headers = ""  # no header of a request says what path it is for
 sendfile = False  # it would wait for ever for a client that does not read
 control_socket_disable = True
 
@@ -32,6 +35,9 @@ def on_starting(arbiter: Arbiter) -> None:
     from telemetry.preflight import require_sound_configuration
 
     require_sound_configuration()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # a thousand connections need more descriptors than shells often give
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if os.environ.get("TELEMETRY", "on") != "off":
         multiprocess.create()
 

@@ -28,6 +28,10 @@ class Arrival(NamedTuple):
     needed: int
 
 
+UNSEEN = Arrival(b"", WHOLE + 1)
+"""Of a request whose beginning is read already: whether the rest has come cannot be seen."""
+
+
 def look(sock: socket.socket) -> Arrival:
     """Peek at a request's head and judge what is missing. What cannot be peeked at counts as whole."""
     try:
@@ -59,7 +63,20 @@ def waiting(sock: socket.socket) -> int:
 
 def unread(sock: socket.socket) -> int:
     """Bytes sent that the peer has not yet taken."""
-    return int(struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0\0\0\0"))[0])
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0\0\0\0"))[0])
+    except OSError:  # only Linux is sure to know
+        return 0
+
+
+def has_room(sock: socket.socket) -> bool:
+    """Whether an answer can be written without waiting for the peer to read.
+
+    Not the same as how much it has left unread: many small answers take more room than their bytes.
+    """
+    poll = select.poll()
+    poll.register(sock, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 def wake_at(sock: socket.socket, size: int) -> None:

@@ -1,4 +1,4 @@
-"""gunicorn's gthread worker whose threads wait for no client, with a lane for health and one for beacons.
+"""gunicorn's gthread worker whose threads wait for no client, with a lane for health and a queue for beacons.
 
 A pool of threads that all wait 2 s for a connection makes whoever queues behind them wait for as long as the queue is;
 a probe that times out there has the process killed although it would have recovered. So requests for the health paths
@@ -10,8 +10,9 @@ itself, because the two pass the GIL to and fro (`make bench NAME=ingest`: the p
 
 Nor may clients that send slowly, or read slowly, or not at all, hold the threads: eight of them would be the end of
 every page. A request gets a thread when the whole of it has come, which the worker's poller waits for, for so long and
-no longer. One that is too large to wait for (photos) is read by a thread of a third, small pool: those threads slow
-senders can hold, and no others. The kernel has room for a whole answer, and who leaves several unread gets no more.
+no longer. One that cannot be waited for (photos are too large; of what follows another request a part is read already)
+is read by a thread of a third, small pool: those threads slow senders can hold, and no others. The kernel has room for
+a whole answer, and who leaves several unread gets no more.
 """
 
 import math
@@ -41,12 +42,13 @@ SLOWEST = 25_000
 """Bytes a second that the slowest sender of a large request must manage."""
 BEACON_WAIT = 0.1
 """Seconds a beacon lets pages go first."""
-ANSWER = 384 * 1024
-"""Bytes of answers that the kernel keeps for a client that reads slowly: more than any page or script of ours has."""
+ANSWER = 512 * 1024
+"""Bytes of answers that the kernel keeps for a client that reads slowly: more than any page or script has. Linux takes
+no more than net.core.wmem_max (docs/deploy.md)."""
 UNREAD = 64 * 1024
 """Bytes a client may have left unread when its next request comes."""
 STALLED = 10
-"""Seconds that a thread waits for a client to read some of a larger answer."""
+"""Seconds that a thread waits for a client to read anything of a larger answer."""
 LINGER = 2.0
 """Seconds for a client to close its side of a connection that is over."""
 _LARGEST = 64 * 1024 * 1024
@@ -80,7 +82,7 @@ class LanedWorker(ThreadWorker):
         if enabled or self.alive:
             return
         for listener in self.sockets:
-            with suppress(OSError):  # until there is nobody left
+            with suppress(OSError, AttributeError):  # until there is nobody left, or it is closed already
                 while True:
                     client, address = listener.accept()
                     self.nr_conns += 1
@@ -92,13 +94,15 @@ class LanedWorker(ThreadWorker):
         if not conn.initialized and not conn.data_ready:
             self._await_data(conn)
             return
-        if arrivals.unread(conn.sock) > UNREAD:
+        if arrivals.unread(conn.sock) > UNREAD or not arrivals.has_room(conn.sock):
             self.arriving.pop(conn, None)
             self.nr_conns -= 1
             type(conn).close(conn)
             return
-        read_ahead = conn.parser is not None and conn.parser.unreader.buf.getvalue()
-        arrival = arrivals.Arrival(b"", 0) if read_ahead or self.cfg.is_ssl else arrivals.look(conn.sock)
+        if conn.parser is not None and conn.parser.unreader.buf.getvalue():
+            arrival = arrivals.UNSEEN
+        else:
+            arrival = arrivals.Arrival(b"", 0) if self.cfg.is_ssl else arrivals.look(conn.sock)
         if 0 < arrival.needed <= arrivals.WHOLE:
             self._await_rest(conn, arrival.needed)
             return
@@ -116,7 +120,10 @@ class LanedWorker(ThreadWorker):
         if self._next_beacon() <= 0:
             conn, _ = self.beacons.popleft()
             done = Future[Any]()
-            done.set_result(self.handle(conn))
+            try:
+                done.set_result(self.handle(conn))
+            except Exception as error:
+                done.set_exception(error)
             self._finish(conn, done)
 
     def _next_beacon(self) -> float:
@@ -129,8 +136,8 @@ class LanedWorker(ThreadWorker):
         self.arriving.pop(conn, None)
         if to_come:
             self.uploading[conn] = time.monotonic() + UPLOADING + min(to_come, _LARGEST) / SLOWEST
-        self.working += 1
         future = threads.submit(self.handle, conn)
+        self.working += 1
         future.add_done_callback(lambda done: self.method_queue.defer(self._on_done, conn, done))
 
     def murder_pending(self) -> None:
@@ -207,6 +214,7 @@ class LanedWorker(ThreadWorker):
         except (OSError, ValueError):
             type(conn).close(conn)
         else:
+            self.nr_conns += 1  # it has a descriptor until it is closed
             self.closing[conn] = time.monotonic() + LINGER
 
     def _drain(self, conn: Any, sock: socket.socket) -> None:
@@ -222,6 +230,7 @@ class LanedWorker(ThreadWorker):
 
     def _end(self, conn: Any) -> None:
         del self.closing[conn]
+        self.nr_conns -= 1
         self.poller.unregister(conn.sock)
         type(conn).close(conn)
 

@@ -124,6 +124,8 @@ class SaidOnce(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name == "django.request":
             return False  # request_finished has the status, request_failed the stack
+        if record.name == "gunicorn.error" and record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
+            return False  # a client that does not read: nobody's error
         if record.name.startswith("django.security"):  # what scanners do all day is nobody's error
             record.levelno, record.levelname = logging.WARNING, "WARNING"
         return not (record.name.startswith("procrastinate") and getattr(record, "action", "") in _SAID_ELSEWHERE)

@@ -95,6 +95,12 @@ def test_it_tells_who_sends_too_much_when_to_come_back(monkeypatch: pytest.Monke
     assert send(REMOTE_ADDR="192.0.2.7").status_code == 204  # others are not held back
 
 
+def test_it_takes_a_household_for_one_client() -> None:
+    rate = clients.RateLimit(0.1, 1e6)
+    assert [rate.wait(f"2001:db8:0:1::{number}") > 0 for number in range(3)] == [False, True, True]
+    assert rate.wait("2001:db8:0:2::1") == 0
+
+
 def test_it_remembers_a_bounded_number_of_clients() -> None:
     rate = clients.RateLimit(1, 1e6, clients=100)
     for number in range(1000):

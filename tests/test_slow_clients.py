@@ -15,6 +15,7 @@ FORM = urlencode(
     {"topic": "question", "body": "My tap drips. " * 1500, "name": "Jo", "email": "jo@example.com"}
 ).encode()
 PHOTOS = "multipart/form-data; boundary=part"
+PAGE = b"GET /robots.txt HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 PART = b'--part\r\nContent-Disposition: form-data; name="photos"; filename="tap.jpg"\r\n\r\n' + bytes(5000)
 
 
@@ -49,8 +50,10 @@ def test_it_serves_others_while_slow_clients_send(
     site = stack(workers=2, threads=4)
     slow = [connect(site) for _ in range(SLOW)]
     for number, sock in enumerate(slow):
-        # half a head; half a form; half an upload that is too large to be waited for
-        sock.sendall((head(9)[:40], head(1000) + FORM[:500], head(5_000_000, PHOTOS) + PART)[number % 3])
+        # half a head; half a form; half an upload that is too large to be waited for; a page and half a head
+        sock.sendall(
+            (head(9)[:40], head(1000) + FORM[:500], head(5_000_000, PHOTOS) + PART, PAGE + b"GET /")[number % 4]
+        )
     assert answered(site) == [200] * 20
     with connect(site) as sock:  # and who sends a form in pieces is served
         sock.sendall(head(len(FORM)))

@@ -250,3 +250,14 @@ def test_it_formats_a_library_s_template_and_not_what_was_put_into_it() -> None:
         root.handlers[:] = kept
     assert line["event"] == "Login of %s failed"
     assert {"timestamp", "level", "logger", "pid"} <= line.keys()
+
+
+def test_it_says_nothing_of_a_client_that_does_not_read() -> None:
+    from telemetry.logging import SaidOnce
+
+    def told(error: Exception) -> bool:
+        record = logging.makeLogRecord({"name": "gunicorn.error", "exc_info": (type(error), error, None)})
+        return bool(SaidOnce().filter(record))
+
+    assert not told(BlockingIOError(11, "Resource temporarily unavailable"))
+    assert told(OSError(5, "Input/output error"))

@@ -1,5 +1,6 @@
 """Who sends: a coarse device class, whether it is a machine, and how often it may send."""
 
+import ipaddress
 import re
 import time
 from collections import OrderedDict
@@ -31,6 +32,17 @@ def _judged(agent: str) -> tuple[str, bool]:
     return kind, not agent or bool(_MACHINE.search(agent))
 
 
+@lru_cache(maxsize=4096)
+def _household(address: str) -> str:
+    """The address; of IPv6 its /64, all of which one household has."""
+    if ":" not in address:
+        return address
+    try:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    except ValueError:
+        return address
+
+
 class RateLimit:
     """A token bucket for each client and one for all, in this process. Addresses are kept in memory and no longer.
 
@@ -45,7 +57,7 @@ class RateLimit:
 
     def wait(self, client: str) -> int:
         """0 when the client may send now, else the whole seconds until it may."""
-        now = time.monotonic()
+        now, client = time.monotonic(), _household(client)
         per_client, overall = self._rates
         with self._lock:
             mine = self._refill(self._buckets.get(client), now, per_client)
