@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 State = Literal["query", "idle_in_transaction", "idle", "leaked"]
-Cause = Literal["slow_query", "idle_in_transaction", "idle", "leaked", "long_work", "surge"]
+Cause = Literal["slow_query", "slow_database", "idle_in_transaction", "idle", "leaked", "long_work", "surge"]
 
 LONG = 0.5
 """Seconds. A connection held for less is turned over fast enough to serve waiters who give up after 2 s."""
+SLUGGISH = 0.05
+"""Seconds a query takes on average where every one is slow; a thousand fast ones are the work's own fault."""
 RECENT = 3.0
 """Seconds for which work that has ended still counts as evidence."""
 _CAP = 5.0
@@ -32,6 +34,8 @@ class Held(NamedTuple):
     held: float
     """Since the checkout."""
     queries: int = 0
+    busy: float = 0.0
+    """Of `held`, spent in queries."""
     request_id: str = ""
     ended: bool = False
     """The request it was checked out for is over."""
@@ -97,7 +101,7 @@ def blame(pool: Snapshot, pressed_since: float | None = None) -> Blame:
     slow_names = {one.query for one in recently_slow}
     for holder in pool.held:
         if cause := _cause(holder, slow_names):
-            groups[cause, holder.query if cause == "slow_query" else holder.route].append(holder)
+            groups[cause, _key(cause, holder)].append(holder)
     if not groups and sum(min(one.ended - one.began, RECENT) for one in recently_slow) >= pool.max_size * RECENT / 2:
         # Caught between two slow queries: the ones just ended are the evidence.
         name = Counter(one.query for one in recently_slow).most_common(1)[0][0]
@@ -121,15 +125,25 @@ def _cause(holder: Held, slow_names: set[str]) -> Cause | None:
             return "slow_query"
     elif holder.age >= LONG:
         return holder.state
+    if holder.queries >= 3 and holder.held >= LONG and holder.busy >= max(0.8 * holder.held, SLUGGISH * holder.queries):
+        return "slow_database"  # no query stands out, none is fast, and there is hardly anything between them
     return "long_work" if holder.held >= 2 * LONG else None
 
 
+def _key(cause: Cause, holder: Held) -> str:
+    """What holders must have in common to be blamed together."""
+    if cause == "slow_database":
+        return ""
+    return holder.query if cause == "slow_query" else holder.route
+
+
 def _age(cause: Cause, holder: Held) -> float:
-    return holder.held if cause == "long_work" else holder.age
+    return holder.held if cause in ("long_work", "slow_database") else holder.age
 
 
 _WHY: dict[Cause, str] = {
     "slow_query": "high latency in the `{query}` query",
+    "slow_database": "high latency in every query",
     "idle_in_transaction": "connections held idle in a transaction",
     "idle": "connections held without running a query",
     "leaked": "leaked connections that an ended thread never returned",
@@ -144,7 +158,7 @@ def _held(pool: Snapshot, cause: Cause, key: str, holders: list[Held]) -> Blame:
     if cause == "slow_query":
         started = _onset(started, (one for one in pool.slow if one.query == key))
     details = [f"{len(holders)} holder{'s' if len(holders) != 1 else ''}", f"oldest {age:.1f} s", _from(holders)]
-    if cause == "long_work":
+    if cause in ("long_work", "slow_database"):
         details.append(f"{oldest.queries} queries so far")
     if cause != "slow_query" and oldest.query:
         details.append(f"last query `{oldest.query}`")

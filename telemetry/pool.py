@@ -29,7 +29,7 @@ QUEUED = 0.005
 class Holder:
     """One connection while it is checked out. Written by its thread alone, read by the sampler."""
 
-    __slots__ = ("last_query", "observation", "queries", "query", "raw", "since", "turned", "waited")
+    __slots__ = ("busy", "last_query", "observation", "queries", "query", "raw", "since", "turned", "waited")
 
     def __init__(self, raw: Any = None, waited: float = 0.0) -> None:
         # Weak: a thread that ends without closing must lose the connection here as it does in the pool.
@@ -41,6 +41,8 @@ class Holder:
         self.query: str | None = None
         self.last_query = ""
         self.queries = 0
+        self.busy = 0.0
+        """Seconds spent in queries that have ended."""
 
     def begin(self, summary: str, now: float) -> None:
         """A query starts on this connection."""
@@ -51,6 +53,7 @@ class Holder:
     def end(self, now: float) -> None:
         """No query runs any more."""
         self.query = None
+        self.busy += now - self.turned
         self.turned = now
 
     def held(self, now: float) -> Held:
@@ -75,6 +78,7 @@ class Holder:
             age=max(now - self.turned, 0.0),
             held=now - self.since,
             queries=self.queries,
+            busy=self.busy + (max(now - self.turned, 0.0) if query else 0.0),
             backend_pid=raw.info.backend_pid if raw is not None and not raw.closed else None,
         )
 

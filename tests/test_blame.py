@@ -36,6 +36,12 @@ def test_it_writes_the_sentence() -> None:
         ([Held("idle", "SELECT auth_group", "/slow-page/", 4, 4.1)] * 2, "idle", "without running a query"),
         ([Held("leaked", "SELECT auth_group", "/leak/", 60, 60)] * 2, "leaked", "never returned"),
         ([query(BOOKING, 0.01, "/report/", held=5.0)] * 2, "long_work", "/report/"),
+        (
+            [query(BOOKING, 0.1, held=0.6)._replace(queries=4, busy=0.55)] * 2,
+            "slow_database",
+            "in every query (2 holders",
+        ),
+        ([query(BOOKING, 0.01, held=2.0)._replace(queries=900, busy=1.9)] * 2, "long_work", "900 queries so far"),
         ([query(BOOKING, 0.01)] * 2, "surge", "a surge of requests"),
         ([query(BOOKING, 2.0, "")] * 2, "slow_query", "from background work"),
     ],
