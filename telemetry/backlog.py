@@ -2,9 +2,9 @@
 
 import threading
 
-from django.db import Error, close_old_connections, connection
+import psycopg
 
-from telemetry import metrics
+from telemetry import metrics, probe
 
 INTERVAL = 10.0
 """Seconds."""
@@ -18,9 +18,10 @@ _DUE = """
 
 def due() -> tuple[int, float]:
     """How many tasks should have begun, and for how long (s) the first of them has waited."""
-    with connection.cursor() as cursor:
-        cursor.execute(_DUE)
-        waiting, oldest = cursor.fetchone()
+    # Beside the pool, all of which tasks may hold while they wait for somebody.
+    with probe.connect("default", "backlog", INTERVAL / 2) as connection:
+        found = connection.execute(_DUE).fetchone()
+    waiting, oldest = found or (0, 0.0)
     return int(waiting), max(float(oldest), 0.0)
 
 
@@ -37,10 +38,8 @@ class BacklogMeter(threading.Thread):
                 waiting, oldest = due()
                 metrics.tasks_waiting.set(waiting)
                 metrics.tasks_oldest.set(oldest)
-            except Error:  # the watchdog tells of the database; here the figures just grow old
+            except psycopg.Error:  # the watchdog tells of the database; here the figures just grow old
                 metrics.telemetry_dropped.labels("backlog", "database").inc()
-            finally:
-                close_old_connections()
             if self._stopping.wait(INTERVAL):
                 return
 

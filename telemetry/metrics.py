@@ -98,6 +98,9 @@ db_incident_started = _gauge(
 
 # Queries
 db_query_duration = _histogram("db_query_duration_seconds", "By query summary.", QUERY_EDGES, ("query",))
+db_query_errors = _counter(
+    "db_query_errors_total", "Queries that PostgreSQL could not do, by its word for why.", ("query", "error")
+)
 db_queries_in_flight = _gauge("db_queries_in_flight", "Queries running now.", ("query",))
 db_query_oldest = _gauge("db_query_oldest_seconds", "Age of the oldest running query.", ("query",), mode="livemax")
 # by: "another session" or "a connection of" a route, with "that idles in its transaction" where it does.
@@ -178,4 +181,7 @@ telemetry_dropped = _counter(
 dependency_up = _gauge("dependency_up", "1 while the dependency answers.", ("dependency",), mode="livemostrecent")
 app_info = _gauge("app_info", "Always 1; the labels say what runs.", ("version", "environment"), mode="livemax")
 process_resident_memory = _gauge("worker_resident_memory_bytes", "Of each process.", ("process",), mode="liveall")
+process_seen = _gauge(
+    "worker_seen_timestamp_seconds", "When each process last looked around (Unix time).", ("process",), mode="liveall"
+)
 process_cpu = _gauge("worker_cpu_seconds", "CPU time each process has used.", ("process",), mode="liveall")

@@ -25,6 +25,10 @@ SLOW = 0.5
 MAX_SUMMARIES = 300
 """Distinct values of the label `query`; the rest are "other"."""
 
+_READ_ONLY = "25006"
+_FAULTS = frozenset({"42", "53", "54", "58", "XX"})
+"""Classes of SQLSTATE: no such table or right, no room or memory, beyond its limits, i/o, corruption."""
+
 log = structlog.get_logger(__name__)
 _bounded = metrics.BoundedLabel(MAX_SUMMARIES)
 _histograms: dict[str, Any] = {}
@@ -86,9 +90,27 @@ def _finished(db: "DatabaseWrapper", summary: str, began: float, ended: float, e
         db.registry.slow.append(Slow(summary, route, began, ended))
         if seconds >= SLOW:
             log.warning("db_query_slow", query=summary, duration_ms=round(seconds * 1000, 1), route=route)
-    if error is not None and db.connection is not None and db.connection.closed:
-        db.registry.lost.append(ended)
+    if error is not None:
+        _refused(summary, error)
+        if db.connection is not None and db.connection.closed:
+            db.registry.lost.append(ended)
     tracing.traced_query(summary, seconds, error)
+
+
+def _refused(summary: str, error: BaseException) -> None:
+    """Count what no customer's input can bring about."""
+    reason = error.__cause__ or error  # Django's exception, because of psycopg's
+    state = getattr(reason, "sqlstate", None) or ""
+    if state == _READ_ONLY or state[:2] in _FAULTS:
+        metrics.db_query_errors.labels(label_of(summary), type(reason).__name__).inc()
+
+
+def committed(db: "DatabaseWrapper", began: float, ended: float) -> None:
+    """A COMMIT is over: no query of the request's, but time it has waited."""
+    metrics.db_query_duration.labels("COMMIT").observe(ended - began)
+    if ended - began >= LONG:
+        observation = current()
+        db.registry.slow.append(Slow("COMMIT", observation.route if observation else "", began, ended))
 
 
 def label_of(summary: str) -> str:

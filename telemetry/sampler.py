@@ -106,6 +106,7 @@ class Sampler(threading.Thread):
         with self._resources.oneshot():
             used = self._resources.cpu_times()
             metrics.process_resident_memory.labels(self._process).set(self._resources.memory_info().rss)
+        metrics.process_seen.labels(self._process).set(time.time())
         metrics.process_cpu.labels(self._process).set(used.user + used.system)
         if self._process == "web":
             requests = (each.route for each in list(context.in_flight.values()) if each.kind == "request")

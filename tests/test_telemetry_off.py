@@ -123,7 +123,7 @@ log.info("read_again")
     assert len(kept) + int(dropped) == 2001, "every line was written or counted"
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_it_measures_how_far_the_background_work_is_behind() -> None:
     assert backlog.due() == (0, 0.0)
     with connection.cursor() as cursor:

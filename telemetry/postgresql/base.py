@@ -88,11 +88,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _commit(self) -> None:
         if self.connection is not None:
-            self.holder.begin("COMMIT", time.perf_counter())
+            began = time.perf_counter()
+            self.holder.begin("COMMIT", began)
             try:
                 super()._commit()  # type: ignore[misc]  # the stubs omit it
             finally:
-                self.holder.end(time.perf_counter())
+                ended = time.perf_counter()
+                self.holder.end(ended)
+                queries.committed(self, began, ended)
 
     def make_cursor(self, cursor: Any) -> CursorWrapper:
         kind = ObservedServerSideCursor if isinstance(cursor, psycopg.ServerCursor) else ObservedCursor
