@@ -34,6 +34,7 @@ RULES_IN_TROUBLE = {
     "telemetry_dropped_total",
     "rum_js_errors_total",
     "db_query_oldest_seconds",
+    "db_query_errors_total",
     'db_incident_started_timestamp_seconds{incident="database_down"}',
     'db_incident_started_timestamp_seconds{incident="pool_exhausted"}',
     'stripe_call_seconds_count{outcome!="ok"}',
