@@ -38,6 +38,14 @@ def another_lock(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def lock_on_tasks(scene: Scene) -> Iterator[None]:
+    """Another session locks the table of tasks, which bookings and the task worker need."""
+    with _session(scene) as session:
+        session.execute("LOCK TABLE procrastinate_jobs IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+@contextmanager
 def slow_query(scene: Scene) -> Iterator[None]:
     """Reading the table of working hours takes three seconds: a view that sleeps has taken its place."""
     table, hidden = sql.Identifier("bookings_workinghours"), sql.Identifier("bookings_workinghours_fast")
@@ -101,6 +109,20 @@ def database_frozen(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def database_read_only(scene: Scene) -> Iterator[None]:
+    """The database takes no more writes, as a standby does."""
+    with psycopg.connect(scene.database_url, autocommit=True) as session:
+        session.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        session.execute("SELECT pg_reload_conf()")
+        try:
+            yield
+        finally:
+            session.execute("SET default_transaction_read_only = off")
+            session.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            session.execute("SELECT pg_reload_conf()")
+
+
+@contextmanager
 def surge(scene: Scene) -> Iterator[None]:
     """Many times the usual visitors."""
     with crowd(f"{scene.site.url}/services/", clients=32):
@@ -125,6 +147,16 @@ def mail_silent(scene: Scene) -> Iterator[None]:
         yield
     finally:
         scene.mail.start()
+
+
+@contextmanager
+def mail_slow(scene: Scene) -> Iterator[None]:
+    """The mail server takes eight seconds for each e-mail."""
+    scene.mail.seconds = 8.0
+    try:
+        yield
+    finally:
+        scene.mail.seconds = 0.0
 
 
 @contextmanager
@@ -175,6 +207,18 @@ def web_worker_killed(scene: Scene) -> Iterator[None]:
     """One gunicorn worker gets SIGKILL, as the kernel does when memory runs out."""
     os.kill(psutil.Process(scene.site.web.pid).children()[0].pid, signal.SIGKILL)
     yield
+
+
+@contextmanager
+def web_worker_frozen(scene: Scene) -> Iterator[None]:
+    """One gunicorn worker is stopped; gunicorn replaces it after half a minute."""
+    worker = psutil.Process(scene.site.web.pid).children()[0]
+    worker.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            worker.send_signal(signal.SIGCONT)
 
 
 @contextmanager

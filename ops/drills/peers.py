@@ -1,5 +1,6 @@
 """What the site talks to over the network, in a form that can be taken away: it refuses, or falls silent."""
 
+import asyncio
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,8 @@ class Mail:
 
     def __init__(self) -> None:
         self.port = free_port()
+        self.seconds = 0.0
+        """That it takes for each e-mail."""
         self._controller: Controller | None = None
         self._silence: socket | None = None
 
@@ -23,7 +26,7 @@ class Mail:
         if self._silence is not None:
             self._silence.close()
             self._silence = None
-        self._controller = Controller(_Takes(), hostname="127.0.0.1", port=self.port)
+        self._controller = Controller(_Takes(self), hostname="127.0.0.1", port=self.port)
         self._controller.start()
 
     def stop(self) -> None:
@@ -37,7 +40,11 @@ class Mail:
 
 
 class _Takes:
+    def __init__(self, mail: Mail) -> None:
+        self._mail = mail
+
     async def handle_DATA(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:
+        await asyncio.sleep(self._mail.seconds)
         return "250 OK"
 
 

@@ -28,6 +28,13 @@ def leaked_transaction(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def slow_page(scene: Scene) -> Iterator[None]:
+    """A new release beside the old one, one page of which takes four seconds for no query."""
+    with release_beside(scene, "1.4", SETTINGS) as url, crowd(f"{url}/broken/sleep/", clients=2):
+        yield
+
+
+@contextmanager
 def growing_memory(scene: Scene) -> Iterator[None]:
     """A new release, one page of which keeps 8 MB at every request."""
     with release_beside(scene, "1.3", SETTINGS) as url, crowd(f"{url}/broken/memory/", clients=2, pause=0.2):

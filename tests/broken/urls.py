@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("broken/fetch/", views.fetches),
     path("broken/hold/", views.holds),
     path("broken/transaction/", views.transaction_left_open),
+    path("broken/sleep/", views.sleeps),
     path("broken/memory/", views.memory),
     path("broken/defer/<slug:task>/", views.defers),
     *site.urlpatterns,

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 
 import requests
 import structlog
@@ -59,6 +60,12 @@ def fetches(request: HttpRequest) -> HttpResponse:
     """GET the address of PEER, with a query string."""
     answer = requests.get(os.environ["PEER"], params={"email": CANARY[1]}, timeout=5)
     return HttpResponse(answer.text)
+
+
+def sleeps(request: HttpRequest) -> HttpResponse:
+    """Takes four seconds, none of them for the database."""
+    time.sleep(4)
+    return HttpResponse("ok")
 
 
 def holds(request: HttpRequest) -> HttpResponse:
