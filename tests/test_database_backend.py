@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Permission
-from django.db import OperationalError, connection, connections, transaction
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from psycopg_pool import PoolTimeout
 
-from telemetry import queries, tracing
+from telemetry import metrics, queries, tracing
 from telemetry.context import Observation, observing
 from telemetry.pool import registry
 from telemetry.postgresql.base import DatabaseWrapper
@@ -180,3 +180,25 @@ def test_it_passes_by_connections_that_a_restart_of_the_server_killed(small_pool
     with psycopg.connect(**connection.get_connection_params(), autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s, 2000)", [pid])
     assert Permission.objects.count() > 0
+
+
+def test_it_counts_what_postgresql_could_not_do_and_not_what_it_rightly_refused() -> None:
+    def counted(query: str) -> float:
+        samples = (sample for metric in metrics.db_query_errors.collect() for sample in metric.samples)
+        return sum(one.value for one in samples if one.labels["query"] == query and one.name.endswith("_total"))
+
+    for sql in ("SELECT * FROM lost", "SELECT 1 / (id - id) FROM django_content_type"):
+        with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(sql)
+    assert (counted("SELECT lost"), counted("SELECT django_content_type")) == (1, 0)
+
+
+def test_it_measures_commits() -> None:
+    before = _commits()
+    observed()._commit()
+    assert _commits() == before + 1
+
+
+def _commits() -> float:
+    samples = (sample for metric in metrics.db_query_duration.collect() for sample in metric.samples)
+    return sum(one.value for one in samples if one.labels["query"] == "COMMIT" and one.name.endswith("_count"))

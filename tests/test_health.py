@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
+import requests
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 from django.test import Client
@@ -242,15 +243,16 @@ def test_it_connects_to_the_mail_server(settings: Any) -> None:
 
 @pytest.fixture
 def stripe_api() -> Iterator[dict[str, Any]]:
-    """A server that stands where Stripe's API does; set "status", read "authorization"."""
-    said: dict[str, Any] = {"status": 200}
+    """A server that stands where Stripe's API does; set "status" and "body", read "authorization"."""
+    said: dict[str, Any] = {"status": 200, "body": b"{}"}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             said["authorization"] = self.headers["Authorization"]
             self.send_response(said["status"])
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(said["body"])))
             self.end_headers()
+            self.wfile.write(said["body"])
 
         def log_message(self, *_: Any) -> None: ...
 
@@ -271,6 +273,9 @@ def test_it_asks_stripe_with_the_key(settings: Any, stripe_api: dict[str, Any]) 
     for status, state in ((401, "degraded"), (503, "degraded"), (403, "ok")):
         stripe_api["status"] = status
         assert dependencies.stripe() == state
+    stripe_api |= {"status": 200, "body": b"<html>Please log in to this network</html>"}
+    with pytest.raises(requests.RequestException):  # which a check takes for what it is
+        dependencies.stripe()
 
 
 def test_it_measures_the_process_group_against_the_control_group(tmp_path: Path) -> None:
