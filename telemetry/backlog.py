@@ -6,7 +6,7 @@ import psycopg
 
 from telemetry import metrics, probe
 
-INTERVAL = 10.0
+INTERVAL = 5.0
 """Seconds."""
 _DUE = """
     SELECT count(*), coalesce(extract(epoch FROM now() - min(coalesce(job.scheduled_at, deferred.at))), 0)
@@ -19,7 +19,7 @@ _DUE = """
 def due() -> tuple[int, float]:
     """How many tasks should have begun, and for how long (s) the first of them has waited."""
     # Beside the pool, all of which tasks may hold while they wait for somebody.
-    with probe.connect("default", "backlog", INTERVAL / 2) as connection:
+    with probe.connect("default", "backlog", INTERVAL) as connection:
         found = connection.execute(_DUE).fetchone()
     waiting, oldest = found or (0, 0.0)
     return int(waiting), max(float(oldest), 0.0)
