@@ -19,6 +19,7 @@ _TOKEN = re.compile(
 )
 _VERBS = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE"})
 _NOT_A_TABLE = frozenset({"ONLY", "LATERAL", "TABLE", "IF", "EXISTS", "NOT", "ROWS"})
+_NO_FUNCTION = _VERBS | {"UNNEST"}  # which only takes apart what the function in it returns
 _FROM_IS_AN_ARGUMENT = frozenset({"EXTRACT", "SUBSTRING", "TRIM", "OVERLAY", "POSITION"})
 # SAVEPOINT names and SET values differ each time: keep them out of the parse and its cache.
 _BARE = ("SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "COMMIT", "SET ", "SHOW ", "FETCH ", "CLOSE ")
@@ -125,7 +126,7 @@ def _tables_read(tokens: list[tuple[str, int]], words: list[str], start: int, de
 def _function(tokens: list[tuple[str, int]], words: list[str], start: int) -> str:
     """`SELECT pg_sleep(1)` reads no table: the function is its name."""
     for at in range(start + 2, len(words)):
-        if words[at] == "(" and words[at - 1].isidentifier() and words[at - 1] not in _VERBS:
+        if words[at] == "(" and words[at - 1].isidentifier() and words[at - 1] not in _NO_FUNCTION:
             return _identifier(tokens[at - 1][0])
     return ""
 

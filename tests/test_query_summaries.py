@@ -24,6 +24,9 @@ SUMMARIES = {
     "SELECT 1) FROM bookings_booking": "SELECT bookings_booking",
     "SELECT pg_sleep(1)": "SELECT pg_sleep",
     "SELECT * FROM procrastinate_fetch_job_v2(%s)": "SELECT procrastinate_fetch_job_v2",
+    "SELECT unnest(procrastinate_defer_jobs_v1(ARRAY[(%s)]::procrastinate_job_to_defer_v1[]))": (
+        "SELECT procrastinate_defer_jobs_v1"
+    ),
     "SELECT * FROM ONLY bookings_booking FOR UPDATE": "SELECT bookings_booking",
     "WITH recent AS (SELECT * FROM bookings_booking) SELECT * FROM recent": "SELECT bookings_booking",
     "WITH RECURSIVE a AS (SELECT 1 UNION SELECT n FROM a) SELECT * FROM a JOIN t ON true": "SELECT a",
