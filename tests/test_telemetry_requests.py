@@ -13,6 +13,7 @@ from django.core.handlers.base import BaseHandler
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import Client, RequestFactory
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from telemetry import failsafe, metrics, outgoing, tracing
@@ -47,8 +48,11 @@ def lines() -> Iterator[Lines]:
 
 
 @pytest.fixture
-def serve(rf: RequestFactory) -> Serve:
-    """Send a request with these headers through both middlewares to `view`; close the response, as servers do."""
+def serve(rf: RequestFactory, db: None) -> Serve:
+    """Send a request with these headers through both middlewares to `view`; close the response, as servers do.
+
+    That looks at whatever connection an earlier test has left open, which needs the permission `db` gives.
+    """
 
     def send(
         view: Callable[[HttpRequest], HttpResponse] = lambda request: HttpResponse("ok"), **headers: str
@@ -261,3 +265,17 @@ def test_it_says_nothing_of_a_client_that_does_not_read() -> None:
 
     assert not told(BlockingIOError(11, "Resource temporarily unavailable"))
     assert told(OSError(5, "Input/output error"))
+
+
+def test_it_reaches_loggers_that_were_made_before_it_was_set_up_anew() -> None:
+    from telemetry.logging import configure, from_environment
+
+    log, kept = structlog.get_logger("tests.before"), logging.getLogger().handlers[:]
+    log.info("made")
+    try:
+        configure(from_environment())
+        with capture_logs() as lines:
+            log.info("told")
+    finally:
+        logging.getLogger().handlers[:] = kept
+    assert [line["event"] for line in lines] == ["told"]
