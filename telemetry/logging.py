@@ -35,6 +35,9 @@ _TELLING_TOO_MUCH = ("Error handling request", "Invalid request")
 MAX_FRAMES, MAX_CAUSES = 30, 5
 _OUR_PATHS = re.compile(rf"^.*/site-packages/|^.*/lib/python3\.\d+/|^{re.escape(os.getcwd())}/")
 
+_processors: list[Processor] = []
+"""One list for good: a logger keeps the one it was made with, and must follow when logging is set up anew."""
+
 
 def configure(options: Mapping[str, str]) -> None:
     """Set up logging and structlog; `options` has `format` (json or console) and `level`. Django's LOGGING_CONFIG."""
@@ -85,12 +88,9 @@ def configure(options: Mapping[str, str]) -> None:
             },
         }
     )
+    _processors[:] = [_leave_out, *own, renderer]
     structlog.configure(
-        processors=[
-            _leave_out,
-            *own,
-            renderer,
-        ],
+        processors=_processors,
         logger_factory=lambda *names: Lines(logging.getLogger(*names or (__name__,)), handler),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
