@@ -13,6 +13,7 @@ from django.db import connection
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
 
+from bookings import events
 from tests.chromium import ARGUMENTS, installed
 from tests.stack import Stack, manage, running_stack
 
@@ -103,6 +104,19 @@ def stack(demo_database: str, static_files: None, tmp_path: Path) -> Iterator[Ca
             return running.enter_context(running_stack(directory, demo_database, **options))  # type: ignore[arg-type] # passed through
 
         yield start
+
+
+@pytest.fixture
+def heard() -> Iterator[list[events.Event]]:
+    """The events of the business published so far."""
+    heard: list[events.Event] = []
+
+    def listen(event: events.Event, **_: object) -> None:
+        heard.append(event)
+
+    events.occurred.connect(listen)
+    yield heard
+    events.occurred.disconnect(listen)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Booking, moving, cancelling: what is granted, what is refused and why, and what is written down."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -19,19 +18,6 @@ from tests import factories
 
 pytestmark = pytest.mark.django_db
 KEY = "one-form"
-
-
-@pytest.fixture
-def heard() -> Iterator[list[events.Event]]:
-    """The events published so far."""
-    heard: list[events.Event] = []
-
-    def listen(event: events.Event, **_: Any) -> None:
-        heard.append(event)
-
-    events.occurred.connect(listen)
-    yield heard
-    events.occurred.disconnect(listen)
 
 
 def book(**wish: Any) -> Booking:
