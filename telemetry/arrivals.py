@@ -12,9 +12,8 @@ WHOLE = 65_536
 """Bytes of head and body up to which a request is waited for as a whole; the kernel keeps them meanwhile."""
 _HEAD = 4096
 """Bytes looked at first: most requests' whole head."""
-_LENGTH = re.compile(rb"\r\nContent-Length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
-_DIGITS = 12
-_UNKNOWN_LENGTH = re.compile(rb"\r\n(?:Transfer-Encoding|Expect):", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\nContent-Length:[ \t]*(\d{1,12})[ \t]*\r\n", re.IGNORECASE)
+_UNKNOWN_LENGTH = re.compile(rb"\r\n(?:Transfer-Encoding:|Expect:|Content-Length:[ \t]*\d{13})", re.IGNORECASE)
 
 
 class Arrival(NamedTuple):
@@ -50,21 +49,19 @@ def look(sock: socket.socket) -> Arrival:
     if _UNKNOWN_LENGTH.search(fields):
         return Arrival(head, WHOLE + 1)
     found = _LENGTH.search(fields)
-    if found and len(found[1]) > _DIGITS:
-        return Arrival(head, WHOLE + 1)
     needed = end + 4 + int(found[1]) if found else 0
     return Arrival(head, needed if needed > WHOLE or needed > waiting(sock) else 0)
 
 
 def waiting(sock: socket.socket) -> int:
     """Bytes that can be read now."""
-    return int(struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, b"\0\0\0\0"))[0])
+    return _bytes(sock, termios.FIONREAD)
 
 
 def unread(sock: socket.socket) -> int:
     """Bytes sent that the peer has not yet taken."""
     try:
-        return int(struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0\0\0\0"))[0])
+        return _bytes(sock, termios.TIOCOUTQ)
     except OSError:  # only Linux is sure to know
         return 0
 
@@ -74,9 +71,7 @@ def has_room(sock: socket.socket) -> bool:
 
     Not the same as how much it has left unread: many small answers take more room than their bytes.
     """
-    poll = select.poll()
-    poll.register(sock, select.POLLOUT)
-    return bool(poll.poll(0))
+    return _is(sock, select.POLLOUT)
 
 
 def wake_at(sock: socket.socket, size: int) -> None:
@@ -86,6 +81,14 @@ def wake_at(sock: socket.socket, size: int) -> None:
 
 def has_hung_up(sock: socket.socket) -> bool:
     """Whether the peer will send no more."""
+    return _is(sock, getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR)
+
+
+def _bytes(sock: socket.socket, which: int) -> int:
+    return int(struct.unpack("i", fcntl.ioctl(sock, which, b"\0\0\0\0"))[0])
+
+
+def _is(sock: socket.socket, events: int) -> bool:
     poll = select.poll()
-    poll.register(sock, getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR)
+    poll.register(sock, events)
     return bool(poll.poll(0))
