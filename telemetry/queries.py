@@ -77,19 +77,10 @@ def _finished(db: "DatabaseWrapper", summary: str, began: float, ended: float, e
     if observation is not None:
         observation.db_queries += 1
         observation.db_ms += seconds * 1000
-    try:
-        histogram = _histograms[summary]
-    except KeyError:
-        label = label_of(summary)
-        histogram = metrics.db_query_duration.labels(label)
-        if label == summary:
-            _histograms[summary] = histogram
-    histogram.observe(seconds)
-    if seconds >= min(SLOW, LONG):
+    measure(db, summary, began, ended)
+    if seconds >= SLOW:
         route = observation.route if observation is not None else ""
-        db.registry.slow.append(Slow(summary, route, began, ended))
-        if seconds >= SLOW:
-            log.warning("db_query_slow", query=summary, duration_ms=round(seconds * 1000, 1), route=route)
+        log.warning("db_query_slow", query=summary, duration_ms=round(seconds * 1000, 1), route=route)
     if error is not None:
         _refused(summary, error)
         if db.connection is not None and db.connection.closed:
@@ -105,12 +96,19 @@ def _refused(summary: str, error: BaseException) -> None:
         metrics.db_query_errors.labels(label_of(summary), type(reason).__name__).inc()
 
 
-def committed(db: "DatabaseWrapper", began: float, ended: float) -> None:
-    """A COMMIT is over: no query of the request's, but time it has waited."""
-    metrics.db_query_duration.labels("COMMIT").observe(ended - began)
+def measure(db: "DatabaseWrapper", summary: str, began: float, ended: float) -> None:
+    """Time a round trip; a long one is evidence for the blame. Of a COMMIT, which is no query, nothing more is told."""
+    try:
+        histogram = _histograms[summary]
+    except KeyError:
+        label = label_of(summary)
+        histogram = metrics.db_query_duration.labels(label)
+        if label == summary:
+            _histograms[summary] = histogram
+    histogram.observe(ended - began)
     if ended - began >= LONG:
         observation = current()
-        db.registry.slow.append(Slow("COMMIT", observation.route if observation else "", began, ended))
+        db.registry.slow.append(Slow(summary, observation.route if observation else "", began, ended))
 
 
 def label_of(summary: str) -> str:

@@ -95,7 +95,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             finally:
                 ended = time.perf_counter()
                 self.holder.end(ended)
-                queries.committed(self, began, ended)
+                queries.measure(self, "COMMIT", began, ended)
 
     def make_cursor(self, cursor: Any) -> CursorWrapper:
         kind = ObservedServerSideCursor if isinstance(cursor, psycopg.ServerCursor) else ObservedCursor
