@@ -5,12 +5,12 @@ import smtplib
 
 from django.core import mail
 from django.core.mail import EmailMessage
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from procrastinate import RetryDecision, RetryStrategy
 from procrastinate.jobs import Job
 
-from . import emails, events
+from . import connections, emails, events
 from .models import SentEmail
 
 _LOST = (smtplib.SMTPServerDisconnected, TimeoutError, ConnectionResetError, BrokenPipeError)
@@ -35,8 +35,7 @@ def send_once(key: str, kind: str, email: EmailMessage) -> None:
     email.extra_headers["Message-ID"] = emails.message_id(key)
     try:
         with contextlib.closing(mail.get_connection()) as email.connection:
-            if not connection.in_atomic_block:
-                connection.close()  # back into the pool: others can use it while we wait
+            connections.release()
             email.connection.open()  # what fails here has sent nothing
             # Committed before the e-mail leaves, so that whoever comes after our death knows that it may have left.
             _, first = SentEmail.objects.get_or_create(key=key, defaults={"sent_at": None})

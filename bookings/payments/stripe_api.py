@@ -9,9 +9,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
-from django.db import connection
 
-from .. import events
+from .. import connections, events
 
 if TYPE_CHECKING:
     # Where it is needed it is imported late: pages that do not pay do not pay for it either (0.1 s, 15 MB).
@@ -124,8 +123,7 @@ def refund(*, intent_id: str, amount: int, key: str) -> str:
 def _ask(action: str, work: Callable[["StripeClient"], _T]) -> _T:
     import stripe
 
-    if not connection.in_atomic_block:
-        connection.close()  # back into the pool: others can use it while we wait
+    connections.release()
     started = time.perf_counter()
 
     def failed(outcome: str, error: Exception) -> None:
