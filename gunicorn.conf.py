@@ -26,6 +26,9 @@ graceful_timeout = 20
 keepalive = 5
 accesslog = None
 forwarder_headers = ""  # no header of a request says what path it is for
+secure_scheme_headers: dict[
+    str, str
+] = {}  # nor, to gunicorn, that it came by TLS: it would believe whoever is on loopback
 sendfile = False  # it would wait for ever for a client that does not read
 control_socket_disable = True
 

@@ -1,6 +1,6 @@
 """What a production site tells browsers, read off its answers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPMessage
@@ -132,6 +132,19 @@ def test_it_answers_no_other_host(site: Stack) -> None:
     )
     assert status == 200
     assert "evil" not in body + str(headers_sent)
+
+
+def test_it_believes_nobody_about_tls_without_trusted_proxies(stack: Callable[..., Stack]) -> None:
+    """gunicorn would believe whoever connects from loopback, and refuse who contradicts himself."""
+    site = stack(env=PRODUCTION | {"TRUSTED_PROXIES": ""})
+    for headers in (
+        HTTPS,
+        {"X-Forwarded-Ssl": "on"},
+        {"X-Forwarded-Protocol": "ssl"},
+        HTTPS | {"X-Forwarded-Ssl": "off"},
+    ):
+        status, said, _ = ask(site, "/contact/", **headers)
+        assert (status, said["Location"]) == (301, f"https://{HOST}/contact/"), headers
 
 
 @pytest.mark.parametrize(

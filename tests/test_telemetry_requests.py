@@ -99,10 +99,31 @@ def test_it_takes_a_request_id_from_a_trusted_proxy_alone(
         ("10.0.0.1", "not an address", "10.0.0.1"),
         ("203.0.113.9", "198.51.100.1", "203.0.113.9"),
         ("10.0.0.1", "2001:db8::7", "2001:db8::7"),
+        # One client, however a proxy writes its address; and never the proxy's own, which is everybody's.
+        ("10.0.0.1", "203.0.113.9:51324", "203.0.113.9"),
+        ("10.0.0.1", "::ffff:203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "::FFFF:CB00:7109", "203.0.113.9"),
+        ("10.0.0.1", "64:ff9b::203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "[::ffff:203.0.113.9]:443", "203.0.113.9"),
+        ("10.0.0.1", "[2001:db8::7]:51324", "2001:db8::7"),
+        ("10.0.0.1", "[2001:db8::7]", "2001:db8::7"),
+        ("10.0.0.1", "2001:DB8:0::7%eth0", "2001:db8::7"),
+        ("10.0.0.1", "198.51.100.1, 203.0.113.9:1, 10.0.0.2:443, ::ffff:10.0.0.3", "203.0.113.9"),
+        ("::ffff:10.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "198.51.100.1", "203.0.113.9"),
+        ("", "198.51.100.1, 203.0.113.9", "203.0.113.9"),  # over a Unix socket
+        ("10.0.0.1", "203.0.113.9:port", "10.0.0.1"),
     ],
 )
 def test_it_finds_the_client_behind_trusted_proxies(peer: str, forwarded: str, client: str) -> None:
     assert client_address(peer, forwarded, networks(["10.0.0.0/8"])) == client
+
+
+def test_it_knows_a_proxy_however_its_network_is_written() -> None:
+    for entry in ("10.1.0.0/16", "::ffff:10.1.0.0/112"):
+        assert trusts("::ffff:10.1.2.3", networks([entry]))
+        assert trusts("10.1.2.3", networks([entry]))
+        assert not trusts("10.2.2.3", networks([entry]))
 
 
 def test_it_forgets_forwarding_headers_of_strangers(serve: Serve) -> None:
