@@ -9,21 +9,30 @@ from django.utils import timezone
 from icalendar import Calendar, Event, vCalAddress, vText
 
 from .models import Booking, Status
+from .templatetags.business import clock, lasts
+
+_STATUS = {Status.HELD: "TENTATIVE", Status.CANCELLED: "CANCELLED"}
 
 
 def invitation(booking: Booking) -> Calendar:
-    """The entry as it stands: method REQUEST, or CANCEL once the visit is off. Times are in UTC."""
+    """The entry as it stands: method REQUEST, or CANCEL once the visit is off.
+
+    It lasts from the opening of the arrival window until the latest end of the job, because somebody must be in for
+    all of that; the title says the window. Tentative until a deposit that is asked for is paid. Times are in UTC.
+    """
     cancelled = booking.status == Status.CANCELLED
+    window = f"{clock(booking.starts_at)} to {clock(booking.arrival_until)}"
 
     event = Event()
     event.add("uid", f"{booking.reference}@{urlsplit(settings.SITE_URL).hostname}")
     event.add("sequence", booking.sequence)
     event.add("dtstamp", timezone.now().astimezone(UTC))
     event.add("dtstart", booking.starts_at.astimezone(UTC))
-    event.add("dtend", booking.ends_at.astimezone(UTC))
-    event.add("summary", f"{booking.service.name}: {settings.BUSINESS_NAME}")
+    event.add("dtend", booking.latest_end.astimezone(UTC))
+    event.add("summary", f"{booking.service.name}, arrival {window}: {settings.BUSINESS_NAME}")
+    event.add("description", _description(booking, window))
     event.add("location", f"{booking.address}, {booking.postcode}")
-    event.add("status", "CANCELLED" if cancelled else "CONFIRMED")
+    event.add("status", _STATUS.get(Status(booking.status), "CONFIRMED"))
     event.add("url", settings.SITE_URL + booking.get_absolute_url())
     event.add("organizer", _address(parseaddr(settings.DEFAULT_FROM_EMAIL)[1], settings.BUSINESS_NAME), encode=False)
     if booking.customer_email:
@@ -35,6 +44,16 @@ def invitation(booking: Booking) -> Calendar:
     calendar.add("method", "CANCEL" if cancelled else "REQUEST")
     calendar.add_component(event)
     return calendar
+
+
+def _description(booking: Booking, window: str) -> str:
+    lines = (
+        "This time is kept for you until the deposit is paid." if booking.status == Status.HELD else "",
+        f"{booking.handyman.name} arrives between {window.replace(' to ', ' and ')}.",
+        f"The job takes about {lasts(booking.service)}.",
+        f"Questions? Ring {settings.BUSINESS_PHONE}.",
+    )
+    return "\n".join(line for line in lines if line)
 
 
 def _address(email: str, name: str) -> vCalAddress:

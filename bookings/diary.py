@@ -66,13 +66,18 @@ class Reader:
         return self._read[2]
 
     def slots(self, first: date, last: date) -> list[Slot]:
-        """The service's slots from `first` to `last` (local days, inclusive), in order."""
+        """The service's slots from `first` to `last` (local days, inclusive), in order.
+
+        Without the one where the booking about to be moved stands: that would be no move.
+        """
         first, last = max(first, self.rules.today(self._now)), min(last, self.rules.last_day(self._now))
         if last < first:
             return []
-        return availability.free_slots(
+        found = availability.free_slots(
             self.diary(first, last), rules=self.rules, occupied=self._occupied, first=first, last=last, now=self._now
         )
+        where_it_is = self._ignoring.starts_at if self._ignoring is not None else None
+        return [slot for slot in found if slot.starts_at != where_it_is]
 
     def next_slots(self, after: date | None = None, limit: int = 1) -> list[Slot]:
         """The first free slots from a local day on, never beyond the horizon."""

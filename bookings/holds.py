@@ -21,7 +21,8 @@ def release_expired(*, now: datetime | None = None, among: BookingQuerySet | Non
         for booking in bookings:
             booking.status = Status.CANCELLED
             booking.hold_expires_at = None
-            booking.save(update_fields=["status", "hold_expires_at"])
+            booking.sequence += 1
+            booking.save(update_fields=["status", "hold_expires_at", "sequence"])
             history.record(booking, history.Kind.EXPIRED, by=history.By.SYSTEM)
             deposits.let_go(booking)
     return len(bookings)

@@ -46,6 +46,12 @@ class TooLate(SchedulingError):
     code = "too_late"
 
 
+class TooEarly(SchedulingError):
+    """The visit has not begun, so nobody knows yet how it ends."""
+
+    code = "too_early"
+
+
 class NotPossible(SchedulingError):
     """The booking's status does not allow it, such as moving a cancelled one."""
 

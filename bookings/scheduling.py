@@ -20,7 +20,7 @@ from .history import By, Kind
 from .models import Booking, Handyman, Service, ServiceArea, Status
 from .payments import deposits
 from .racing import atomically, violated_constraint
-from .refusals import NotPossible, OutOfArea, SlotTaken, SlotUnavailable, TooLate
+from .refusals import NotPossible, OutOfArea, SlotTaken, SlotUnavailable, TooEarly, TooLate
 from .refusals import SchedulingError as SchedulingError  # the base that callers catch
 
 _STAFF_HORIZON_DAYS = 366
@@ -107,7 +107,7 @@ def move(
         _require_changeable(current, wish.by, wish.now)
         taker = Handyman.objects.select_for_update(no_key=True).get(pk=handyman_id)
         _release_expired_holds(handyman_id, wish)
-        before = f"{current.starts_at:%Y-%m-%d %H:%M}Z with {current.handyman.name}"
+        before = f"{timezone.localtime(current.starts_at):%a %d %b %Y %H:%M} with {current.handyman.name}"
         current.handyman = taker
         current.take_time(wish.starts_at)
         current.sequence += 1
@@ -143,7 +143,8 @@ def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
         current.handyman = Handyman.objects.select_for_update(no_key=True).get(pk=handyman_id)
         _release_expired_holds(handyman_id, wish)
         current.status = Status.CONFIRMED
-        current.save(update_fields=["handyman", "status"])
+        current.sequence += 1
+        current.save(update_fields=["handyman", "status", "sequence"])
         history.record(current, Kind.REINSTATED, by=By.SYSTEM)
         tasks.after_booking(current, now=now)
         return current
@@ -183,15 +184,26 @@ def cancel(
     )
 
 
-def complete(*, booking: Booking, user: User | None = None) -> Booking:
-    """Record that the job is done. Raises NotPossible."""
-    return _change(booking, Kind.COMPLETED, Status.COMPLETED, allowed=(Status.CONFIRMED,), by=By.STAFF, user=user)
+def complete(*, booking: Booking, user: User | None = None, now: datetime | None = None) -> Booking:
+    """Record that the job is done. Raises TooEarly before the visit's start, or NotPossible."""
+    return _end(booking, Kind.COMPLETED, Status.COMPLETED, (Status.CONFIRMED,), user, now)
 
 
-def no_show(*, booking: Booking, user: User | None = None) -> Booking:
-    """Record that the customer was not there. Raises NotPossible."""
-    allowed = (Status.CONFIRMED, Status.COMPLETED)
-    return _change(booking, Kind.NO_SHOW, Status.NO_SHOW, allowed=allowed, by=By.STAFF, user=user)
+def no_show(*, booking: Booking, user: User | None = None, now: datetime | None = None) -> Booking:
+    """Record that the customer was not there. Raises TooEarly before the visit's start, or NotPossible."""
+    return _end(booking, Kind.NO_SHOW, Status.NO_SHOW, (Status.CONFIRMED, Status.COMPLETED), user, now)
+
+
+def _end(
+    booking: Booking, kind: Kind, status: Status, allowed: Sequence[Status], user: User | None, now: datetime | None
+) -> Booking:
+    """Record how a visit ended; it must have begun."""
+
+    def check(current: Booking) -> None:
+        if (now or timezone.now()) < current.starts_at:
+            raise TooEarly
+
+    return _change(booking, kind, status, allowed=allowed, by=By.STAFF, user=user, check=check)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,13 @@ def visit() -> Booking:
     return factories.booking(service=service, handyman=person, starts_at=factories.tomorrow(10))
 
 
+@pytest.fixture
+def begun(visit: Booking) -> Booking:
+    """A visit that began three hours ago."""
+    earlier = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
+    return factories.booking(service=visit.service, handyman=visit.handyman, starts_at=earlier)
+
+
 def act(office: Client, action: str, *bookings: Booking) -> Any:
     chosen = {"action": action, "_selected_action": [booking.pk for booking in bookings]}
     return office.post(LIST, chosen, follow=True)
@@ -81,24 +88,24 @@ def change(office: Client, booking: Booking, **fields: Any) -> Any:
     return office.post(url, change_data(booking, **fields), follow=True)
 
 
-def test_it_completes_bookings_and_writes_their_history(office: Client, visit: Booking) -> None:
-    response = act(office, "complete", visit)
-    visit.refresh_from_db()
-    assert visit.status == Status.COMPLETED
-    event = visit.events.get()
+def test_it_completes_bookings_and_writes_their_history(office: Client, begun: Booking) -> None:
+    response = act(office, "complete", begun)
+    begun.refresh_from_db()
+    assert begun.status == Status.COMPLETED
+    event = begun.events.get()
     assert (event.kind, event.by, event.user) == ("completed", "staff", User.objects.get())
     assert "1 booking completed." in said(response)
     assert LogEntry.objects.get().change_message == "Completed."
 
 
-def test_it_says_why_a_booking_was_refused_and_changes_the_others(office: Client, visit: Booking) -> None:
+def test_it_says_why_a_booking_was_refused_and_changes_the_others(office: Client, begun: Booking) -> None:
     other = factories.booking(
-        service=visit.service, handyman=visit.handyman, starts_at=factories.tomorrow(14), status=Status.CANCELLED
+        service=begun.service, handyman=begun.handyman, starts_at=factories.tomorrow(14), status=Status.CANCELLED
     )
-    response = act(office, "complete", visit, other)
-    visit.refresh_from_db()
+    response = act(office, "complete", begun, other)
+    begun.refresh_from_db()
     other.refresh_from_db()
-    assert (visit.status, other.status) == (Status.COMPLETED, Status.CANCELLED)
+    assert (begun.status, other.status) == (Status.COMPLETED, Status.CANCELLED)
     assert "1 booking completed." in said(response)
     assert "(cancelled)</a> not completed: The booking&#x27;s status does not allow that." in said(response)
     assert not other.events.exists()
@@ -210,18 +217,15 @@ def test_it_changes_the_price_in_pounds(office: Client, visit: Booking) -> None:
     assert visit.price_pence == 7150
 
 
-def test_it_saves_and_completes_with_one_button(office: Client, visit: Booking) -> None:
-    Booking.objects.filter(pk=visit.pk).delete()
-    earlier = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
-    visit = factories.booking(service=visit.service, handyman=visit.handyman, starts_at=earlier)
-    change(office, visit, notes="Door was stuck", complete="1")
-    visit.refresh_from_db()
-    assert (visit.status, visit.notes) == (Status.COMPLETED, "Door was stuck")
+def test_it_saves_and_completes_with_one_button(office: Client, begun: Booking) -> None:
+    change(office, begun, notes="Door was stuck", complete="1")
+    begun.refresh_from_db()
+    assert (begun.status, begun.notes) == (Status.COMPLETED, "Door was stuck")
 
 
-def test_it_shows_the_history_but_lets_nobody_write_it(office: Client, visit: Booking) -> None:
-    act(office, "complete", visit)
-    page = office.get(reverse("admin:bookings_booking_change", args=[visit.pk]))
+def test_it_shows_the_history_but_lets_nobody_write_it(office: Client, begun: Booking) -> None:
+    act(office, "complete", begun)
+    page = office.get(reverse("admin:bookings_booking_change", args=[begun.pk]))
     (history,) = page.context["inline_admin_formsets"]
     allowed = (history.has_add_permission, history.has_change_permission, history.has_delete_permission)
     assert not any(allowed)

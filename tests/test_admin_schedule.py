@@ -74,6 +74,16 @@ def test_it_marks_today(admin_client: Client, amir: Handyman) -> None:
     assert not any(row.today for row in admin_client.get(SCHEDULE, {"day": str(MONDAY)}).context["rows"])
 
 
+def test_it_books_no_day_that_has_passed(admin_client: Client, service: Service) -> None:
+    person = factories.handyman(service)
+    today = timezone.localdate()
+    page = "".join(admin_client.get(SCHEDULE, {"day": str(today - timedelta(days=n))}).content.decode() for n in (0, 7))
+    offered = {
+        today + timedelta(days=n): f"?day={today + timedelta(days=n)}&amp;who={person.pk}" in page for n in (-7, -1, 0)
+    }
+    assert offered == {today - timedelta(days=7): False, today - timedelta(days=1): False, today: True}
+
+
 def test_it_shows_time_off_as_it_falls_on_each_day_and_what_clashes(
     admin_client: Client, service: Service, amir: Handyman
 ) -> None:

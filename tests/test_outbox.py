@@ -25,7 +25,7 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django.fixtures import Settings
 
-from bookings import calendar, contact, emails, scheduling, tasks
+from bookings import contact, emails, scheduling, tasks
 from bookings.models import Booking, ContactMessage, SentEmail
 from bookings.scheduling import By
 from tests import factories
@@ -248,24 +248,6 @@ def test_it_reminds_nobody_of_a_visit_within_a_day() -> None:
     before = ProcrastinateJob.objects.count()
     tasks.after_booking(booking, now=booking.starts_at - timedelta(hours=6))
     assert ProcrastinateJob.objects.count() == before + 1
-
-
-@pytest.mark.django_db
-def test_it_describes_the_visit_as_a_calendar_entry() -> None:
-    booking = a_booking()
-    entry = calendar.invitation(booking)
-    event = entry.walk("VEVENT")[0]
-    raw = entry.to_ical().decode()
-    assert entry["method"] == "REQUEST"
-    assert f"DTSTART:{booking.starts_at:%Y%m%dT%H%M%SZ}" in raw
-    assert f"DTEND:{booking.ends_at:%Y%m%dT%H%M%SZ}" in raw
-    assert str(event["uid"]).startswith(booking.reference)
-    moved = scheduling.move(booking=booking, starts_at=factories.tomorrow(10, days=6), by=By.CUSTOMER)
-    cancelled = scheduling.cancel(booking=moved, by=By.CUSTOMER)
-    last = calendar.invitation(cancelled)
-    assert last["method"] == "CANCEL"
-    assert last.walk("VEVENT")[0]["sequence"] == 2
-    assert last.walk("VEVENT")[0]["uid"] == event["uid"]
 
 
 @pytest.mark.django_db

@@ -253,14 +253,14 @@ def test_it_takes_the_time_again_or_gives_the_money_back(
     if not taken:
         assert (after.status, after.payment.status) == (Status.CONFIRMED, Payment.Status.PAID)
         assert kinds(held)[-2:] == [Kind.PAID, Kind.REINSTATED]
-        tasks.send_booking_email(booking_id=held.pk, kind="confirmation", sequence=0)
+        tasks.send_booking_email(booking_id=held.pk, kind="confirmation", sequence=after.sequence)
         assert "£20 paid" in str(mail.outbox[0].body)
         return
     payments.work()
     after = again(held)
     assert (after.status, after.payment.status) == (Status.CANCELLED, Payment.Status.REFUNDED)
     assert kinds(held)[-3:] == [Kind.PAID, Kind.REFUNDING, Kind.REFUNDED]
-    tasks.send_booking_email(booking_id=held.pk, kind="late", sequence=0)
+    tasks.send_booking_email(booking_id=held.pk, kind="late", sequence=after.sequence)
     assert "£20 reached us after the time" in str(mail.outbox[0].body)
     assert "Your time was gone. We are sorry." in client.get(held.get_absolute_url()).content.decode()
 

@@ -199,16 +199,6 @@ def test_it_cancels_once_and_frees_the_slot() -> None:
     assert book(service=service, starts_at=at, idempotency_key="next").status == Status.CONFIRMED
 
 
-def test_it_records_how_a_visit_ended() -> None:
-    service = factories.service()
-    factories.handyman(service)
-    done = scheduling.complete(booking=book(service=service, starts_at=factories.tomorrow(9)))
-    missed = scheduling.no_show(booking=book(service=service, starts_at=factories.tomorrow(14)))
-    assert (done.status, missed.status) == (Status.COMPLETED, Status.NO_SHOW)
-    with pytest.raises(scheduling.NotPossible):
-        scheduling.complete(booking=missed)
-
-
 def test_it_holds_a_slot_until_the_time_is_up() -> None:
     service = factories.service()
     factories.handyman(service)

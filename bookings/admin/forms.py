@@ -32,6 +32,7 @@ REFUSALS = {
     "out_of_area": "The business does not come to this postcode.",
     "not_possible": "The booking's status does not allow that.",
     "too_late": "It is too late for that.",
+    "too_early": "The visit has not begun yet.",
 }
 
 

@@ -63,6 +63,7 @@ class Cell:
 class Row:
     day: date
     today: bool
+    past: bool
     holiday: Holiday | None
     cells: list[Cell]
 
@@ -119,6 +120,7 @@ def week_of(monday: date, handyman: Handyman | None, now: datetime) -> list[Row]
         Row(
             day=day,
             today=day == timezone.localdate(now),
+            past=day < timezone.localdate(now),
             holiday=holidays.get(day),
             cells=[
                 cell_of(person, day, visits_of[person.pk], absences_of[person.pk], day in holidays)

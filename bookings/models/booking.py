@@ -199,6 +199,11 @@ class Booking(Priced):
         return self.ends_at + timedelta(days=settings.BOOKING_LINK_DAYS)
 
     @property
+    def latest_end(self) -> datetime:
+        """When the job is done if it begins as late as the arrival window allows."""
+        return self.arrival_until + (self.ends_at - self.starts_at)
+
+    @property
     def is_open(self) -> bool:
         return self.status in (Status.HELD, Status.CONFIRMED)
 
