@@ -10,14 +10,14 @@ from gunicorn.workers.base import Worker
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
 os.environ["PROCESS_TYPE"] = "web"  # for the settings: only the web goes through a pooler
 if os.environ.get("TELEMETRY", "on") != "off":
-    from telemetry.gunicorn import Logger as logger_class  # noqa: F401 - gunicorn reads these names of this module
-    from telemetry.gunicorn import child_exit, on_exit, post_fork, when_ready  # noqa: F401 - ditto
+    from telemetry.contrib.gunicorn import Logger as logger_class  # noqa: F401 - gunicorn reads these names of this module
+    from telemetry.contrib.gunicorn import child_exit, on_exit, post_fork, when_ready  # noqa: F401 - ditto
 
 wsgi_app = "xfhandyman.wsgi"
 # A production host reaches the site through its proxy; a development machine keeps it to itself.
 _host = os.environ.get("HOST") or ("0.0.0.0" if os.environ.get("ENVIRONMENT") == "production" else "127.0.0.1")  # noqa: S104 - see above
 bind = f"{_host}:{os.environ.get('PORT', '8000')}"
-worker_class = "telemetry.lanes.LanedWorker"  # gthread, with threads apart for the health paths
+worker_class = "telemetry.contrib.gunicorn.worker.LanedWorker"  # gthread, with threads apart for the health paths
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 _threads = os.environ.get("WEB_THREADS", "4")
 threads = int(_threads) if _threads.isdigit() else 4  # what is no number, the preflight tells and stops
@@ -34,8 +34,8 @@ control_socket_disable = True
 
 
 def on_starting(arbiter: Arbiter) -> None:
-    from telemetry import multiprocess
-    from telemetry.preflight import require_sound_configuration
+    from telemetry.metrics import multiprocess
+    from telemetry.serve.preflight import require_sound_configuration
 
     require_sound_configuration()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -47,12 +47,12 @@ def on_starting(arbiter: Arbiter) -> None:
 
 def post_worker_init(worker: Worker) -> None:
     """After the fork and with the application loaded: threads and connections of telemetry are each worker's own."""
-    from telemetry import lifecycle
+    from telemetry.serve import lifecycle
 
     lifecycle.start("xfhandyman")
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
-    from telemetry import lifecycle
+    from telemetry.serve import lifecycle
 
     lifecycle.stop()

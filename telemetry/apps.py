@@ -9,7 +9,8 @@ class TelemetryConfig(AppConfig):
     verbose_name = "Telemetry"
 
     def ready(self) -> None:
-        from telemetry import checks, outgoing  # noqa: F401 - the checks register themselves
+        from telemetry import checks  # noqa: F401 - the checks register themselves
+        from telemetry.observe import outgoing_http
 
         if settings.TELEMETRY:
-            outgoing.install()
+            outgoing_http.install()

@@ -12,8 +12,6 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from telemetry.proxies import networks
-
 MIN_SECRET = 50
 MIN_TOKEN = 16
 
@@ -38,10 +36,6 @@ def _choices() -> Iterator[CheckMessage]:
 
 
 def _watching() -> Iterator[CheckMessage]:
-    try:
-        networks(settings.TRUSTED_PROXIES)
-    except ValueError as error:
-        yield _error(10, f"TRUSTED_PROXIES must be addresses or networks: {error}.")
     ports = {"PORT": settings.PORT, "METRICS_PORT": settings.METRICS_PORT}
     ports["WORKER_METRICS_PORT"] = settings.WORKER_METRICS_PORT
     if settings.TELEMETRY and len(set(ports.values())) < len(ports):

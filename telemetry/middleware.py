@@ -18,7 +18,7 @@ from django.http.response import HttpResponseBase
 from django_prometheus.middleware import Metrics, PrometheusBeforeMiddleware
 from django_structlog.middlewares import RequestMiddleware
 
-from telemetry import errors, metrics, tracing
+from telemetry import errors, traces
 from telemetry.context import (
     BEACONS,
     REQUEST_ID,
@@ -29,9 +29,9 @@ from telemetry.context import (
     in_flight,
     new_request_id,
 )
-from telemetry.failsafe import failsafe
-from telemetry.proxies import networks
-from telemetry.routes import method_name, route_name
+from telemetry.metrics import catalogue
+from telemetry.metrics.containment import failsafe
+from telemetry.observe.routes import method_name, route_name
 
 QUIET = frozenset(BEACONS)
 """Routes whose requests are told at level debug: a beacon's line is `page_view`, and anybody can send a million."""
@@ -43,10 +43,10 @@ class RequestMetrics(Metrics):
     """django-prometheus' set, replaced by ours."""
 
     def register(self) -> None:
-        self.requests = metrics.http_requests
-        self.duration = metrics.http_request_duration
-        self.in_progress = metrics.http_requests_in_progress
-        self.queries = metrics.db_queries_per_request
+        self.requests = catalogue.http_requests
+        self.duration = catalogue.http_request_duration
+        self.in_progress = catalogue.http_requests_in_progress
+        self.queries = catalogue.db_queries_per_request
         self.of = lru_cache(maxsize=4096)(self._of)
 
     def _of(self, method: str, route: str, status: int) -> tuple[Any, Any, Any]:
@@ -61,7 +61,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         RequestMiddleware.__init__(self, get_response)  # type: ignore[arg-type]  # it is narrower than Django
         self.metrics = self.metrics_cls.get_instance()
-        self.behind_proxy = bool(networks(settings.TRUSTED_PROXIES))
+        self.behind_proxy = bool(settings.TRUSTED_PROXIES)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         self.prepare(request)
@@ -83,7 +83,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
 
     @failsafe("requests")
     def begin(self, request: HttpRequest, observation: Observation) -> None:
-        tracing.open_request(observation, request.META)
+        traces.open_request(observation, request.META)
         self.metrics.in_progress.set(len(in_flight))
 
     def request_id(self, request: HttpRequest) -> str:
@@ -129,7 +129,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         duration.observe(seconds)
         queries.observe(observation.db_queries)
         error = getattr(request, "_raised_exception", None) or sent.error
-        tracing.close_request(observation, error)
+        traces.close_request(observation, error)
         ending = {} if sent.complete else {"aborted": True}
         if observation.status >= 500:
             ending["sentry"] = False  # the exception is reported, not the line that counts it

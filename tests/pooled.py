@@ -16,8 +16,8 @@ from django.db import connection  # noqa: E402 - after the set-up
 from procrastinate.contrib.django import app  # noqa: E402 - ditto
 
 from bookings.models import Service  # noqa: E402 - ditto
-from telemetry import locks  # noqa: E402 - ditto
-from telemetry.probe import database  # noqa: E402 - ditto
+from telemetry.diagnosis import locks  # noqa: E402 - ditto
+from telemetry.observe.probe import database  # noqa: E402 - ditto
 from telemetry.rum import store  # noqa: E402 - ditto
 from telemetry.rum.store import Row  # noqa: E402 - ditto
 

@@ -13,7 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from bookings import scheduling
 from bookings.models import Booking, BookingEvent, ContactMessage, Holiday, TimeOff
-from telemetry import incidents
+from telemetry.diagnosis import incidents
 from telemetry.models import RumDaily, RumSample
 from telemetry.rum.models import bucket
 from tests import factories

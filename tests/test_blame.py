@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from telemetry.blame import Held, Slow, Snapshot, blame
+from telemetry.diagnosis.pool_exhaustion import Held, Slow, Snapshot, blame
 
 NOW = datetime(2026, 3, 9, 14, 2, 18, 200_000, tzinfo=UTC).timestamp()
 BOOKING = "SELECT bookings_booking"

@@ -12,10 +12,12 @@ from django.contrib.auth.models import Permission
 from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from psycopg_pool import PoolTimeout
 
-from telemetry import metrics, queries, tracing
+from telemetry import traces
 from telemetry.context import Observation, observing
-from telemetry.pool import registry
-from telemetry.postgresql.base import DatabaseWrapper
+from telemetry.metrics import catalogue
+from telemetry.observe import queries
+from telemetry.observe.pool import registry
+from telemetry.observe.postgresql import DatabaseWrapper
 
 pytestmark = pytest.mark.django_db
 
@@ -107,7 +109,7 @@ def test_it_returns_rows_and_connections_although_the_watching_fails(
         raise ZeroDivisionError
 
     for hook in ("traced_query", "traced_acquire"):
-        monkeypatch.setattr(tracing, hook, fail)
+        monkeypatch.setattr(traces, hook, fail)
     for _ in range(3):  # of a pool of one
         assert Permission.objects.exists()
         connection.close()
@@ -184,7 +186,7 @@ def test_it_passes_by_connections_that_a_restart_of_the_server_killed(small_pool
 
 def test_it_counts_what_postgresql_could_not_do_and_not_what_it_rightly_refused() -> None:
     def counted(query: str) -> float:
-        samples = (sample for metric in metrics.db_query_errors.collect() for sample in metric.samples)
+        samples = (sample for metric in catalogue.db_query_errors.collect() for sample in metric.samples)
         return sum(one.value for one in samples if one.labels["query"] == query and one.name.endswith("_total"))
 
     for sql in ("SELECT * FROM lost", "SELECT 1 / (id - id) FROM django_content_type"):
@@ -200,5 +202,5 @@ def test_it_measures_commits() -> None:
 
 
 def _commits() -> float:
-    samples = (sample for metric in metrics.db_query_duration.collect() for sample in metric.samples)
+    samples = (sample for metric in catalogue.db_query_duration.collect() for sample in metric.samples)
     return sum(one.value for one in samples if one.labels["query"] == "COMMIT" and one.name.endswith("_count"))

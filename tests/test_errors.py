@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 
 from telemetry import errors
-from telemetry.sentry import BURST
+from telemetry.errors.sentry import BURST
 from tests.broken import CANARY
 from tests.conftest import copied_database
 from tests.load import cpu_seconds, hammer
@@ -212,9 +212,9 @@ def test_it_counts_what_never_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _dropped(reason: str) -> float:
-    from telemetry import metrics
+    from telemetry.metrics import catalogue
 
-    value: float = metrics.telemetry_dropped.labels("sentry", reason)._value.get()
+    value: float = catalogue.telemetry_dropped.labels("sentry", reason)._value.get()
     return value
 
 

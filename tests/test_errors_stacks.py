@@ -2,7 +2,7 @@
 
 import pytest
 
-from telemetry.stacks import MOST, frames
+from telemetry.errors.browser_stacks import MOST, frames
 
 V8 = """TypeError: Cannot read properties of undefined (reading 'slot')
     at pick (http://127.0.0.1:8000/static/build/book.js?v=secret:12:34)

@@ -11,7 +11,7 @@ from django.http.request import HttpRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry import wording
+from telemetry import redaction
 
 NAME = "Morgan Example"
 
@@ -28,7 +28,7 @@ def test_it_keeps_a_message_that_stands_in_the_source() -> None:
     def fail() -> None:
         raise ValueError("the diary is closed")
 
-    assert wording.message(caught(fail)) == "the diary is closed"
+    assert redaction.message(caught(fail)) == "the diary is closed"
 
 
 @pytest.mark.timing
@@ -39,9 +39,9 @@ def test_it_takes_no_longer_for_what_a_client_made_to_be_slow() -> None:
     def hostile() -> None:
         raise ValueError(("odd: %s, %s, %s, %s, %s, %s done" % ((", " * 500,) * 6)) + "!")
 
-    assert wording.message(caught(fail)) == "odd: …, …, …, …, …, … done"
+    assert redaction.message(caught(fail)) == "odd: …, …, …, …, …, … done"
     began = time.perf_counter()
-    wording.message(caught(hostile))
+    redaction.message(caught(hostile))
     assert time.perf_counter() - began < 0.5
 
 
@@ -56,25 +56,25 @@ def test_it_leaves_a_gap_where_a_value_was_formatted_in() -> None:
         raise ValueError("no slot for {who} on that day".format(who=name))  # noqa: UP032  # the form under test
 
     for fail in (formatted, percent, braces):
-        assert wording.message(caught(lambda fail=fail: fail(NAME))) == "no slot for … on that day"  # type: ignore[misc] # a default, not a parameter
+        assert redaction.message(caught(lambda fail=fail: fail(NAME))) == "no slot for … on that day"  # type: ignore[misc] # a default, not a parameter
 
 
 def test_it_keeps_nothing_of_a_message_made_elsewhere() -> None:
     def fail(text: str) -> None:
         raise ValueError(text)
 
-    assert wording.message(caught(lambda: fail(f"{NAME} called 020 7946 0123"))) == wording.WITHHELD
-    assert wording.message(caught(lambda: {}[NAME])) == wording.WITHHELD  # type: ignore[index] # on purpose
-    assert wording.message(caught(lambda: int(NAME))) == wording.WITHHELD
+    assert redaction.message(caught(lambda: fail(f"{NAME} called 020 7946 0123"))) == redaction.WITHHELD
+    assert redaction.message(caught(lambda: {}[NAME])) == redaction.WITHHELD  # type: ignore[index] # on purpose
+    assert redaction.message(caught(lambda: int(NAME))) == redaction.WITHHELD
 
 
 def test_it_keeps_what_an_error_says_beside_its_text() -> None:
-    assert wording.message(caught(lambda: None.diary)) == "'diary'"  # type: ignore[attr-defined] # on purpose
+    assert redaction.message(caught(lambda: None.diary)) == "'diary'"  # type: ignore[attr-defined] # on purpose
     host = HttpRequest()
     host.META = {"HTTP_HOST": f"{NAME}.example.com", "SERVER_NAME": "x", "SERVER_PORT": "80"}
     error = caught(host.get_host)
     assert isinstance(error, DisallowedHost)
-    assert NAME not in wording.message(error)
+    assert NAME not in redaction.message(error)
 
 
 def test_it_names_the_constraint_and_not_the_row() -> None:
@@ -83,7 +83,7 @@ def test_it_names_the_constraint_and_not_the_row() -> None:
         connection.execute("INSERT INTO canary VALUES ('morgan@example.com')")
         error = caught(lambda: connection.execute("INSERT INTO canary VALUES ('morgan@example.com')"))
     assert "morgan" in str(error)
-    assert wording.message(error) == "23505 one_each canary"
+    assert redaction.message(error) == "23505 one_each canary"
 
 
 @given(st.text(alphabet=st.characters(categories=("L", "N", "P", "Z")), min_size=4, max_size=60))
@@ -91,7 +91,7 @@ def test_it_never_lets_a_value_through(value: str) -> None:
     def fail() -> None:
         raise LookupError(f"<<{value}>>")
 
-    assert wording.message(caught(fail)) == wording.WITHHELD
+    assert redaction.message(caught(fail)) == redaction.WITHHELD
 
 
 @pytest.mark.parametrize(
@@ -109,4 +109,4 @@ def test_it_never_lets_a_value_through(value: str) -> None:
     ],
 )
 def test_it_cleans_a_browsers_words_by_pattern(text: str, kept: str) -> None:
-    assert wording.text(text) == kept
+    assert redaction.text(text) == kept

@@ -18,10 +18,11 @@ from aiosmtpd.handlers import Sink
 from django.test import Client
 from structlog.testing import capture_logs
 
-from telemetry import dependencies, health, incidents
-from telemetry.dependencies import Check
-from telemetry.incidents import Board, Incident
-from telemetry.probe import DatabaseProbe, Reachability, connect, database
+from telemetry.diagnosis import incidents
+from telemetry.diagnosis.incidents import Board, Incident
+from telemetry.health import dependencies, views
+from telemetry.health.dependencies import Check
+from telemetry.observe.probe import DatabaseProbe, Reachability, connect, database
 from tests.stack import free_port, wait_for
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +51,7 @@ def no_kept_connection() -> Iterator[None]:
 @pytest.fixture
 def probe(monkeypatch: pytest.MonkeyPatch) -> Fake:
     fake = Fake()
-    monkeypatch.setattr(health, "database", fake)
+    monkeypatch.setattr(views, "database", fake)
     return fake
 
 
@@ -308,5 +309,5 @@ def test_it_tells_full_from_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         raise psycopg.OperationalError("FATAL:  sorry, too many clients already")
 
     probe = DatabaseProbe()
-    monkeypatch.setattr("telemetry.probe.connect", full)
+    monkeypatch.setattr("telemetry.observe.probe.connect", full)
     assert probe.check().reason == "full"

@@ -12,9 +12,9 @@ PROGRAM = """
 import resource, sys
 from django.conf import settings
 settings.configure()
-from telemetry import metric_files
-metric_files.install()
-metric_files.RETRY = 0.0
+from telemetry.metrics import files
+files.install()
+files.RETRY = 0.0
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 limit = lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
 limit(int(sys.argv[1]))

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from ops.dashboards.__main__ import rendered
 from ops.dashboards.pages import PAGES
 from ops.watch import OPS
-from telemetry import metrics  # noqa: F401  # importing it registers every metric
+from telemetry.metrics import catalogue  # noqa: F401  # importing it registers every metric
 
 SCRAPED = {"up", "scrape_duration_seconds", "scrape_samples_post_metric_relabeling"}
 EXPRESSIONS = [

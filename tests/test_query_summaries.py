@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import sql as composed
 
-from telemetry.summary import MAX_LENGTH, summarise
+from telemetry.observe.sql_summary import MAX_LENGTH, summarise
 
 SUMMARIES = {
     'SELECT "bookings_booking"."id" FROM "bookings_booking" WHERE "x" = %s': "SELECT bookings_booking",

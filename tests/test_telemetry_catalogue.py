@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client.metrics import MetricWrapperBase
 
 from bookings import events
-from telemetry import metrics
+from telemetry.metrics import catalogue
 from tests.stack import BASE_DIR
 from xfhandyman.observers import event_name
 
@@ -41,7 +41,7 @@ def calls(*packages: str) -> Iterator[tuple[Path, str, ast.Call]]:
 
 def test_it_lists_every_metric_with_its_labels() -> None:
     declared = {}
-    for metric in vars(metrics).values():
+    for metric in vars(catalogue).values():
         if isinstance(metric, MetricWrapperBase):
             name = metric._name + ("_total" if metric._type == "counter" else "")
             declared[name] = (metric._type, ", ".join(f"`{label}`" for label in metric._labelnames))

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from django.db import connection
 
-from telemetry import backlog
+from telemetry.contrib.procrastinate import queue_depth
 from tests.stack import BASE_DIR, Stack
 
 INVENTORY = """
@@ -23,9 +23,10 @@ django.setup()
 from django.conf import settings
 from django.db import connection
 from http.client import HTTPConnection
-from telemetry import lifecycle, metrics
+from telemetry.metrics import catalogue
+from telemetry.serve import lifecycle
 lifecycle.start("xfhandyman")
-metrics.http_requests.labels("GET", "/", "200").inc()
+catalogue.http_requests.labels("GET", "/", "200").inc()
 print(json.dumps({
     "middleware": [name for name in settings.MIDDLEWARE if name.startswith("telemetry")],
     "wrappers": len(connection.execute_wrappers),
@@ -50,8 +51,8 @@ def inventory(telemetry: str) -> dict[str, object]:
 
 def test_it_leaves_nothing_behind_when_it_is_off() -> None:
     assert inventory("off") == {
-        # Who the client is, and whether the site is well, are asked with telemetry off too.
-        "middleware": ["telemetry.proxies.TrustedProxyMiddleware", "telemetry.health.middleware"],
+        # Whether the site is well is asked with telemetry off too.
+        "middleware": ["telemetry.health.views.middleware"],
         "wrappers": 0,
         "engine": "django.db.backends.postgresql",
         "threads": [],
@@ -78,15 +79,15 @@ def test_it_drops_and_counts_log_lines_that_nobody_reads(words: int) -> None:
         f"words = {words}"
         + """
 import logging, os, sys, time
-from telemetry.logging import configure
-sys.modules["telemetry.metrics"] = type(sys)("metrics")
+from telemetry.logs.setup import configure
+sys.modules["telemetry.metrics.catalogue"] = type(sys)("metrics")
 dropped = 0
 class Counter:
     def labels(self, *_): return self
     def inc(self):
         global dropped
         dropped += 1
-sys.modules["telemetry.metrics"].telemetry_dropped = Counter()
+sys.modules["telemetry.metrics.catalogue"].telemetry_dropped = Counter()
 configure({"format": "json", "level": "INFO"})
 log = logging.getLogger("test")
 began = time.monotonic()
@@ -125,7 +126,7 @@ log.info("read_again")
 
 @pytest.mark.django_db(transaction=True)
 def test_it_measures_how_far_the_background_work_is_behind() -> None:
-    assert backlog.due() == (0, 0.0)
+    assert queue_depth.due() == (0, 0.0)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO procrastinate_jobs (task_name, queue_name, scheduled_at) VALUES"
@@ -133,7 +134,7 @@ def test_it_measures_how_far_the_background_work_is_behind() -> None:
             " ('now', 'default', NULL),"
             " ('tomorrow', 'default', now() + interval '1 day')"
         )
-    waiting, oldest = backlog.due()
+    waiting, oldest = queue_depth.due()
     assert waiting == 2
     assert 90 <= oldest < 100
 

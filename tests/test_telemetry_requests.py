@@ -16,11 +16,13 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from telemetry import failsafe, metrics, outgoing, tracing
+from telemetry import traces
 from telemetry.context import Observation, current, in_flight, observing
+from telemetry.metrics import catalogue, containment
 from telemetry.middleware import ObservingMiddleware
-from telemetry.proxies import TrustedProxyMiddleware, client_address, networks, trusts
-from telemetry.routes import method_name, template
+from telemetry.observe import outgoing_http
+from telemetry.observe.routes import method_name, template
+from xfhandyman.security.proxies import TrustedProxyMiddleware, client_address, networks, trusts
 
 Serve = Callable[..., HttpResponse]
 
@@ -177,9 +179,9 @@ def test_it_answers_although_the_watching_fails(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(failsafe, "_told", set())
-    monkeypatch.setattr(tracing, hook, fail)
-    dropped = metrics.telemetry_dropped.labels("requests", "internal_error")
+    monkeypatch.setattr(containment, "_told", set())
+    monkeypatch.setattr(traces, hook, fail)
+    dropped = catalogue.telemetry_dropped.labels("requests", "internal_error")
     before = dropped._value.get()
     assert [serve().content for _ in range(3)] == [b"ok"] * 3
     assert dropped._value.get() == before + 3
@@ -250,7 +252,7 @@ def test_it_sends_the_request_id_along_with_outgoing_calls() -> None:
     with HTTPServer(("127.0.0.1", 0), Peer) as peer:
         Thread(target=peer.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{peer.server_port}/"
-        outgoing.install()
+        outgoing_http.install()
         with observing(Observation("the-request-0001")), requests.Session() as session:
             session.get(url)
             session.get(url, headers={"x-request-id": "the-callers-own"})
@@ -261,7 +263,7 @@ def test_it_sends_the_request_id_along_with_outgoing_calls() -> None:
 
 
 def test_it_formats_a_library_s_template_and_not_what_was_put_into_it() -> None:
-    from telemetry.logging import configure
+    from telemetry.logs.setup import configure
 
     root, kept = logging.getLogger(), logging.getLogger().handlers[:]
     try:
@@ -278,7 +280,7 @@ def test_it_formats_a_library_s_template_and_not_what_was_put_into_it() -> None:
 
 
 def test_it_says_nothing_of_a_client_that_does_not_read() -> None:
-    from telemetry.logging import SaidOnce
+    from telemetry.logs.setup import SaidOnce
 
     def told(error: Exception) -> bool:
         record = logging.makeLogRecord({"name": "gunicorn.error", "exc_info": (type(error), error, None)})
@@ -289,7 +291,7 @@ def test_it_says_nothing_of_a_client_that_does_not_read() -> None:
 
 
 def test_it_reaches_loggers_that_were_made_before_it_was_set_up_anew() -> None:
-    from telemetry.logging import configure, from_environment
+    from telemetry.logs.setup import configure, from_environment
 
     log, kept = structlog.get_logger("tests.before"), logging.getLogger().handlers[:]
     log.info("made")

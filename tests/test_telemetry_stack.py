@@ -19,8 +19,8 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from telemetry import multiprocess
 from telemetry.context import PROBES
+from telemetry.metrics import multiprocess
 from tests import visitor
 from tests.stack import BASE_DIR, Stack, wait_for
 
@@ -88,11 +88,11 @@ def test_it_counts_every_request_across_workers_a_kill_and_a_reload(stack: Start
 def test_it_costs_no_more_to_scrape_after_200_dead_workers(tmp_path: Path) -> None:
     script = """
 import json, os, sys, time
-from telemetry import multiprocess
+from telemetry.metrics import multiprocess
 from telemetry.context import PROBES
 path = multiprocess.create()
 from prometheus_client import Counter, Histogram
-from telemetry import exposition
+from telemetry.serve import exposition
 requests, duration = Counter("deaths", "d", ["route"]), Histogram("life_seconds", "d", ["route"])
 
 def live_and_die():
@@ -236,6 +236,6 @@ def test_it_stops_a_production_start_with_one_line_per_fault(tmp_path: Path) -> 
     assert done.returncode == 1
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     faults = [line["id"] for line in lines if line["level"] == "critical"]
-    configuration = ["telemetry.E010", "telemetry.E030", "telemetry.E031", "telemetry.E033", "telemetry.E035"]
+    configuration = ["telemetry.E030", "telemetry.E031", "telemetry.E033", "telemetry.E035", "xfhandyman.E012"]
     assert sorted(faults) == [*configuration, "xfhandyman.E031"]  # the last: its address for reports follows SITE_URL
     assert "Traceback" not in done.stderr

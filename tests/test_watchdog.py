@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from telemetry.blame import Held, Snapshot
-from telemetry.incidents import Board, Incident
-from telemetry.probe import Reachability
-from telemetry.watchdog import Watchdog
+from telemetry.diagnosis.incidents import Board, Incident
+from telemetry.diagnosis.pool_exhaustion import Held, Snapshot
+from telemetry.diagnosis.watchdog import Watchdog
+from telemetry.observe.probe import Reachability
 
 STUCK = (Held("query", "SELECT a", "/a/", 3.0, 3.0), Held("query", "SELECT a", "/a/", 2.0, 2.0))
 
@@ -100,7 +100,7 @@ def test_it_reports_one_incident_of_several_processes_once(tmp_path: Path) -> No
         import sys
         from pathlib import Path
         import django; from django.conf import settings; settings.configure()
-        from telemetry.incidents import Board, Incident
+        from telemetry.diagnosis.incidents import Board, Incident
         board = Board(Path({str(path)!r}))
         print(board.join(Incident("pool_exhausted", "surge", "s", 1.0, 2.0))[1], flush=True)
         sys.stdin.readline()

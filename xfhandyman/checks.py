@@ -8,6 +8,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from xfhandyman.security.proxies import networks
+
 # Variable → setting, the least and the most that make sense (None: no limit).
 _BOUNDS: dict[str, tuple[float, float | None]] = {
     "WEB_THREADS": (1, None),
@@ -24,8 +26,8 @@ _BOUNDS: dict[str, tuple[float, float | None]] = {
 
 @register
 def check_environment(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[CheckMessage]:
-    """Every number out of its bounds, a line each."""
-    return [*_numbers(), *_workers()]
+    """Every value that cannot be meant, a line each."""
+    return [*_numbers(), *_workers(), *_proxies()]
 
 
 def _numbers() -> Iterator[CheckMessage]:
@@ -41,3 +43,10 @@ def _workers() -> Iterator[CheckMessage]:
     value = os.environ.get("WEB_CONCURRENCY", "2")
     if not value.isdigit() or int(value) < 1:
         yield Error(f"WEB_CONCURRENCY is {value!r}; it must be a whole number from 1.", id="xfhandyman.E011")
+
+
+def _proxies() -> Iterator[CheckMessage]:
+    try:
+        networks(settings.TRUSTED_PROXIES)
+    except ValueError as error:
+        yield Error(f"TRUSTED_PROXIES must be addresses or networks: {error}.", id="xfhandyman.E012")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from environs import Env, EnvError
 
 from bookings.rates import Limit
-from telemetry.logging import from_environment
+from telemetry.logs.setup import from_environment
 from xfhandyman import embedded
 from xfhandyman.security import policy
 
@@ -89,7 +89,7 @@ STRIPE_CHECKOUT_ORIGIN = env.str("STRIPE_CHECKOUT_ORIGIN", "https://checkout.str
 DEPOSIT_HOLD_MINUTES = env.int("DEPOSIT_HOLD_MINUTES", 30)  # a slot is kept so long for the deposit
 
 if TELEMETRY:
-    LOGGING_CONFIG = "telemetry.logging.configure"
+    LOGGING_CONFIG = "telemetry.logs.setup.configure"
     LOGGING = from_environment()
 
 INSTALLED_APPS = [
@@ -113,11 +113,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "telemetry.proxies.TrustedProxyMiddleware",
+    "xfhandyman.security.proxies.TrustedProxyMiddleware",
     *(["telemetry.middleware.ObservingMiddleware"] if TELEMETRY else []),
     "xfhandyman.security.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "telemetry.health.middleware",
+    "telemetry.health.views.middleware",
     *(["telemetry.rum.views.middleware"] if TELEMETRY else []),
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
@@ -205,7 +205,7 @@ if env.str("DATABASE_REPLICA_URL", ""):
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {"default": env.dj_cache_url("CACHE_URL", "locmem://")}
-PROCRASTINATE_ON_APP_READY = "telemetry.jobs.install"
+PROCRASTINATE_ON_APP_READY = "telemetry.contrib.procrastinate.jobs.install"
 PROCRASTINATE_WORKER_DEFAULTS = {
     "concurrency": 2,
     "fetch_job_polling_interval": 1.0,  # s, between looks for retries
@@ -218,7 +218,7 @@ if "EMAIL_BACKEND" not in EMAIL:
     raise EnvError("EMAIL_URL must be of the form smtp://user:password@host:587/?tls=true")
 vars().update({key: value for key, value in EMAIL.items() if key.startswith("EMAIL_")})
 if TELEMETRY:
-    EMAIL_DELIVERY_BACKEND, EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"], "telemetry.mail.EmailBackend"
+    EMAIL_DELIVERY_BACKEND, EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"], "telemetry.observe.mail.EmailBackend"
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{BUSINESS_NAME} <bookings@example.com>")
 STAFF_EMAIL = env.str("STAFF_EMAIL", "office@example.com")

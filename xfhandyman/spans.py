@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 
 from bookings import scheduling
 from bookings.payments import checkout, settling, stripe_api, webhooks
-from telemetry import tracing
+from telemetry import traces
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,7 +35,7 @@ def traced(name: str, function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def inside_span(*args: P.args, **kwargs: P.kwargs) -> R:
-        with tracing.span(name):
+        with traces.span(name):
             return function(*args, **kwargs)
 
     return inside_span

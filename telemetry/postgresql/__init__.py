@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend, observed."""
+"""ENGINE = "telemetry.postgresql": what Django imports is `base`."""

@@ -8,8 +8,9 @@ import structlog
 from django.conf import settings
 from prometheus_client import Histogram
 
-from telemetry import errors, metrics, tracing
-from telemetry.routes import route_of_path
+from telemetry import errors, traces
+from telemetry.metrics import catalogue
+from telemetry.observe.routes import route_of_path
 from telemetry.rum import store
 from telemetry.rum.beacon import Beacon
 from telemetry.rum.tokens import PageToken
@@ -17,11 +18,11 @@ from telemetry.rum.tokens import PageToken
 log = structlog.get_logger("telemetry.rum")
 
 _HISTOGRAMS = {
-    "LCP": metrics.rum_lcp,
-    "CLS": metrics.rum_cls,
-    "INP": metrics.rum_inp,
-    "FCP": metrics.rum_fcp,
-    "TTFB": metrics.rum_ttfb,
+    "LCP": catalogue.rum_lcp,
+    "CLS": catalogue.rum_cls,
+    "INP": catalogue.rum_inp,
+    "FCP": catalogue.rum_fcp,
+    "TTFB": catalogue.rum_ttfb,
 }
 _FOREIGN = ("-extension://", "user-script:")
 """Marks of what the browser's owner has installed: not our error."""
@@ -48,14 +49,14 @@ def _count(beacon: Beacon, route: str, device: str, vitals: dict[str, float]) ->
     for name, value in vitals.items():
         _series(_HISTOGRAMS[name], route, device).observe(value)
     for phase, milliseconds in beacon.phases.items():
-        _series(metrics.rum_navigation, route, phase).observe(milliseconds / 1000)
+        _series(catalogue.rum_navigation, route, phase).observe(milliseconds / 1000)
     for fetch in beacon.fetches:
         endpoint = route_of_path(fetch.path)
-        _series(metrics.rum_fetch_duration, endpoint, _status(fetch.status)).observe(fetch.duration / 1000)
+        _series(catalogue.rum_fetch_duration, endpoint, _status(fetch.status)).observe(fetch.duration / 1000)
     if beacon.errors:
-        metrics.rum_js_errors.labels(route).inc(len(beacon.errors))
+        catalogue.rum_js_errors.labels(route).inc(len(beacon.errors))
     if beacon.dropped:
-        metrics.telemetry_dropped.labels("rum", "browser_queue").inc(beacon.dropped)
+        catalogue.telemetry_dropped.labels("rum", "browser_queue").inc(beacon.dropped)
 
 
 @lru_cache(maxsize=4096)
@@ -91,7 +92,7 @@ def _trace(beacon: Beacon, page: PageToken, device: str, received: float) -> Non
     parent = page.span_id
     if beacon.part == 0 and beacon.view == 0:
         parent = secrets.token_hex(8)
-        tracing.record_remote(
+        traces.record_remote(
             f"page_view {page.route}",
             trace_id=page.trace_id,
             parent_id=page.span_id,
@@ -108,7 +109,7 @@ def _trace(beacon: Beacon, page: PageToken, device: str, received: float) -> Non
         )
     for fetch in beacon.fetches:
         start = min(origin + fetch.at / 1000, received)
-        tracing.record_remote(
+        traces.record_remote(
             f"fetch {route_of_path(fetch.path)}",
             trace_id=page.trace_id,
             parent_id=parent,

@@ -16,7 +16,8 @@ from typing import Any
 import psycopg
 import structlog
 
-from telemetry import metrics, probe
+from telemetry.metrics import catalogue
+from telemetry.observe import probe
 from telemetry.rum.beacon import Beacon
 from telemetry.rum.models import RumSample, bucket
 from telemetry.rum.tokens import PageToken
@@ -132,7 +133,7 @@ class Writer:
         """Take a row for writing; False (and counted) when there is no room."""
         with self._wake:
             if len(self._rows) >= ROOM or self._stopping:
-                metrics.telemetry_dropped.labels("rum", "stopping" if self._stopping else "queue_full").inc()
+                catalogue.telemetry_dropped.labels("rum", "stopping" if self._stopping else "queue_full").inc()
                 return False
             self._rows.append(row)
             if self._thread is None:
@@ -152,7 +153,7 @@ class Writer:
             self._wake.notify()
         self._thread.join(timeout)
         if lost := len(self._rows):
-            metrics.telemetry_dropped.labels("rum", "stopped").inc(lost)
+            catalogue.telemetry_dropped.labels("rum", "stopped").inc(lost)
             log.error("rum_rows_lost", rows=lost, reason="not written in time at stop")
 
     def _run(self) -> None:
@@ -176,7 +177,7 @@ class Writer:
             write(batch)
         except (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.ProgrammingError) as error:
             # It would be refused again and hold up all that follows.
-            metrics.telemetry_dropped.labels("rum", "refused").inc(len(batch))
+            catalogue.telemetry_dropped.labels("rum", "refused").inc(len(batch))
             log.error("rum_rows_lost", rows=len(batch), reason=type(error).__name__)
         except Exception as error:  # the thread must live: whatever it is, the rows can wait
             log.warning("rum_write_failed", waiting=len(self._rows), error=type(error).__name__)

@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
-from telemetry import metrics
 from telemetry.context import current
+from telemetry.metrics import catalogue
 from telemetry.rum import beacon, body, clients, projections, tokens, violations
 from telemetry.templatetags.rum import opted_out
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 log = structlog.get_logger("telemetry.rum")
 _rate = clients.RateLimit(settings.RUM_RATE_PER_CLIENT, settings.RUM_RATE)
 _replays = tokens.Replays()
-_outcomes = lru_cache(maxsize=64)(metrics.rum_beacons.labels)
+_outcomes = lru_cache(maxsize=64)(catalogue.rum_beacons.labels)
 
 
 @csrf_exempt  # sendBeacon cannot send a token; Sec-Fetch-Site and Origin keep other sites out, and nothing is changed

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import orjson
 import structlog
 
-from telemetry import metrics
-from telemetry.routes import route_of_path
+from telemetry.metrics import catalogue
+from telemetry.observe.routes import route_of_path
 from telemetry.rum.beacon import MalformedBeacon
 from telemetry.rum.tokens import OTHER
 
@@ -62,7 +62,7 @@ def parse(body: bytes) -> list[Violation]:
 def project(violations: list[Violation]) -> None:
     """Count each; say what is new to this process."""
     for violation in violations:
-        metrics.rum_csp_violations.labels(violation.directive).inc()
+        catalogue.rum_csp_violations.labels(violation.directive).inc()
         if violation not in _told and len(_told) < MOST_KINDS:
             _told.add(violation)
             log.warning(

@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
-from telemetry import tracing
+from telemetry import traces
 from telemetry.context import current
-from telemetry.routes import route_name
+from telemetry.observe.routes import route_name
 from telemetry.rum import tokens
 
 register = template.Library()
@@ -36,7 +36,7 @@ def rum_beacon(context: template.Context) -> SafeString | str:
     trace_id, span_id = (observation.trace_id, observation.span_id) if observation else ("", "")
     route = observation.route if observation else route_name(request)
     elapsed = time.perf_counter() - observation.started if observation else 0.0
-    sampled = tracing.sampled()
+    sampled = traces.sampled()
     token = tokens.issue(route, trace_id=trace_id, span_id=span_id, sampled=sampled, started=time.time() - elapsed)
     trace = f"00-{trace_id}-*-{int(sampled):02d}" if trace_id else ""
     # Base64, hexadecimal digits and what `_script` has escaped.

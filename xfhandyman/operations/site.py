@@ -8,7 +8,8 @@ from typing import Any, Literal
 from django.db.models import Count, Min, Q, Sum
 from procrastinate.contrib.django.models import ProcrastinateEvent, ProcrastinateJob
 
-from telemetry import dependencies, incidents
+from telemetry.diagnosis import incidents
+from telemetry.health import dependencies
 from telemetry.models import RumDaily, RumSample
 from telemetry.rum.models import GROWTH, ZERO
 

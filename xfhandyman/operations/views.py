@@ -7,7 +7,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from telemetry import dependencies
+from telemetry.health import dependencies
 from xfhandyman.operations import business, site
 
 

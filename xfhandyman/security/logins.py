@@ -11,13 +11,13 @@ from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from telemetry import metrics
+from telemetry.metrics import catalogue
 
 log = structlog.get_logger("xfhandyman.logins")
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """The address telemetry.proxies found, an IPv6 one as its /64: that many one client has for itself."""
+    """The address xfhandyman.security.proxies found, an IPv6 one as its /64: that many one client has for itself."""
     try:
         address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
     except ValueError:
@@ -50,15 +50,15 @@ def watch_logins() -> None:
 def _logged_in(user: User, **_: Any) -> None:
     device = getattr(user, "otp_device", None)
     factor = type(device).__name__.removesuffix("Device").lower() if device else "none"
-    metrics.staff_logins.labels("ok").inc()
+    catalogue.staff_logins.labels("ok").inc()
     log.info("staff_logged_in", user_id=user.pk, second_factor=factor)
 
 
 def _failed(**_: Any) -> None:
-    metrics.staff_logins.labels("failed").inc()
+    catalogue.staff_logins.labels("failed").inc()
     log.warning("staff_login_failed")
 
 
 def _locked_out(*_who: Any, **_: Any) -> None:
-    metrics.staff_logins.labels("locked").inc()
+    catalogue.staff_logins.labels("locked").inc()
     log.warning("staff_login_locked")

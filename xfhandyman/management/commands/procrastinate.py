@@ -7,7 +7,7 @@ from procrastinate import App
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.management.commands import procrastinate
 
-from telemetry import lifecycle
+from telemetry.serve import lifecycle
 from xfhandyman import worker
 
 

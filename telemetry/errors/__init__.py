@@ -1,0 +1,110 @@
+"""Errors: each reported to Sentry exactly once, in a form that holds nothing personal.
+
+On when `SENTRY_DSN` is set; otherwise a null object stands in and the SDK is not imported. Unhandled exceptions of
+views come from the middleware, those of tasks from the task queue's adapter, `error`-level log lines from `processor`,
+and errors that code turns into a response from its call of `capture` before it does.
+"""
+
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+from structlog.typing import EventDict
+
+STOP_TIMEOUT = 0.8
+"""Seconds the last events get to leave when the process ends."""
+
+_SILENT = ("sentry_sdk", "opentelemetry", "urllib3", "requests")
+"""Loggers of what carries the reports: their troubles are counted, and would otherwise feed on themselves."""
+
+_CANONICAL = ("request_finished", "task_finished")
+"""Lines that sum up work; what went wrong in it has been reported by itself."""
+
+_REPORTED = "_telemetry_reported"
+
+
+class Errors:
+    """An error tracker that does nothing: what stands in while reporting is off, and the shape of one that does.
+
+    See the functions of this module for the meaning.
+    """
+
+    def capture(self, error: BaseException, handled: bool, request: Any) -> None: ...
+    def message(self, event: str, logger: str, level: str, values: EventDict) -> None: ...
+    def incident(self, sentence: str, kind: str, culprit: str) -> None: ...
+    def browser(
+        self, name: str, message: str, stack: str, route: str, release: str, trace_id: str, span_id: str
+    ) -> None: ...
+    def stop(self, timeout: float) -> None: ...
+
+
+_OFF = Errors()
+_active = _OFF
+
+
+def start(release: str, environment: str) -> None:
+    """Begin to report, once per process and after fork. Does nothing unless SENTRY_DSN is set."""
+    global _active
+    dsn = os.environ.get("SENTRY_DSN")
+    if not dsn or _active is not _OFF:
+        return
+    from telemetry.errors.sentry import Sentry
+
+    _active = Sentry(dsn, release, os.environ.get("SENTRY_ENVIRONMENT") or environment)
+
+
+def stop(timeout: float = STOP_TIMEOUT) -> None:
+    """Send what is queued, for at most `timeout` seconds; what is left is dropped and counted."""
+    global _active
+    stopping, _active = _active, _OFF
+    stopping.stop(timeout)
+
+
+def capture(error: BaseException, *, handled: bool = True, request: Any = None) -> None:
+    """Report an exception, unless it has been already. Call it before turning one into a response. Never raises."""
+    if getattr(error, _REPORTED, False):
+        return
+    with suppress(AttributeError):  # an exception with slots: it may be reported twice, which is better than never
+        setattr(error, _REPORTED, True)
+    _active.capture(error, handled, request)
+
+
+def incident(sentence: str, *, kind: str, culprit: str) -> None:
+    """Report a watchdog incident: one issue per `kind` and `culprit`, titled with `sentence`. Never raises."""
+    _active.incident(sentence, kind, culprit)
+
+
+def browser(
+    *, name: str, message: str, stack: str, route: str, release: str, trace_id: str = "", span_id: str = ""
+) -> None:
+    """Report an error that a browser sent: `name` like "TypeError", `stack` as the browser wrote it. Never raises."""
+    _active.browser(name, message, stack, route, release, trace_id, span_id)
+
+
+def processor(logger: Any, method: str, values: EventDict) -> EventDict:
+    """A structlog processor, for before rendering: `error` and `critical` lines are reported, and passed on as is.
+
+    A line about an exception reports the exception, unless that has been. Of a line of the standard library's loggers
+    the template is kept and never what was put into it; Django's own lines about a response are left to the request's
+    observation, and a line that says `sentry=False` to whoever wrote it (the key is removed).
+    """
+    wanted = values.pop("sentry", True)
+    if not wanted or method not in ("error", "exception", "critical", "fatal") or _active is _OFF:
+        return values
+    record = values.get("_record")
+    name = record.name if record is not None else str(values.get("logger") or getattr(logger, "name", "") or "")
+    if name.startswith(_SILENT):
+        return values
+    info = values.get("exc_info") or (record.exc_info if record is not None else None)
+    if info is True:
+        info = sys.exc_info()
+    error = info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        capture(error)
+    elif name != "django.request" and values.get("event") not in _CANONICAL:
+        event = str(values.get("event", ""))
+        if record is not None:
+            event = record.msg if record.args and isinstance(record.msg, str) else f"{name} reported an error"
+        _active.message(event, name, "fatal" if method in ("critical", "fatal") else "error", values)
+    return values

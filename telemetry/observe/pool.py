@@ -1,0 +1,235 @@
+"""Who holds a database connection, who waits for one, and since when.
+
+The backend (`telemetry.postgresql`) reports every checkout here, so the counts are of what happened and not an
+arithmetic on the pool's own figures, which show phantom connections while the pool is unopened or the database down.
+Times are seconds of `time.perf_counter()`.
+"""
+
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+from psycopg.pq import TransactionStatus
+from psycopg_pool import PoolTimeout
+
+from telemetry import traces
+from telemetry.context import Observation, current
+from telemetry.diagnosis.pool_exhaustion import Held, Slow, Snapshot, State
+from telemetry.metrics import catalogue
+from telemetry.metrics.containment import failsafe
+
+QUEUED = 0.005
+"""Seconds of waiting from which a checkout counts as one that had to queue."""
+
+
+class Holder:
+    """One connection while it is checked out. Written by its thread alone, read by the sampler."""
+
+    __slots__ = ("busy", "last_query", "observation", "queries", "query", "raw", "since", "turned", "waited")
+
+    def __init__(self, raw: Any = None, waited: float = 0.0) -> None:
+        # Weak: a thread that ends without closing must lose the connection here as it does in the pool.
+        self.raw = weakref.ref(raw) if raw is not None else None
+        self.observation: Observation | None = current()
+        self.waited = waited
+        self.since = self.turned = time.perf_counter()
+        """`turned`: when the running query began, or since when there is none."""
+        self.query: str | None = None
+        self.last_query = ""
+        self.queries = 0
+        self.busy = 0.0
+        """Seconds spent in queries that have ended."""
+
+    def begin(self, summary: str, now: float) -> None:
+        """A query starts on this connection."""
+        self.turned = now
+        self.query = self.last_query = summary
+        self.queries += 1
+
+    def end(self, now: float) -> None:
+        """No query runs any more."""
+        self.query = None
+        self.busy += now - self.turned
+        self.turned = now
+
+    def held(self, now: float) -> Held:
+        """What this connection is doing, for the blame."""
+        query, raw = self.query, self.raw() if self.raw is not None else None
+        route, request_id = _who(self.observation)
+        state: State
+        if query:
+            state = "query"
+        elif raw is None or raw.closed:
+            state = "leaked"
+        elif raw.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            state = "idle_in_transaction"
+        else:
+            state = "idle"
+        return Held(
+            state=state,
+            query=query or self.last_query,
+            route=route,
+            request_id=request_id,
+            ended=self.observation is not None and self.observation.finished,
+            age=max(now - self.turned, 0.0),
+            held=now - self.since,
+            queries=self.queries,
+            busy=self.busy + (max(now - self.turned, 0.0) if query else 0.0),
+            backend_pid=raw.info.backend_pid if raw is not None and not raw.closed else None,
+        )
+
+
+class Waiter(NamedTuple):
+    """A thread in the queue for a connection."""
+
+    observation: Observation | None
+    since: float
+
+
+class Returned(NamedTuple):
+    """A finished checkout."""
+
+    at: float
+    waited: float
+    held: float
+    route: str
+
+
+class Registry:
+    """The checkouts of one database alias in this process."""
+
+    def __init__(self) -> None:
+        self.holders: dict[int, Holder] = {}
+        self.waiters: dict[int, Waiter] = {}
+        # Appends are atomic and bounded; the sampler drains them. Nothing here takes a lock in a request.
+        self.returned: deque[Returned] = deque(maxlen=10_000)
+        self.timeouts: deque[tuple[float, float, int]] = deque(maxlen=1000)
+        """(gave up at, waited since, connections in use then)."""
+        self.lost: deque[float] = deque(maxlen=1000)
+        """When a connection broke under a query or could not be opened."""
+        self.slow: deque[Slow] = deque(maxlen=256)
+        self.pool: Any = None
+        self.peak_waiting = 0
+        """Most threads seen waiting while the pool was full, in this window."""
+
+    def check_out(self, connect: Callable[[], Any], pool: Any) -> tuple[Any, Holder]:
+        """Get a connection through `connect`, counted as waiting meanwhile and as held afterwards."""
+        if pool is None:
+            raw = connect()
+            return raw, self._hold(Holder(raw))
+        self.pool = pool
+        observation = current()
+        waiter = Waiter(observation, time.perf_counter())
+        self.waiters[id(waiter)] = waiter
+        if len(self.holders) >= pool.max_size and len(self.waiters) > self.peak_waiting:
+            self.peak_waiting = len(self.waiters)
+        outcome, error = "ok", None
+        try:
+            raw = connect()
+        except Exception as raised:
+            outcome, error = "error", raised
+            if isinstance(raised, PoolTimeout):
+                outcome = "timeout"
+                catalogue.db_pool_timeouts.inc()
+                self.timeouts.append((time.perf_counter(), waiter.since, len(self.holders)))
+            raise
+        finally:
+            del self.waiters[id(waiter)]
+            waited = time.perf_counter() - waiter.since
+            _waited(waited, outcome, observation, error)
+        return raw, self._hold(Holder(raw, waited))
+
+    def _hold(self, holder: Holder) -> Holder:
+        self.holders[id(holder)] = holder
+        return holder
+
+    def check_in(self, holder: Holder) -> None:
+        """The connection went back (or was closed); harmless the second time."""
+        if self.holders.pop(id(holder), None) is not None:
+            now = time.perf_counter()
+            self.returned.append(Returned(now, holder.waited, now - holder.since, _who(holder.observation)[0]))
+
+    def snapshot(self, window: float) -> Snapshot:
+        """Everything the blame needs, and start the next window. `window`: seconds since the last snapshot."""
+        now = time.perf_counter()
+        wall = time.time() - now
+        returned, timeouts, lost = _drained(self.returned), _drained(self.timeouts), _drained(self.lost)
+        peak, self.peak_waiting = self.peak_waiting, 0
+        waits = [now - waiter.since for waiter in list(self.waiters.values())]
+        waits = [wait for wait in waits if wait >= QUEUED]
+        held = tuple(holder.held(now) for holder in list(self.holders.values()))
+        queued = [wall + done.at - done.held - done.waited for done in returned if done.waited >= QUEUED]
+        return Snapshot(
+            at=wall + now,
+            window=window,
+            max_size=self.pool.max_size if self.pool is not None else 0,
+            held=held,
+            in_use=max([len(held), *(in_use for _, _, in_use in timeouts)]),
+            waiting=len(waits),
+            peak_waiting=max(peak, len(waits)),
+            oldest_wait=max(waits, default=0.0),
+            timeouts=len(timeouts),
+            lost=len(lost),
+            troubled_since=min(
+                *(wall + since for _, since, _ in timeouts),
+                *(wall + at for at in lost),
+                *queued,
+                wall + now - max(waits, default=0.0),
+                wall + now,
+            ),
+            returned=len(returned),
+            queued=len(queued),
+            longest=max((done.held for done in returned), default=0.0),
+            routes=tuple(done.route for done in returned),
+            slow=tuple(one._replace(began=wall + one.began, ended=wall + one.ended) for one in list(self.slow)),
+        )
+
+
+@failsafe("pool")  # beyond this call the connection is out: a fault here would lose it
+def _waited(seconds: float, outcome: str, observation: Observation | None, error: Exception | None) -> None:
+    _wait_histogram(outcome).observe(seconds)
+    if observation is not None:
+        observation.db_wait_ms += seconds * 1000
+    traces.traced_acquire(seconds, error)
+
+
+@cache
+def _wait_histogram(outcome: str) -> Any:
+    return catalogue.db_pool_wait.labels(outcome)
+
+
+def _drained(entries: deque[Any]) -> list[Any]:
+    drained = []
+    while entries:
+        drained.append(entries.popleft())
+    return drained
+
+
+def _who(observation: Observation | None) -> tuple[str, str]:
+    return (observation.route, observation.request_id) if observation is not None else ("", "")
+
+
+_registries: dict[str, Registry] = {}
+_lock = threading.Lock()
+
+
+def registry(alias: str = "default") -> Registry:
+    """The registry of a database alias; the same object each time."""
+    with _lock:
+        return _registries.setdefault(alias, Registry())
+
+
+def _forget() -> None:
+    """A forked child holds none of its parent's connections."""
+    global _lock
+    _lock = threading.Lock()
+    for one in _registries.values():
+        one.__init__()  # type: ignore[misc]  # in place: backends and the sampler keep their reference
+
+
+os.register_at_fork(after_in_child=_forget)

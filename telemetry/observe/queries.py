@@ -1,0 +1,117 @@
+"""The one place a query is observed: named, measured, registered as in flight, told to who wants to know.
+
+An execute-wrapper of Django sees the ORM, raw SQL, `executemany` and `.iterator()`; the backend's cursors add what
+passes it by: COPY, procedures, the fetches of a server-side cursor, COMMIT and ROLLBACK.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from telemetry import traces
+from telemetry.context import current
+from telemetry.diagnosis.pool_exhaustion import LONG, Slow
+from telemetry.metrics import catalogue
+from telemetry.metrics.containment import failsafe
+from telemetry.observe.sql_summary import summarise
+
+if TYPE_CHECKING:
+    from telemetry.observe.postgresql import DatabaseWrapper
+
+SLOW = 0.5
+"""Seconds from which a query is logged as `db_query_slow`."""
+MAX_SUMMARIES = 300
+"""Distinct values of the label `query`; the rest are "other"."""
+
+_READ_ONLY = "25006"
+_FAULTS = frozenset({"42", "53", "54", "58", "XX"})
+"""Classes of SQLSTATE: no such table or right, no room or memory, beyond its limits, i/o, corruption."""
+
+log = structlog.get_logger(__name__)
+_bounded = catalogue.BoundedLabel(MAX_SUMMARIES)
+_histograms: dict[str, Any] = {}
+
+
+def observe(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """The execute-wrapper the backend installs once on each connection wrapper."""
+    db: DatabaseWrapper = context["connection"]
+    summary = summarise(sql)
+    holder = db.holder
+    began = time.perf_counter()
+    holder.begin(summary, began)
+    error: BaseException | None = None
+    try:
+        return execute(sql, params, many, context)
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        ended = time.perf_counter()
+        holder.end(ended)
+        _finished(db, summary, began, ended, error)
+
+
+@contextmanager
+def observing(db: "DatabaseWrapper", summary: str) -> Iterator[None]:
+    """The same for a round trip that no execute-wrapper sees."""
+    began = time.perf_counter()
+    db.holder.begin(summary, began)
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        ended = time.perf_counter()
+        db.holder.end(ended)
+        _finished(db, summary, began, ended, error)
+
+
+@failsafe("queries")
+def _finished(db: "DatabaseWrapper", summary: str, began: float, ended: float, error: BaseException | None) -> None:
+    seconds = ended - began
+    observation = current()
+    if observation is not None:
+        observation.db_queries += 1
+        observation.db_ms += seconds * 1000
+    measure(db, summary, began, ended)
+    if seconds >= SLOW:
+        route = observation.route if observation is not None else ""
+        log.warning("db_query_slow", query=summary, duration_ms=round(seconds * 1000, 1), route=route)
+    if error is not None:
+        _refused(summary, error)
+        if db.connection is not None and db.connection.closed:
+            db.registry.lost.append(ended)
+    traces.traced_query(summary, seconds, error)
+
+
+def _refused(summary: str, error: BaseException) -> None:
+    """Count what no customer's input can bring about."""
+    reason = error.__cause__ or error  # Django's exception, because of psycopg's
+    state = getattr(reason, "sqlstate", None) or ""
+    if state == _READ_ONLY or state[:2] in _FAULTS:
+        catalogue.db_query_errors.labels(label_of(summary), type(reason).__name__).inc()
+
+
+def measure(db: "DatabaseWrapper", summary: str, began: float, ended: float) -> None:
+    """Time a round trip; a long one is evidence for the blame. Of a COMMIT, which is no query, nothing more is told."""
+    try:
+        histogram = _histograms[summary]
+    except KeyError:
+        label = label_of(summary)
+        histogram = catalogue.db_query_duration.labels(label)
+        if label == summary:
+            _histograms[summary] = histogram
+    histogram.observe(ended - began)
+    if ended - began >= LONG:
+        observation = current()
+        db.registry.slow.append(Slow(summary, observation.route if observation else "", began, ended))
+
+
+def label_of(summary: str) -> str:
+    """The summary as a label of bounded cardinality."""
+    return _bounded(summary)

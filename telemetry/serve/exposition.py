@@ -1,0 +1,116 @@
+"""Metrics for whoever scrapes them: on a port of their own, or on the public one for holders of the token."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import structlog
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from telemetry.metrics import multiprocess
+
+log = structlog.get_logger("telemetry.serve.exposition")
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+RETRY = 1.0  # seconds between attempts to get a port that is taken, e.g. by the arbiter this one replaces
+
+
+def render() -> bytes:
+    """Every metric of this process, or of all workers under gunicorn, in Prometheus' text format."""
+    from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    path = multiprocess.directory()
+    if path is None:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(path))
+    with multiprocess.lock(path, timeout=2.0):
+        return generate_latest(registry)
+
+
+@never_cache
+@require_safe
+def metrics_view(request: HttpRequest) -> HttpResponse:
+    """`/metrics` on the public port: only with `Authorization: Bearer $METRICS_TOKEN`, otherwise it does not exist."""
+    from django.conf import settings
+
+    given = request.headers.get("Authorization", "")
+    if not settings.METRICS_TOKEN or not constant_time_compare(given, f"Bearer {settings.METRICS_TOKEN}"):
+        raise Http404
+    return HttpResponse(render(), content_type=CONTENT_TYPE)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = 5
+
+    def do_GET(self) -> None:
+        found = self.path.partition("?")[0] == "/metrics"
+        try:
+            body = render() if found else b"The metrics are at /metrics.\n"
+        except Exception:
+            log.exception("metrics_render_failed")
+            found, body = False, b""
+        self.send_response(200 if found else 404 if body else 500)
+        self.send_header("Content-Type", CONTENT_TYPE)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def handle_error(self, *_: Any) -> None:
+        """A scraper that hung up is its own affair."""
+
+
+class MetricsServer:
+    """Serves `render()` from a thread of this process; keeps trying while the port is taken."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address, self._server = (host, port), None  # type: tuple[str, int], _Server | None
+        self._stopping, self._told = threading.Event(), False
+        self._thread = threading.Thread(target=self._serve, name="metrics-server", daemon=True)
+
+    def start(self) -> "MetricsServer":
+        """Bind at once where the port is free: a fork in the middle of what binding and rendering import would leave
+        the child with import locks that nobody releases."""
+        import prometheus_client.multiprocess  # noqa: F401  # ditto
+
+        self._bind()
+        self._thread.start()
+        return self
+
+    def _bind(self) -> bool:
+        try:
+            self._server = _Server(self._address, _Handler)
+        except OSError as error:
+            if not self._told:
+                log.warning("metrics_port_unavailable", port=self._address[1], reason=error.strerror)
+            self._told = True
+            return False
+        log.info("metrics_served", host=self._address[0], port=self._address[1])
+        return True
+
+    def _serve(self) -> None:
+        while self._server is None and not self._stopping.is_set() and not self._bind():
+            self._stopping.wait(RETRY)
+        if self._server is not None:
+            self._server.serve_forever(poll_interval=0.5)
+
+    def forget(self) -> None:
+        """In a forked child: give the inherited socket back, so that only the parent answers on it."""
+        if self._server is not None:
+            self._server.socket.close()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()

@@ -1,0 +1,171 @@
+"""Traces: one span for the request or task, one for each thing it waited for.
+
+On when `OTEL_EXPORTER_OTLP_ENDPOINT` (or `..._TRACES_ENDPOINT`) is set; otherwise a null object stands in and the
+OpenTelemetry SDK is not even imported. `start` is called after fork, `stop` when the process ends. Spans exist only
+inside an open request or task, so background loops and untraced routes cost nothing and make no stray traces.
+
+Names and attributes are bounded and hold no personal data: route templates, query summaries, error classes.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from telemetry.context import BEACONS, PROBES, Observation
+
+Attributes = Mapping[str, str | int | float | bool]
+
+UNTRACED = (*PROBES, "/metrics", *BEACONS, "/static/")
+"""Path prefixes whose requests get no span: probes, scrapes, beacons, files."""
+
+STOP_TIMEOUT = 0.8
+"""Seconds the last spans get to leave when the process ends."""
+
+
+class Tracing:
+    """A tracing backend that does nothing: what stands in while tracing is off, and the shape of one that does.
+
+    See the functions of this module for the meaning.
+    """
+
+    def open_request(self, observation: Observation, environ: dict[str, Any]) -> None: ...
+    def close_request(self, observation: Observation, error: BaseException | None) -> None: ...
+    def record(
+        self, name: str, seconds: float, kind: str, attributes: Attributes, error: BaseException | str | None
+    ) -> None: ...
+    def record_remote(
+        self, name: str, trace_id: str, parent_id: str, start: float, end: float, attributes: Attributes, span_id: str
+    ) -> None: ...
+
+    @contextmanager
+    def span(self, name: str, kind: str, attributes: Attributes) -> Iterator[None]:
+        yield
+
+    def event(self, name: str, attributes: Attributes) -> None: ...
+
+    def sampled(self) -> bool:
+        return False
+
+    def carrier(self) -> dict[str, str]:
+        return {}
+
+    @contextmanager
+    def task(self, observation: Observation, carrier: Mapping[str, str]) -> Iterator[None]:
+        yield
+
+    def stop(self, timeout: float) -> None: ...
+
+
+_OFF = Tracing()
+_active = _OFF
+
+
+def start(service: str, version: str, environment: str) -> None:
+    """Begin to trace, once per process and after fork. Does nothing unless an OTLP endpoint is configured.
+
+    `service` is the service name unless OTEL_SERVICE_NAME says otherwise.
+    """
+    global _active
+    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if not endpoint or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return
+    if _active is not _OFF:
+        return
+    from telemetry.traces.opentelemetry import OpenTelemetry
+
+    _active = OpenTelemetry(service, version, environment)
+
+
+def stop(timeout: float = STOP_TIMEOUT) -> None:
+    """Send what is queued, for at most `timeout` seconds; what is left is dropped and counted."""
+    global _active
+    stopping, _active = _active, _OFF
+    stopping.stop(timeout)
+
+
+def open_request(observation: Observation, environ: dict[str, Any]) -> None:
+    """Open the server span (a child of the caller's `traceparent`); sets span, trace_id and span_id of `observation`.
+
+    `environ` is the WSGI environment (`request.META`). Paths of `UNTRACED` get none.
+    """
+    _active.open_request(observation, environ)
+
+
+def close_request(observation: Observation, error: BaseException | None = None) -> None:
+    """Name the server span "GET /route/template", give it the status and end it."""
+    _active.close_request(observation, error)
+
+
+def record(
+    name: str,
+    seconds: float,
+    *,
+    kind: str = "internal",
+    attributes: Attributes = {},  # noqa: B006  # never written to
+    error: BaseException | str | None = None,
+) -> None:
+    """A child span of something that took `seconds` and has just ended (a query, a wait for the pool).
+
+    `kind` is "internal", "client", "producer" or "consumer". `error` marks the span as failed by its class name.
+    """
+    _active.record(name, seconds, kind, attributes, error)
+
+
+def record_remote(
+    name: str,
+    *,
+    trace_id: str,
+    parent_id: str,
+    start: float,
+    end: float,
+    attributes: Attributes = {},  # noqa: B006  # never written to
+    span_id: str = "",
+) -> None:
+    """A span that happened elsewhere (a browser), inside a trace of ours. Times are seconds since the epoch.
+
+    Ids are lower-case hexadecimal. `span_id` is given when the other side has already told others its id.
+    """
+    _active.record_remote(name, trace_id, parent_id, start, end, attributes, span_id)
+
+
+def span(
+    name: str,
+    *,
+    kind: str = "internal",
+    attributes: Attributes = {},  # noqa: B006  # never written to
+) -> AbstractContextManager[None]:
+    """A child span around a block; an exception marks it failed and passes on."""
+    return _active.span(name, kind, attributes)
+
+
+def event(name: str, attributes: Attributes = {}) -> None:  # noqa: B006  # never written to
+    """Note something that happened on the current span."""
+    _active.event(name, attributes)
+
+
+def sampled() -> bool:
+    """Whether the current request or task is being recorded; what continues it elsewhere should follow suit."""
+    return _active.sampled()
+
+
+def carrier() -> dict[str, str]:
+    """`{"traceparent": ...}` of the current span for whoever continues the work, or nothing."""
+    return _active.carrier()
+
+
+def task(observation: Observation, carrier: Mapping[str, str]) -> AbstractContextManager[None]:
+    """The span of a background task, linked to the span whose `carrier` deferred it and in the same trace."""
+    return _active.task(observation, carrier)
+
+
+def traced_query(summary: str, seconds: float, error: BaseException | None = None) -> None:
+    """The span of one database query. `summary` is bounded, e.g. `SELECT bookings_booking`."""
+    # Two attributes and no more: operation and table stand in the summary, and each one costs CPU in every request.
+    attributes = {"db.system.name": "postgresql", "db.query.summary": summary}
+    record(summary, seconds, kind="client", attributes=attributes, error=error)
+
+
+def traced_acquire(seconds: float, error: BaseException | None = None) -> None:
+    """The span of a wait for a connection of the pool; `error` is what ended it in vain."""
+    record("db.pool.acquire", seconds, error=error)
