@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from telemetry.diagnosis.pool_exhaustion import Held, Slow, Snapshot, blame
+from telemetry.diagnosis.pool_exhaustion import blame
+from telemetry.observe.snapshot import Held, Slow, Snapshot
 
 NOW = datetime(2026, 3, 9, 14, 2, 18, 200_000, tzinfo=UTC).timestamp()
 BOOKING = "SELECT bookings_booking"

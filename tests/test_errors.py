@@ -11,6 +11,7 @@ from urllib.request import urlopen
 import pytest
 
 from telemetry import errors
+from telemetry.errors import sentry
 from telemetry.errors.sentry import BURST
 from tests.broken import CANARY
 from tests.conftest import copied_database
@@ -40,7 +41,7 @@ def site_with(stack: Start, project: Project, collector: Collector | None = None
 def reporting(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """Reporting switched on in this process."""
     monkeypatch.setenv("SENTRY_DSN", project.dsn)
-    errors.start("r7", "drill")
+    sentry.start("r7", "drill")
     yield project
     errors.stop()
 
@@ -204,7 +205,7 @@ def test_a_failing_report_never_fails_its_caller(reporting: Project) -> None:
 def test_it_counts_what_never_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that refuses connections: the caller is not told, the counter is."""
     monkeypatch.setenv("SENTRY_DSN", "http://key@127.0.0.1:9/1")
-    errors.start("r7", "drill")
+    sentry.start("r7", "drill")
     before = _dropped("network_error")
     errors.incident("A sentence.", kind="k", culprit="c")
     wait_for("the drop to be counted", lambda: _dropped("network_error") > before)

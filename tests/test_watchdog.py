@@ -12,9 +12,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from telemetry.diagnosis.incidents import Board, Incident
-from telemetry.diagnosis.pool_exhaustion import Held, Snapshot
 from telemetry.diagnosis.watchdog import Watchdog
 from telemetry.observe.probe import Reachability
+from telemetry.observe.snapshot import Held, Snapshot
 
 STUCK = (Held("query", "SELECT a", "/a/", 3.0, 3.0), Held("query", "SELECT a", "/a/", 2.0, 2.0))
 

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import psycopg
 
-from telemetry.diagnosis.pool_exhaustion import Held, clock
+from telemetry.diagnosis.pool_exhaustion import clock
 from telemetry.observe.probe import connect, pooled
+from telemetry.observe.snapshot import Held
 from telemetry.observe.sql_summary import summarise
 
 LIMIT = 0.5

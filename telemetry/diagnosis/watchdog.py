@@ -9,10 +9,11 @@ from prometheus_client import Gauge
 from telemetry import errors
 from telemetry.diagnosis import incidents, locks
 from telemetry.diagnosis.incidents import Incident, Kind
-from telemetry.diagnosis.pool_exhaustion import LONG, Blame, Snapshot, blame, clock
+from telemetry.diagnosis.pool_exhaustion import Blame, blame, clock
 from telemetry.metrics import catalogue
 from telemetry.observe.probe import Reachability, database
 from telemetry.observe.queries import label_of
+from telemetry.observe.snapshot import LONG, Snapshot
 
 QUIET = 3
 """Looks without pressure before an incident counts as over."""

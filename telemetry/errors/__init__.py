@@ -43,15 +43,15 @@ _OFF = Errors()
 _active = _OFF
 
 
-def start(release: str, environment: str) -> None:
-    """Begin to report, once per process and after fork. Does nothing unless SENTRY_DSN is set."""
-    global _active
-    dsn = os.environ.get("SENTRY_DSN")
-    if not dsn or _active is not _OFF:
-        return
-    from telemetry.errors.sentry import Sentry
+def wanted() -> bool:
+    """Whether SENTRY_DSN is set and nothing reports yet."""
+    return bool(os.environ.get("SENTRY_DSN")) and _active is _OFF
 
-    _active = Sentry(dsn, release, os.environ.get("SENTRY_ENVIRONMENT") or environment)
+
+def use(backend: Errors) -> None:
+    """Report through `backend` from now on; `errors.sentry.start` calls it."""
+    global _active
+    _active = backend
 
 
 def stop(timeout: float = STOP_TIMEOUT) -> None:

@@ -4,6 +4,7 @@ None of the SDK's integrations is used: its Django integration costs ×1.3 of th
 tracing, where a receiver of `got_request_exception` costs nothing until something breaks.
 """
 
+import os
 import re
 import socket
 import threading
@@ -19,12 +20,11 @@ from sentry_sdk.utils import single_exception_from_error_tuple, walk_exception_c
 from sentry_sdk.worker import BackgroundWorker
 from structlog.typing import EventDict
 
-from telemetry import redaction
+from telemetry import errors, redaction
 from telemetry.context import UNMATCHED, current
-from telemetry.errors import Errors, browser_stacks
+from telemetry.errors import browser_stacks
 from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
-from telemetry.observe.routes import route_name
 
 BURST, WINDOW = 3, 60.0
 """Events of one fingerprint per this many seconds, in each process; the rest are counted."""
@@ -110,7 +110,12 @@ class _CountingTransport(HttpTransport):
         self.kill()
 
 
-class Sentry(Errors):
+def start(release: str, environment: str) -> None:
+    """Begin to report to SENTRY_DSN; call it after fork."""
+    errors.use(Sentry(os.environ["SENTRY_DSN"], release, os.environ.get("SENTRY_ENVIRONMENT") or environment))
+
+
+class Sentry(errors.Errors):
     """Reporting that is on."""
 
     def __init__(self, dsn: str, release: str, environment: str) -> None:
@@ -137,7 +142,7 @@ class Sentry(Errors):
 
     @failsafe("sentry")
     def capture(self, error: BaseException, handled: bool, request: Any) -> None:
-        route = _route(request)
+        route = _route()
         held = self._limit.held_back((type(error), _place(error), route))
         if held is None:
             return
@@ -208,7 +213,7 @@ class Sentry(Errors):
         """Add what is known of the current request or task, and queue it."""
         tags = event.setdefault("tags", {})
         observation = current()
-        route = route or _route(request)
+        route = route or _route()
         if route:
             event["transaction"] = tags["route"] = route
         if observation is not None:
@@ -252,12 +257,9 @@ def _place(error: BaseException) -> tuple[str, int]:
     return traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
 
 
-def _route(request: Any) -> str:
-    route = route_name(request) if getattr(request, "resolver_match", None) is not None else UNMATCHED
+def _route() -> str:
     observation = current()
-    if route == UNMATCHED and observation is not None:
-        route = observation.route
-    return "" if route == UNMATCHED else route
+    return "" if observation is None or observation.route == UNMATCHED else observation.route
 
 
 def _user_id(request: Any) -> Any:

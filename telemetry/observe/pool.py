@@ -19,9 +19,9 @@ from psycopg_pool import PoolTimeout
 
 from telemetry import traces
 from telemetry.context import Observation, current
-from telemetry.diagnosis.pool_exhaustion import Held, Slow, Snapshot, State
 from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
+from telemetry.observe.snapshot import Held, Slow, Snapshot, State
 
 QUEUED = 0.005
 """Seconds of waiting from which a checkout counts as one that had to queue."""

@@ -7,19 +7,17 @@ passes it by: COPY, procedures, the fetches of a server-side cursor, COMMIT and 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import structlog
 
 from telemetry import traces
 from telemetry.context import current
-from telemetry.diagnosis.pool_exhaustion import LONG, Slow
 from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
+from telemetry.observe.pool import Holder, Registry
+from telemetry.observe.snapshot import LONG, Slow
 from telemetry.observe.sql_summary import summarise
-
-if TYPE_CHECKING:
-    from telemetry.observe.postgresql import DatabaseWrapper
 
 SLOW = 0.5
 """Seconds from which a query is logged as `db_query_slow`."""
@@ -30,6 +28,15 @@ _READ_ONLY = "25006"
 _FAULTS = frozenset({"42", "53", "54", "58", "XX"})
 """Classes of SQLSTATE: no such table or right, no room or memory, beyond its limits, i/o, corruption."""
 
+
+class ObservedConnection(Protocol):
+    """A connection wrapper of Django whose checkouts a registry knows."""
+
+    connection: Any
+    holder: Holder
+    registry: Registry
+
+
 log = structlog.get_logger(__name__)
 _bounded = catalogue.BoundedLabel(MAX_SUMMARIES)
 _histograms: dict[str, Any] = {}
@@ -37,7 +44,7 @@ _histograms: dict[str, Any] = {}
 
 def observe(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """The execute-wrapper the backend installs once on each connection wrapper."""
-    db: DatabaseWrapper = context["connection"]
+    db: ObservedConnection = context["connection"]
     summary = summarise(sql)
     holder = db.holder
     began = time.perf_counter()
@@ -55,7 +62,7 @@ def observe(execute: Callable[..., Any], sql: Any, params: Any, many: bool, cont
 
 
 @contextmanager
-def observing(db: "DatabaseWrapper", summary: str) -> Iterator[None]:
+def observing(db: ObservedConnection, summary: str) -> Iterator[None]:
     """The same for a round trip that no execute-wrapper sees."""
     began = time.perf_counter()
     db.holder.begin(summary, began)
@@ -72,7 +79,7 @@ def observing(db: "DatabaseWrapper", summary: str) -> Iterator[None]:
 
 
 @failsafe("queries")
-def _finished(db: "DatabaseWrapper", summary: str, began: float, ended: float, error: BaseException | None) -> None:
+def _finished(db: ObservedConnection, summary: str, began: float, ended: float, error: BaseException | None) -> None:
     seconds = ended - began
     observation = current()
     if observation is not None:
@@ -97,7 +104,7 @@ def _refused(summary: str, error: BaseException) -> None:
         catalogue.db_query_errors.labels(label_of(summary), type(reason).__name__).inc()
 
 
-def measure(db: "DatabaseWrapper", summary: str, began: float, ended: float) -> None:
+def measure(db: ObservedConnection, summary: str, began: float, ended: float) -> None:
     """Time a round trip; a long one is evidence for the blame. Of a COMMIT, which is no query, nothing more is told."""
     try:
         histogram = _histograms[summary]

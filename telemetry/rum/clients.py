@@ -25,6 +25,11 @@ def is_machine(headers: dict[str, str]) -> bool:
     return _judged(headers.get("HTTP_USER_AGENT", "")[:500])[1]
 
 
+def opted_out(headers: dict[str, str]) -> bool:
+    """Whether the browser sends Global Privacy Control or Do Not Track. `headers` is `request.META`."""
+    return headers.get("HTTP_SEC_GPC") == "1" or headers.get("HTTP_DNT") == "1"
+
+
 @lru_cache(maxsize=512)
 def _judged(agent: str) -> tuple[str, bool]:
     """The device class an agent names, and whether it is a machine: most customers share a few agents."""

@@ -14,7 +14,6 @@ from django.views.decorators.csrf import csrf_exempt
 from telemetry.context import current
 from telemetry.metrics import catalogue
 from telemetry.rum import beacon, body, clients, projections, tokens, violations
-from telemetry.templatetags.rum import opted_out
 
 MOST_BYTES = 64 * 1024
 READ_SECONDS = 2.0
@@ -33,7 +32,7 @@ def ingest(request: HttpRequest) -> HttpResponse:
     sent = _receive(request, _BEACON, _same_origin, beacon.parse)
     if isinstance(sent, HttpResponse):
         return sent
-    if opted_out(request.META):
+    if clients.opted_out(request.META):
         return _answer("opted_out")
     if not settings.RUM_COUNT_AUTOMATION and (sent.automated or clients.is_machine(request.META)):
         return _answer("automation")

@@ -2,11 +2,11 @@
 
 import threading
 import time
+from typing import Any, Protocol
 
 from django.conf import settings
 
 from telemetry import errors, traces
-from telemetry.contrib.procrastinate.queue_depth import BacklogMeter
 from telemetry.metrics import catalogue
 from telemetry.rum import store
 from telemetry.serve import sampler
@@ -15,21 +15,43 @@ from telemetry.serve.exposition import MetricsServer
 STOP_TIMEOUT = 1.6
 """Seconds for all of them together; gunicorn's own stop takes up to one more."""
 
-_of_worker: list[MetricsServer | BacklogMeter] = []
+
+class Part(Protocol):
+    """What a task worker runs beside its tasks, e.g. a thread that measures the queue."""
+
+    def start(self) -> Any: ...
+    def stop(self) -> None: ...
 
 
-def start(service: str) -> None:
-    """Begin to trace and report in this process. Call it after fork; `service` is the traces' service name."""
+_of_worker: list[Part] = []
+
+
+def start(service: str, *parts: Part) -> None:
+    """Begin to trace and report in this process. Call it after fork; `service` is the traces' service name.
+
+    A name that ends with "-worker" is a task worker's: it serves its own metrics, and `parts` begin and end with it.
+    """
     if settings.TELEMETRY:
         catalogue.app_info.labels(settings.RELEASE, settings.ENVIRONMENT).set(1)
-        traces.start(service, settings.RELEASE, settings.ENVIRONMENT)
-        errors.start(settings.RELEASE, settings.ENVIRONMENT)
+        _start_back_ends(service)
         worker = service.endswith("-worker")
         sampler.start("worker" if worker else "web")
         if worker:  # the web workers' metrics are served by gunicorn's arbiter
-            _of_worker[:] = [MetricsServer(settings.METRICS_HOST, settings.WORKER_METRICS_PORT), BacklogMeter()]
+            _of_worker[:] = [MetricsServer(settings.METRICS_HOST, settings.WORKER_METRICS_PORT), *parts]
             for each in _of_worker:
                 each.start()
+
+
+def _start_back_ends(service: str) -> None:
+    """Tracing and error reports where they are configured; their packages are imported only then."""
+    if traces.wanted():
+        from telemetry.traces import opentelemetry
+
+        opentelemetry.start(service, settings.RELEASE, settings.ENVIRONMENT)
+    if errors.wanted():
+        from telemetry.errors import sentry
+
+        sentry.start(settings.RELEASE, settings.ENVIRONMENT)
 
 
 def stop() -> None:

@@ -9,12 +9,12 @@ from django.conf import settings
 
 from telemetry import context
 from telemetry.diagnosis import locks
-from telemetry.diagnosis.pool_exhaustion import Snapshot
 from telemetry.diagnosis.watchdog import Watchdog
 from telemetry.health import dependencies
 from telemetry.metrics import catalogue
 from telemetry.observe.pool import registry
 from telemetry.observe.queries import label_of
+from telemetry.observe.snapshot import Snapshot
 
 INTERVAL = 1.0
 """Seconds."""

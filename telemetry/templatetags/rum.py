@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from telemetry import traces
 from telemetry.context import current
 from telemetry.observe.routes import route_name
-from telemetry.rum import tokens
+from telemetry.rum import clients, tokens
 
 register = template.Library()
 
@@ -26,7 +26,7 @@ def rum_beacon(context: template.Context) -> SafeString | str:
     Put it before the page's other scripts: their errors are then seen. Sets no cookie and asks no database.
     """
     request: Any = context.get("request")
-    if not settings.TELEMETRY or request is None or opted_out(request.META):
+    if not settings.TELEMETRY or request is None or clients.opted_out(request.META):
         return ""
     try:
         script = _script(settings.STATIC_URL)
@@ -50,8 +50,3 @@ def rum_beacon(context: template.Context) -> SafeString | str:
 def _script(_static_url: str) -> str:
     """The part of the tag that is the same on every page. Raises ValueError when the script is not collected."""
     return format_html('src="{}" defer data-url="{}"', static("build/rum.js"), reverse("telemetry_beacon"))
-
-
-def opted_out(headers: dict[str, str]) -> bool:
-    """Whether the browser sends Global Privacy Control or Do Not Track. `headers` is `request.META`."""
-    return headers.get("HTTP_SEC_GPC") == "1" or headers.get("HTTP_DNT") == "1"

@@ -61,20 +61,17 @@ _OFF = Tracing()
 _active = _OFF
 
 
-def start(service: str, version: str, environment: str) -> None:
-    """Begin to trace, once per process and after fork. Does nothing unless an OTLP endpoint is configured.
-
-    `service` is the service name unless OTEL_SERVICE_NAME says otherwise.
-    """
-    global _active
+def wanted() -> bool:
+    """Whether an OTLP endpoint is configured and nothing traces yet."""
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    if not endpoint or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return
-    if _active is not _OFF:
-        return
-    from telemetry.traces.opentelemetry import OpenTelemetry
+    disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    return bool(endpoint) and not disabled and _active is _OFF
 
-    _active = OpenTelemetry(service, version, environment)
+
+def use(backend: Tracing) -> None:
+    """Trace through `backend` from now on; `traces.opentelemetry.start` calls it."""
+    global _active
+    _active = backend
 
 
 def stop(timeout: float = STOP_TIMEOUT) -> None:

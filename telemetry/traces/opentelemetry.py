@@ -62,6 +62,11 @@ class Trace:
         return otel_context.attach(trace.set_span_in_context(NonRecordingSpan(context)))
 
 
+def start(service: str, version: str, environment: str) -> None:
+    """Begin to trace, after fork. `service` is the service name unless OTEL_SERVICE_NAME says otherwise."""
+    traces.use(OpenTelemetry(service, version, environment))
+
+
 class OpenTelemetry(Tracing):
     """Tracing that is on."""
 

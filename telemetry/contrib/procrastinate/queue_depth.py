@@ -26,7 +26,7 @@ def due() -> tuple[int, float]:
     return int(waiting), max(float(oldest), 0.0)
 
 
-class BacklogMeter(threading.Thread):
+class QueueDepthMeter(threading.Thread):
     """Daemon, so that it never holds up an exit."""
 
     def __init__(self) -> None:
