@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.utils.safestring import SafeString, mark_safe
 
+from . import money
 from .models import Review, Service, ServiceArea
 
 
@@ -40,7 +41,7 @@ def service(each: Service) -> SafeString:
         "provider": _business(),
     }
     if each.from_pence is not None:
-        price = f"{each.from_pence / 100:.2f}"
+        price = f"{money.exact(each.from_pence):f}"
         data["offers"] = {"@type": "Offer", "price": price, "priceCurrency": settings.BUSINESS_CURRENCY}
     return _script(data)
 

@@ -18,7 +18,7 @@ from pytest_django import DjangoAssertNumQueries
 from bookings import calendar, tasks
 from bookings.admin.booking import BookingAdmin
 from bookings.admin.forms import CUSTOMER_FIELDS
-from bookings.models import Booking, Status
+from bookings.models import Booking, Payment, Status
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -217,6 +217,21 @@ def test_it_changes_the_price_in_pounds(office: Client, visit: Booking) -> None:
     assert visit.price_pence == 7150
 
 
+def test_it_keeps_the_price_above_a_deposit_that_is_paid(office: Client, visit: Booking) -> None:
+    ends = timezone.now()
+    Payment.objects.create(booking=visit, amount_pence=3000, currency="gbp", status="paid", intent_id="pi_1",
+                           session_expires_at=ends)  # fmt: skip
+    refused = change(office, visit, price_pence="29.99")
+    assert "The deposit of £30 is more than that." in refused.content.decode()
+    change(office, visit, price_pence="30")
+    visit.refresh_from_db()
+    assert visit.price_pence == 3000
+    Payment.objects.update(status="refunded", refund_id="re_1")
+    change(office, visit, price_pence="20")
+    visit.refresh_from_db()
+    assert visit.price_pence == 2000
+
+
 def test_it_saves_and_completes_with_one_button(office: Client, begun: Booking) -> None:
     change(office, begun, notes="Door was stuck", complete="1")
     begun.refresh_from_db()
@@ -268,7 +283,7 @@ def test_it_exports_cells_that_no_spreadsheet_calculates(office: Client, visit: 
     assert row["customer_phone"] == "'+44 7700 900123"
     assert (row["address"], row["postcode"]) == ("'-2+3", "'@SUM(A1)")
     assert row["notes"].startswith("'")
-    assert (row["service"], row["price_pounds"]) == ("Tap repair", "60.00")
+    assert (row["service"], row["price"], row["currency"]) == ("Tap repair", "60.00", "GBP")
     assert row["starts_at"] == timezone.localtime(visit.starts_at).strftime("%Y-%m-%d %H:%M")
     nothing = office.get(LIST + "export/?q=nobody").content.decode("utf-8-sig")
     assert nothing.count("\n") == 1, "the export has the list's search"

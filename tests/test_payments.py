@@ -296,7 +296,9 @@ def test_it_returns_what_is_paid_after_the_time_was_let_go(client: Client, peer:
 
 def test_it_takes_a_refund_from_stripes_dashboard_as_done(peer: StripePeer, held: Booking) -> None:
     booking = paid(peer, held)
-    stripe_api.refund(intent_id=str(booking.payment.intent_id), amount=payments.DEPOSIT, key="the dashboard's")
+    stripe_api.refund(
+        intent_id=str(booking.payment.intent_id), amount=payments.DEPOSIT, currency="gbp", key="the dashboard's"
+    )
     scheduling.cancel(booking=booking, by=By.CUSTOMER)
     payments.work()
     assert again(booking).payment.status == Payment.Status.REFUNDED

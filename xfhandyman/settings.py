@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from environs import Env, EnvError
 
+from bookings import money
 from bookings.rates import Limit
 from telemetry.logs.setup import from_environment
 from xfhandyman import embedded
@@ -34,7 +35,10 @@ try:
     ZoneInfo(BUSINESS_TIME_ZONE)
 except (ZoneInfoNotFoundError, ValueError) as error:
     raise EnvError(f"BUSINESS_TIME_ZONE is {BUSINESS_TIME_ZONE!r}; it must be a name like Europe/London") from error
-BUSINESS_CURRENCY = env.str("BUSINESS_CURRENCY", "GBP")
+BUSINESS_CURRENCY = env.str("BUSINESS_CURRENCY", "GBP").upper()
+if not money.known(BUSINESS_CURRENCY):
+    raise EnvError(f"BUSINESS_CURRENCY is {BUSINESS_CURRENCY!r}; it must be the code of a currency, such as GBP or JPY")
+BUSINESS_COUNTRY = env.str("BUSINESS_COUNTRY", "GB").upper()
 BUSINESS_PHONE = env.str("BUSINESS_PHONE", "020 7946 0123")
 BUSINESS_ADDRESS = env.str("BUSINESS_ADDRESS", "Unit 4, Mallet Yard, London SE1 0XX")
 

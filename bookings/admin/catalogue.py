@@ -4,33 +4,49 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 
+from bookings import money
 from bookings.admin import clashes
-from bookings.admin.fields import NATIVE_PICKERS, PoundsField
-from bookings.models import Holiday, Priced, Review, Service, ServiceArea
+from bookings.admin.fields import NATIVE_PICKERS, MoneyField
+from bookings.models import LEAST_DEPOSIT, Holiday, Priced, Review, Service, ServiceArea
+from bookings.payments import amounts
 
 
 @admin.display(description="price", ordering="price_pence")
 def price(priced: Priced) -> str:
-    """The price as staff say it, such as "£45.00 an hour"."""
+    """The price as staff say it, such as "£45 an hour"."""
     if priced.pricing == "quote":
-        return f"Quote, £{priced.price_pence / 100:,.2f}" if priced.price_pence else "Quote"
-    return f"£{priced.price_pence / 100:,.2f}" + (" an hour" if priced.pricing == "hourly" else "")
+        return f"Quote, {money.text(priced.price_pence)}" if priced.price_pence else "Quote"
+    return money.text(priced.price_pence) + (" an hour" if priced.pricing == "hourly" else "")
 
 
 class ServiceForm(forms.ModelForm):
     class Meta:
         model = Service
         fields = "__all__"  # noqa: DJ007 - staff edit the whole catalogue; the admin decides who is staff
-        field_classes = {"price_pence": PoundsField, "deposit_pence": PoundsField}
-        labels = {"price_pence": "Price (£)", "deposit_pence": "Deposit (£)"}
+        field_classes = {"price_pence": MoneyField, "deposit_pence": MoneyField}
+        labels = {"price_pence": f"Price ({money.symbol()})", "deposit_pence": f"Deposit ({money.symbol()})"}
         help_texts = {
             "price_pence": "The fixed price, or the price of one hour. 0 for a quote.",
             "deposit_pence": "Paid online to book, and taken off the price. 0 for none.",
         }
+
+    def clean(self) -> dict[str, Any]:
+        """Judge the deposit beside its field; the constraint `service_deposit_within_price` would name none."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        deposit, step = data.get("deposit_pence") or 0, amounts.step(settings.BUSINESS_CURRENCY)
+        if deposit and data.get("pricing") == "quote":
+            self.add_error("deposit_pence", "A quote has no price yet, so it cannot ask for a deposit.")
+        elif deposit and (deposit < LEAST_DEPOSIT or deposit > data.get("price_pence", deposit)):
+            least, most = money.text(LEAST_DEPOSIT), "the price, or the price of one hour"
+            self.add_error("deposit_pence", f"A deposit is at least {least} and at most {most}.")
+        elif deposit % step:
+            self.add_error("deposit_pence", f"Cards are charged in steps of {money.text(step)}.")
+        return data
 
 
 @admin.register(Service)

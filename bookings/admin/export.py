@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -12,6 +13,7 @@ from import_export.admin import ExportMixin
 from import_export.fields import Field
 from import_export.formats.base_formats import CSV
 
+from bookings import money
 from bookings.admin.audit import record_export
 from bookings.models import Booking, ContactMessage
 
@@ -62,13 +64,14 @@ class BookingResource(resources.ModelResource):
     starts_at = Field()
     ends_at = Field()
     created_at = Field()
-    price_pounds = Field()
+    price = Field()
+    currency = Field()
 
     class Meta:
         model = Booking
         fields = (
             "reference", "status", "starts_at", "ends_at", "service", "handyman", "customer_name", "customer_email",
-            "customer_phone", "address", "postcode", "notes", "pricing", "price_pounds", "created_at",
+            "customer_phone", "address", "postcode", "notes", "pricing", "price", "currency", "created_at",
         )  # fmt: skip
         export_order = fields
 
@@ -81,8 +84,11 @@ class BookingResource(resources.ModelResource):
     def dehydrate_created_at(self, booking: Booking) -> str:
         return local(booking.created_at)
 
-    def dehydrate_price_pounds(self, booking: Booking) -> str:
-        return f"{booking.price_pence / 100:.2f}"
+    def dehydrate_price(self, booking: Booking) -> str:
+        return f"{money.exact(booking.price_pence):f}"
+
+    def dehydrate_currency(self, booking: Booking) -> str:
+        return settings.BUSINESS_CURRENCY
 
 
 class MessageResource(resources.ModelResource):

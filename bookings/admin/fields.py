@@ -1,28 +1,29 @@
 """Form fields that staff fill in."""
 
-from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.db import models
 from django.utils.dateparse import parse_datetime
 
+from bookings import money
 
-class PoundsField(forms.DecimalField):
-    """An amount typed in pounds and kept in whole pence."""
+
+class MoneyField(forms.DecimalField):
+    """An amount typed in BUSINESS_CURRENCY, with no more decimals than that has, and kept in its minor unit."""
 
     def __init__(self, **kwargs: Any) -> None:
-        kwargs = {"min_value": 0, "max_digits": 8, "decimal_places": 2} | kwargs
-        # A model form offers these for its integer column.
-        kwargs.pop("max_value", None)
-        super().__init__(**kwargs)
+        # A model form offers a max_value for its integer column.
+        super().__init__(
+            **kwargs | {"min_value": 0, "max_value": money.exact(money.MOST)}, decimal_places=money.digits()
+        )
 
     def prepare_value(self, value: Any) -> Any:
-        return Decimal(value) / 100 if isinstance(value, int) else value
+        return money.exact(value) if isinstance(value, int) else value
 
     def clean(self, value: Any) -> Any:
-        pounds = super().clean(value)
-        return None if pounds is None else int(pounds * 100)
+        amount = super().clean(value)
+        return None if amount is None else money.minor(amount)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return super().has_changed(self.prepare_value(initial), data)

@@ -15,10 +15,10 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from bookings import scheduling
-from bookings.admin.fields import MomentWidget, PoundsField
+from bookings import money, scheduling
+from bookings.admin.fields import MomentWidget, MoneyField
 from bookings.forms import PostcodeField
-from bookings.models import Booking, BookingEvent, Handyman, Service
+from bookings.models import Booking, BookingEvent, Handyman, Payment, Service
 
 STAFF = BookingEvent.By.STAFF
 CUSTOMER_FIELDS = ("customer_name", "customer_email", "customer_phone", "address", "postcode", "notes")
@@ -106,8 +106,8 @@ class BookingForm(VisitForm):
 
     class Meta(VisitForm.Meta):
         fields = (*CUSTOMER_FIELDS, "pricing", "price_pence", "minimum_minutes")
-        field_classes = {"price_pence": PoundsField}
-        labels = {"price_pence": "Price (£)"}
+        field_classes = {"price_pence": MoneyField}
+        labels = {"price_pence": f"Price ({money.symbol()})"}
         help_texts = {"price_pence": "The fixed price, the price of one hour, or the agreed quote."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -118,6 +118,16 @@ class BookingForm(VisitForm):
             who.required = True
             who.queryset = Handyman.objects.filter(Q(active=True) | Q(pk=self.instance.handyman_id))
             self.fields["starts"].disabled = self.fields["who"].disabled = not self.instance.is_open
+
+    def clean_price_pence(self) -> int:
+        """No less than what the customer has paid, or is about to pay, in advance."""
+        price: int = self.cleaned_data["price_pence"]
+        deposit = Payment.objects.filter(booking=self.instance, status__in=("open", "paid")).first()
+        if deposit and price < deposit.amount_pence and "price_pence" in self.changed_data:
+            raise forms.ValidationError(
+                f"The deposit of {deposit.amount} is more than that. Refund it first, or leave the price above it."
+            )
+        return price
 
     def schedule(self) -> None:
         if not {"starts", "who"} & set(self.changed_data):

@@ -71,7 +71,7 @@ class PaymentAdmin(admin.ModelAdmin):
 
     @admin.display(description="amount", ordering="amount_pence")
     def amount(self, payment: Payment) -> str:
-        return f"{payment.amount_pence / 100:,.2f} {payment.currency.upper()}"
+        return payment.amount
 
     @admin.display(description="customer", ordering="booking__customer_name")
     def customer(self, payment: Payment) -> str:

@@ -11,13 +11,14 @@ from .booking import (
     new_link_key,
     new_reference,
 )
-from .catalogue import Priced, Pricing, Service, ServiceArea, ServiceQuerySet
+from .catalogue import LEAST_DEPOSIT, Priced, Pricing, Service, ServiceArea, ServiceQuerySet
 from .messages import ContactMessage, MessagePhoto, Review
 from .payments import Payment, StripeEvent
 from .people import Handyman, Holiday, TimeOff, Weekday, WorkingHours
 from .posts import new_idempotency_key
 
 __all__ = [
+    "LEAST_DEPOSIT",
     "OCCUPYING",
     "Allowance",
     "Booking",

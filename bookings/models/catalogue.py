@@ -9,6 +9,9 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.urls import reverse
 
+LEAST_DEPOSIT = 100
+"""In minor units: what it costs to take less is more than it is worth."""
+
 
 class Pricing(models.TextChoices):
     FIXED = "fixed", "Fixed price"
@@ -17,7 +20,7 @@ class Pricing(models.TextChoices):
 
 
 class Priced(models.Model):
-    """A price shape. Amounts are integer pence (hundredths of BUSINESS_CURRENCY)."""
+    """A price shape. Amounts are integers in the minor unit of BUSINESS_CURRENCY: pence, cents, yen (money.py)."""
 
     pricing = models.CharField(max_length=10, choices=Pricing, default=Pricing.FIXED)
     price_pence = models.PositiveIntegerField(
@@ -78,9 +81,9 @@ class Service(Priced):
             models.CheckConstraint(
                 name="service_deposit_within_price",
                 condition=models.Q(deposit_pence=0)
-                | models.Q(deposit_pence__gte=100, deposit_pence__lte=models.F("price_pence"))
+                | models.Q(deposit_pence__gte=LEAST_DEPOSIT, deposit_pence__lte=models.F("price_pence"))
                 & ~models.Q(pricing=Pricing.QUOTE),
-                violation_error_message="A deposit is at least £1 and at most the price, or the price of one hour.",
+                violation_error_message="The deposit does not fit the price.",
             ),
         )
 

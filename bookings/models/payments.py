@@ -3,6 +3,7 @@
 from django.db import models
 from django.utils import timezone
 
+from .. import money
 from .booking import Booking
 from .posts import new_idempotency_key
 
@@ -10,7 +11,7 @@ from .posts import new_idempotency_key
 class Payment(models.Model):
     """The deposit of one booking. It is paid at most once: there is one Checkout Session for it, ever.
 
-    Amounts are integer hundredths (pence) of `currency`. No card data, no personal data.
+    Amounts are integers in the minor unit of `currency`: pence, cents, yen. No card data, no personal data.
     """
 
     class Status(models.TextChoices):
@@ -63,7 +64,12 @@ class Payment(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.amount_pence / 100:.2f} {self.currency.upper()}, {self.get_status_display().lower()}"
+        return f"{self.amount}, {self.get_status_display().lower()}"
+
+    @property
+    def amount(self) -> str:
+        """As it reads on a page: £20, whatever BUSINESS_CURRENCY is by now."""
+        return money.text(self.amount_pence, self.currency.upper())
 
     @property
     def is_kept(self) -> bool:

@@ -97,7 +97,12 @@ def _end_unpaid(booking: Booking, payment: Payment) -> None:
 
 def _give_back(payment: Payment) -> None:
     assert payment.intent_id is not None  # noqa: S101 - a constraint says so
-    refund_id = stripe_api.refund(intent_id=payment.intent_id, amount=payment.amount_pence, key=payment.idempotency_key)
+    refund_id = stripe_api.refund(
+        intent_id=payment.intent_id,
+        amount=payment.amount_pence,
+        currency=payment.currency,
+        key=payment.idempotency_key,
+    )
     with transaction.atomic():
         booking, current = _locked(payment)
         if current.status == Payment.Status.REFUNDING:

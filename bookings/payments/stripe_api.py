@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.conf import settings
 
 from .. import connections, events
+from . import amounts
 
 if TYPE_CHECKING:
     # Where it is needed it is imported late: pages that do not pay do not pay for it either (0.1 s, 15 MB).
@@ -39,7 +40,7 @@ class StripeRefused(StripeFault):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A Checkout Session as Stripe has it. `amount` is in hundredths of `currency`; `url` is empty once it is over."""
+    """A Checkout Session as Stripe has it. `amount` is in minor units; `url` is empty once it is over."""
 
     id: str
     status: str
@@ -65,11 +66,9 @@ def create_session(
 
     `expires_at` is in Unix seconds, from 30 minutes to 24 hours ahead. Raises StripeUnavailable, StripeRefused.
     """
-    price: Any = {"currency": currency, "unit_amount": amount, "product_data": {"name": name}}
     wanted: Any = {
         "mode": "payment",
         "payment_method_types": ["card"],  # no method that says later whether it worked
-        "line_items": [{"quantity": 1, "price_data": price}],
         "client_reference_id": reference,
         "expires_at": expires_at,
         "success_url": paid_url,
@@ -77,6 +76,9 @@ def create_session(
     }
 
     def create(client: "StripeClient") -> Session:
+        stripes = amounts.to_stripe(amount, currency)
+        price = {"currency": currency, "unit_amount": stripes, "product_data": {"name": name}}
+        wanted["line_items"] = [{"quantity": 1, "price_data": price}]
         session = _session(client.v1.checkout.sessions.create(wanted, {"idempotency_key": f"{key}-session"}))
         # Whoever answers in Stripe's place must not send customers anywhere else.
         if not session.url.startswith(settings.STRIPE_CHECKOUT_ORIGIN + "/"):
@@ -99,7 +101,7 @@ def expire_session(session_id: str, *, key: str) -> Session:
     )
 
 
-def refund(*, intent_id: str, amount: int, key: str) -> str:
+def refund(*, intent_id: str, amount: int, currency: str, key: str) -> str:
     """Send a whole payment back and return the refund's id; twice is the same as once, also after a day, when Stripe
     has forgotten the key. Raises StripeUnavailable, StripeRefused.
     """
@@ -109,7 +111,8 @@ def refund(*, intent_id: str, amount: int, key: str) -> str:
 
         try:
             made: Any = client.v1.refunds.create(
-                {"payment_intent": intent_id, "amount": amount}, {"idempotency_key": f"{key}-refund"}
+                {"payment_intent": intent_id, "amount": amounts.to_stripe(amount, currency)},
+                {"idempotency_key": f"{key}-refund"},
             )
         except InvalidRequestError as error:
             if error.code != "charge_already_refunded":
@@ -161,14 +164,14 @@ def _client(key: str, base: str) -> "StripeClient":
 def _session(answer: Any) -> Session:
     if answer.status not in ("open", "complete", "expired") or not isinstance(answer.amount_total, int):
         raise ValueError("not a Checkout Session")
-    intent = answer.payment_intent
+    intent, currency = answer.payment_intent, _text(answer.currency)
     paid = answer.payment_status == "paid"
     return Session(
         id=_text(answer.id),
         status=answer.status,
         paid=paid,
-        amount=answer.amount_total,
-        currency=_text(answer.currency),
+        amount=amounts.from_stripe(answer.amount_total, currency),
+        currency=currency,
         intent_id=_text(intent) if paid else "",
         url=answer.url or "",
     )

@@ -6,19 +6,20 @@ from datetime import datetime
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
+from django.conf import settings
 from django.utils import timezone
 
-from bookings import events
+from bookings import events, money
 from bookings.models import Booking, ContactMessage, Payment, SentEmail
 from bookings.scheduling import Customer
 
 from . import records
 
-_OF_A_DEPOSIT = ("amount_pence", "currency", "status", "intent_id", "refund_id", "created_at", "paid_at", "refunded_at")
+_OF_A_DEPOSIT = ("currency", "status", "intent_id", "refund_id", "created_at", "paid_at", "refunded_at")
 
 
 def write(who: str, file: IO[bytes], now: datetime | None = None) -> int:
-    """Write a zip with everything as JSON (times in UTC, prices in pence) and the photos; returns how many records.
+    """Write a zip with everything as JSON (times in UTC) and the photos; returns how many records.
 
     Raises ValueError for whom nobody knows.
     """
@@ -58,13 +59,21 @@ def _booking(booking: Booking) -> dict[str, Any]:
         "ends_at": booking.ends_at,
         **{name: getattr(booking, name) for name in Customer.__dataclass_fields__},
         "pricing": booking.pricing,
-        "price_pence": booking.price_pence,
-        "deposit": Payment.objects.filter(booking=booking).values(*_OF_A_DEPOSIT).first(),
+        "price": f"{money.exact(booking.price_pence):f}",
+        "currency": settings.BUSINESS_CURRENCY,
+        "deposit": _deposit(Payment.objects.filter(booking=booking).first()),
         "consent_at": booking.consent_at,
         "created_at": booking.created_at,
         "history": list(history),
         "emails_sent": [{"kind": email.key.split(":")[2], "at": email.sent_at} for email in sent],
     }
+
+
+def _deposit(payment: Payment | None) -> dict[str, Any] | None:
+    if payment is None:
+        return None
+    amount = f"{money.exact(payment.amount_pence, payment.currency.upper()):f}"
+    return {"amount": amount, **{name: getattr(payment, name) for name in _OF_A_DEPOSIT}}
 
 
 def _message(message: ContactMessage, photos: Iterable[str]) -> dict[str, Any]:

@@ -3,23 +3,21 @@
 from datetime import UTC, date, datetime
 
 from django import template
-from django.conf import settings
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from bookings import money as amounts
 from bookings.models import Priced, Pricing, Service
 
 register = template.Library()
 
-_SYMBOLS = {"GBP": "£", "EUR": "€", "USD": "$"}
 _ICONS = ("plumbing", "electrical", "carpentry", "mounting", "assembly", "painting", "outdoors")
 
 
 @register.filter
 def money(pence: int) -> str:
-    """6500 → £65, 6550 → £65.50."""
-    symbol = _SYMBOLS.get(settings.BUSINESS_CURRENCY, settings.BUSINESS_CURRENCY + " ")
-    return f"{symbol}{pence // 100:,}" + (f".{pence % 100:02}" if pence % 100 else "")
+    """6500 → £65, 6550 → £65.50, in BUSINESS_CURRENCY."""
+    return amounts.text(pence)
 
 
 @register.filter
