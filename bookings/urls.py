@@ -1,5 +1,6 @@
 """The pages of the business."""
 
+from django.contrib import admin
 from django.contrib.sitemaps.views import sitemap
 from django.urls import path
 
@@ -21,7 +22,7 @@ urlpatterns = [
     path("api/stripe", payment.webhook, name="stripe_webhook"),
     path("contact/", contact.contact, name="contact"),
     path("contact/thanks/", contact.thanks, name="contact_thanks"),
-    path("contact/photos/<int:pk>.jpg", contact.photo, name="message_photo"),
+    path("contact/photos/<int:pk>.jpg", admin.site.admin_view(contact.photo), name="message_photo"),
     path("privacy/", site.privacy, name="privacy"),
     path("robots.txt", site.robots, name="robots"),
     path("manifest.webmanifest", site.manifest, name="manifest"),

@@ -63,6 +63,10 @@ class ServiceAdmin(admin.ModelAdmin):
         ("Time", {"fields": ("duration_minutes", "buffer_minutes")}),
     )
 
+    def view_on_site(self, obj: Service) -> str:
+        """The page that everybody sees."""
+        return obj.get_absolute_url()
+
 
 @admin.register(Holiday)
 class HolidayAdmin(admin.ModelAdmin):

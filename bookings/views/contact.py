@@ -3,7 +3,6 @@
 Suspected spam is kept and flagged; its sender sees the same page as anybody else. Photos are for staff alone.
 """
 
-from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -47,9 +46,9 @@ def thanks(request: HttpRequest) -> HttpResponse:
     return render(request, "bookings/contact_thanks.html", {"section": "contact"})
 
 
-@staff_member_required
 @permission_required("bookings.view_contactmessage", raise_exception=True)
 @require_safe
 @never_cache
 def photo(request: HttpRequest, pk: int) -> HttpResponse:
+    """A photo of a message, for staff who may read it; the URLconf asks for the whole login, as for the admin."""
     return HttpResponse(bytes(get_object_or_404(MessagePhoto, pk=pk).jpeg), content_type="image/jpeg")

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.cache import never_cache
 
-from xfhandyman.security import second_factor
+from xfhandyman.security import lists, second_factor
 
 # What packages register and nobody has use for: tables that stay empty, and the recovery codes of others.
 _LEFT_OUT = {"axes.accesslog", "axes.accessfailurelog", "otp_static.staticdevice"}
@@ -39,7 +39,8 @@ class PasswordStep(LoginView):
 class Office(admin.AdminSite):
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         models: Any = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
-        super().register([each for each in models if each._meta.label_lower not in _LEFT_OUT], admin_class, **options)
+        used = [each for each in models if each._meta.label_lower not in _LEFT_OUT]
+        super().register(used, lists.bounded(admin_class or admin.ModelAdmin), **options)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
         apps = super().get_app_list(request, app_label)
@@ -56,7 +57,8 @@ class Office(admin.AdminSite):
         return [
             path("second-factor/", never_cache(self.second_factor), name="second_factor"),
             path("recovery-codes/", self.admin_view(self.recovery_codes), name="recovery_codes"),
-            *super().get_urls(),
+            # Django's `r/` sends any member of staff to any object's own address, asking for no permission.
+            *(each for each in super().get_urls() if getattr(each, "name", None) != "view_on_site"),
         ]
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -1,0 +1,20 @@
+"""What the customer's page tells, for staff to read: without its link and its buttons."""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from bookings.models import Booking
+
+
+def preview(request: HttpRequest, model_admin: admin.ModelAdmin, booking: Booking) -> HttpResponse:
+    """The page. What staff do with a visit they do in the admin, where the history names them."""
+    context = model_admin.admin_site.each_context(request) | {
+        "title": f"What the customer of {booking} sees",
+        "opts": model_admin.opts,
+        "booking": booking,
+        "service": booking.service,
+        "changeable": booking.can_be_changed(timezone.now()),
+    }
+    return TemplateResponse(request, "admin/bookings/booking/preview.html", context)
