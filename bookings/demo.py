@@ -159,7 +159,7 @@ def load(*, now: datetime) -> bool:
             deposit_pence=_DEPOSITS.get(slug, 0),
         )  # fmt: skip
     for slug, name, bio, skills, hours in _HANDYMEN:
-        handyman = Handyman.objects.create(slug=slug, name=name, bio=bio)
+        handyman = Handyman.objects.create(slug=slug, name=name, bio=bio, email=f"{slug}@example.com")
         handyman.skills.set([services[skill] for skill in skills] or services.values())
         WorkingHours.objects.bulk_create(
             WorkingHours(handyman=handyman, weekday=d, start=s, end=e) for d, s, e in hours

@@ -1,6 +1,9 @@
 """The e-mails of the business: what they say comes from templates/emails/, when they leave from tasks.py."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from email.headerregistry import Address
 from urllib.parse import urlsplit
 
@@ -9,9 +12,10 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from . import calendar
-from .models import Booking, ContactMessage
+from .models import Booking, BookingEvent, ContactMessage, Handyman, OfficeContact, Status
 
 _SUBJECTS = {
     "confirmation": "Your booking {reference}: {service}",
@@ -22,6 +26,7 @@ _SUBJECTS = {
     "late": "We are sorry: your payment for {reference} comes back",
     "refunded": "Your deposit for {reference} comes back",
 }
+_NEW = (BookingEvent.Kind.CREATED, BookingEvent.Kind.CONFIRMED)
 _WITH_CALENDAR_ENTRY = ("confirmation", "moved", "cancelled")
 
 
@@ -54,6 +59,79 @@ def message_email(message: ContactMessage) -> EmailMessage:
         to=[settings.STAFF_EMAIL],
         reply_to=[message.email],
     )
+
+
+def notification_email(to: Handyman | OfficeContact, changes: Sequence[BookingEvent], more: int) -> EmailMessage:
+    """To a handyman or the office: what changed, by booking, and `more` changes that are only counted.
+
+    Plain text. The subject has no word of a customer's, and their words cannot pass for ours in the body. A handyman
+    gets what he needs at the door, and of a visit that is not his any more only which one it was.
+    """
+    by_booking: dict[int, list[BookingEvent]] = {}
+    for change in changes:
+        by_booking.setdefault(change.booking_id, []).append(change)
+    visits = [_Visit(each[-1].booking, each, to if isinstance(to, Handyman) else None) for each in by_booking.values()]
+    context = {"visits": visits, "more": more, "to": to, "for_office": isinstance(to, OfficeContact)}
+    context |= {"business": settings.BUSINESS_NAME, "site_url": settings.SITE_URL}
+    return EmailMessage(
+        subject=f"{len(visits) + more} bookings changed" if len(visits) + more > 1 else visits[0].subject,
+        body=render_to_string("emails/notification.txt", context),
+        to=[to.address],
+        headers={"Auto-Submitted": "auto-generated"},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """What became of one booking in some changes, as its handyman or (with None) the office sees it."""
+
+    booking: Booking
+    changes: Sequence[BookingEvent]
+    handyman: Handyman | None
+
+    @property
+    def happened(self) -> str:
+        """What the recipient is to know of it, in a word or two."""
+        if self.booking.status == Status.CANCELLED:
+            return "Cancelled"
+        if self.lost:
+            return "Not yours any more"
+        if any(change.kind in _NEW for change in self.changes):
+            return "New"
+        if self.handyman and self.moved and self.moved.was_with_id != self.handyman.pk:
+            return "New for you"
+        return "Moved" if self.moved else "Booked again"
+
+    @property
+    def subject(self) -> str:
+        start = timezone.localtime(self.starts_at)
+        return f"{self.happened}: {self.booking.service.name}, {date_format(start, 'D j M, H:i')}"
+
+    @property
+    def lost(self) -> bool:
+        """The visit went from this handyman to another."""
+        return self.handyman is not None and self.booking.handyman_id != self.handyman.pk
+
+    @property
+    def moved(self) -> BookingEvent | None:
+        """The first move, which has the time and the handyman that the recipient knows of."""
+        return next((change for change in self.changes if change.was_at), None)
+
+    @property
+    def before(self) -> datetime | None:
+        """When the visit was to start, where the recipient was notified of another time than it has now."""
+        if self.moved is None or self.happened not in ("Moved", "Cancelled"):
+            return None
+        return None if self.moved.was_at == self.booking.starts_at else self.moved.was_at
+
+    @property
+    def starts_at(self) -> datetime:
+        """The start or, of a visit that went to somebody else, the one that it had here."""
+        return self.moved.was_at if self.lost and self.moved and self.moved.was_at else self.booking.starts_at
+
+    @property
+    def last(self) -> BookingEvent:
+        return self.changes[-1]
 
 
 def message_id(key: str) -> str:

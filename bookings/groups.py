@@ -17,6 +17,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "workinghours": _ALL,
         "timeoff": _ALL,
         "holiday": _ALL,
+        "officecontact": _ALL,
         "review": _ALL,
         "payment": ("view", "refund"),
         "service": ("view",),

@@ -1,9 +1,11 @@
 """What happened to a booking: a row that stays, and an event for whoever listens."""
 
+from datetime import datetime
+
 from django.contrib.auth.models import User
 
-from . import events
-from .models import Booking, BookingEvent
+from . import events, notifications
+from .models import Booking, BookingEvent, Handyman
 
 Kind = BookingEvent.Kind
 By = BookingEvent.By
@@ -24,7 +26,22 @@ _EVENTS: dict[Kind, type[events.BookingEvent]] = {
 }
 
 
-def record(booking: Booking, kind: Kind, *, by: By, user: User | None = None, note: str = "") -> None:
-    """Write the history row in the current transaction, and publish the event once that is committed."""
-    BookingEvent.objects.create(booking=booking, kind=kind, by=by, user=user, note=note[:200])
+def record(
+    booking: Booking,
+    kind: Kind,
+    *,
+    by: By,
+    user: User | None = None,
+    note: str = "",
+    was_at: datetime | None = None,
+    was_with: Handyman | None = None,
+) -> None:
+    """Write the history row and the business's notifications in the current transaction; publish the event after it.
+
+    `was_at` and `was_with` are the start and the handyman that a moved booking had before.
+    """
+    row = BookingEvent.objects.create(
+        booking=booking, kind=kind, by=by, user=user, note=note[:200], was_at=was_at, was_with=was_with
+    )
+    notifications.add(row)
     events.publish(_EVENTS[kind](booking_id=booking.pk, service=booking.service.slug, by=by.value))

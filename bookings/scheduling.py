@@ -107,12 +107,21 @@ def move(
         _require_changeable(current, wish.by, wish.now)
         taker = Handyman.objects.select_for_update(no_key=True).get(pk=handyman_id)
         _release_expired_holds(handyman_id, wish)
-        before = f"{timezone.localtime(current.starts_at):%a %d %b %Y %H:%M} with {current.handyman.name}"
+        was_at, was_with = current.starts_at, current.handyman
+        before = f"{timezone.localtime(was_at):%a %d %b %Y %H:%M} with {was_with.name}"
         current.handyman = taker
         current.take_time(wish.starts_at)
         current.sequence += 1
         current.save()
-        history.record(current, Kind.MOVED, by=wish.by, user=wish.user, note=f"from {before}")
+        history.record(
+            current,
+            Kind.MOVED,
+            by=wish.by,
+            user=wish.user,
+            note=f"from {before}",
+            was_at=was_at,
+            was_with=was_with,
+        )
         tasks.after_move(current, now=wish.now)
         return current
 

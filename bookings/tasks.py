@@ -14,7 +14,7 @@ from django.utils import timezone
 from procrastinate import builtin_tasks
 from procrastinate.contrib.django import app
 
-from . import availability, emails, limits
+from . import availability, emails, limits, notifications
 from .models import Booking, ContactMessage, Payment, Status
 from .personal_data import forget
 from .sending import Patience, send_once
@@ -125,6 +125,22 @@ def send_message_to_staff(*, message_id: int) -> None:
     message = ContactMessage.objects.filter(pk=message_id).first()
     if message is not None:
         send_once(f"message:{message_id}", "message", emails.message_email(message))
+
+
+@app.task(name="send_notifications", retry=_PATIENTLY)
+def send_notifications(*, recipient: str, event_ids: list[int], more: int) -> None:
+    """Notify a handyman or the office of these changes; they are given to no other task."""
+    to, changes = notifications.recipient(recipient), notifications.changes(event_ids)
+    if to is not None and changes:
+        key = f"notifications:{recipient}:{event_ids[-1]}"
+        send_once(key, "notification", emails.notification_email(to, changes, more))
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="hand_over_notifications")
+def hand_over_notifications(timestamp: int) -> None:
+    """Send handymen and the office what is due to them."""
+    notifications.hand_over()
 
 
 @app.periodic(cron="30 3 * * *")

@@ -30,6 +30,7 @@ def handyman_data(person: Handyman, **fields: Any) -> dict[str, Any]:
     """What the browser posts when nothing but `fields` was changed."""
     data: dict[str, Any] = {"name": person.name, "slug": person.slug, "bio": "", "active": "on"}
     data |= {"skills": [skill.pk for skill in person.skills.all()]}
+    data |= {"email": person.email, "notifications": person.notifications}
     hours = list(person.working_hours.order_by("weekday", "start"))
     data |= {"working_hours-TOTAL_FORMS": len(hours), "working_hours-INITIAL_FORMS": len(hours)}
     for index, row in enumerate(hours):

@@ -26,7 +26,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django.fixtures import Settings
 
 from bookings import contact, emails, scheduling, tasks
-from bookings.models import Booking, ContactMessage, SentEmail
+from bookings.models import Booking, ContactMessage, HowOften, OfficeContact, SentEmail
 from bookings.scheduling import By
 from tests import factories
 from tests.stack import BASE_DIR, free_port, wait_for
@@ -81,9 +81,12 @@ def worker() -> Iterator[Callable[[int], None]]:
         process.wait(10)
 
 
-def a_booking(**wish: object) -> Booking:
+def a_booking(*, notified: bool = False) -> Booking:
+    """A booking of Zoë's; with `notified`, handyman and office get their e-mails as well."""
     service = factories.service(name="Shelves")
-    factories.handyman(service, name="Grace Bennett")
+    factories.handyman(service, name="Grace Bennett", email="grace@example.com" if notified else "")
+    if not notified:
+        OfficeContact.objects.update(notifications=HowOften.NEVER)
     at = factories.tomorrow(14, days=5)
     customer = factories.customer(customer_name="Zoë Müller", customer_email="zoe@example.com")
     return scheduling.book(service=service, starts_at=at, customer=customer, idempotency_key="form")
@@ -118,6 +121,23 @@ def test_it_sends_once_after_the_mail_server_is_back(worker: Callable[[int], Non
     assert parts["text/calendar"].get_param("method") == "REQUEST"
     entry = Calendar.from_ical(parts["text/calendar"].get_content())
     assert entry.walk("VEVENT")[0].decoded("dtstart") == booking.starts_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_notifies_the_handyman_and_the_office_once(worker: Callable[[int], None]) -> None:
+    port, mailbox = free_port(), Mailbox(sick=1)
+    booking = a_booking(notified=True)
+    with serving(mailbox, port):
+        worker(port)
+        for _ in range(2):
+            app.configure_task("hand_over_notifications").defer(timestamp=0)
+        wait_for("three e-mails", lambda: len(mailbox.received) == 3, 40)
+        jobs = ProcrastinateJob.objects.exclude(task_name="send_reminder")
+        wait_for("the queue to be empty", lambda: not jobs.filter(status__in=("todo", "doing")).exists(), 20)
+    told = sorted(str(received["To"]) for received in mailbox.received)
+    assert told == ["Zoë Müller <zoe@example.com>", "grace@example.com", "office@example.com"]
+    notified = [received for received in mailbox.received if "zoe@" not in received["To"]]
+    assert all(booking.reference in received.get_content() for received in notified)
 
 
 class Forgetful(Mailbox):

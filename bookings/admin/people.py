@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from bookings.admin import clashes
 from bookings.admin.fields import NATIVE_PICKERS
-from bookings.models import Handyman, Service, TimeOff, WorkingHours
+from bookings.models import Handyman, OfficeContact, Service, TimeOff, WorkingHours
 
 IN_THE_WAY = "there are bookings in that time off."
 
@@ -36,8 +36,8 @@ class TimeOffInline(admin.TabularInline):
 
 @admin.register(Handyman)
 class HandymanAdmin(admin.ModelAdmin):
-    list_display = ("name", "active", "does")
-    fields = ("name", "slug", "bio", "active", "skills")
+    list_display = ("name", "active", "email", "notifications", "does")
+    fields = ("name", "slug", "bio", "active", "email", "notifications", "skills")
     list_filter = ("active", "skills")
     search_fields = ("name",)
     prepopulated_fields = {"slug": ("name",)}
@@ -79,3 +79,16 @@ class TimeOffAdmin(admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: TimeOff, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         clashes.warn(request, clashes.during_time_off([obj]), IN_THE_WAY)
+
+
+@admin.register(OfficeContact)
+class OfficeContactAdmin(admin.ModelAdmin):
+    """Who in the office is notified of bookings."""
+
+    list_display = ("address", "notifications")
+    list_editable = ("notifications",)
+    fields = ("email", "notifications")
+
+    @admin.display(description="address", ordering="email")
+    def address(self, contact: OfficeContact) -> str:
+        return contact.address if contact.email else f"{contact.address} (STAFF_EMAIL)"

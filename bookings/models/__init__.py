@@ -13,8 +13,9 @@ from .booking import (
 )
 from .catalogue import LEAST_DEPOSIT, Priced, Pricing, Service, ServiceArea, ServiceQuerySet
 from .messages import ContactMessage, MessagePhoto, Review
+from .notifications import Notification, OfficeContact
 from .payments import Payment, StripeEvent
-from .people import Handyman, Holiday, TimeOff, Weekday, WorkingHours
+from .people import Handyman, Holiday, HowOften, TimeOff, Weekday, WorkingHours
 from .posts import new_idempotency_key
 
 __all__ = [
@@ -27,7 +28,10 @@ __all__ = [
     "ContactMessage",
     "Handyman",
     "Holiday",
+    "HowOften",
     "MessagePhoto",
+    "Notification",
+    "OfficeContact",
     "Payment",
     "Priced",
     "Pricing",

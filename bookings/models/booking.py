@@ -246,6 +246,15 @@ class BookingEvent(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)
     note = models.CharField(max_length=200, blank=True)
+    was_at = models.DateTimeField(null=True, editable=False, help_text="Of a move: when the visit was to start before.")
+    was_with = models.ForeignKey(
+        Handyman,
+        models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+        help_text="Of a move: who had it before.",
+    )
 
     class Meta:
         ordering = ("at", "pk")

@@ -10,6 +10,39 @@ from django.db import models
 from .catalogue import Service
 
 
+class HowOften(models.TextChoices):
+    AT_ONCE = "at_once", "At once"
+    DAILY = "daily", "Once a day"
+    NEVER = "never", "Never"
+
+
+class Recipient(models.Model):
+    """Somebody in the business who is notified of new, moved, corrected and cancelled bookings by e-mail."""
+
+    email = models.EmailField(blank=True, db_default="")
+    notifications = models.CharField(
+        "notify of bookings",
+        max_length=10,
+        choices=HowOften,
+        default=HowOften.AT_ONCE,
+        db_default=HowOften.AT_ONCE.value,
+        help_text="E-mails about new, moved, corrected and cancelled bookings. Once a day: at seven in the morning.",
+    )
+    notified_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def address(self) -> str:
+        """Where the e-mails go; empty when there is nowhere."""
+        return self.email
+
+    @property
+    def is_notified(self) -> bool:
+        return bool(self.address) and self.notifications != HowOften.NEVER
+
+
 class HandymanQuerySet(models.QuerySet["Handyman"]):
     def active(self) -> Self:
         return self.filter(active=True)
@@ -19,12 +52,13 @@ class HandymanQuerySet(models.QuerySet["Handyman"]):
         return self.active().filter(skills=service)
 
 
-class Handyman(models.Model):
+class Handyman(Recipient):
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=80)
     bio = models.CharField(max_length=200, blank=True)
     skills = models.ManyToManyField(Service, related_name="handymen", blank=True)
     active = models.BooleanField(default=True)
+    email = models.EmailField(blank=True, db_default="", help_text="Empty: not notified of bookings.")
 
     objects = HandymanQuerySet.as_manager()
 
@@ -34,6 +68,11 @@ class Handyman(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_notified(self) -> bool:
+        """Whoever has left gets no more of the customers' details."""
+        return self.active and super().is_notified
 
 
 class Weekday(models.IntegerChoices):

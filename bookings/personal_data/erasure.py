@@ -51,6 +51,7 @@ def erase(who: str, *, cancel: bool = False, user: User | None = None, now: date
         for booking in ahead:
             scheduling.cancel(booking=booking, by=By.STAFF, user=user)
         booking_ids = list(kept.bookings.values_list("pk", flat=True))
+        references = list(kept.bookings.values_list("reference", flat=True))
         message_ids = list(kept.messages.values_list("pk", flat=True))
         waiting = tasks.forget_emails(booking_ids=booking_ids, message_ids=message_ids)
         photos = MessagePhoto.objects.filter(message__in=message_ids).count()
@@ -60,5 +61,5 @@ def erase(who: str, *, cancel: bool = False, user: User | None = None, now: date
         if bookings or message_ids:
             events.publish(events.PersonalDataErased(bookings=bookings, messages=len(message_ids), why="request"))
     # Files know no transaction: the rows are gone for certain before they are touched.
-    written = letters.forget(kept.who) if "@" in kept.who else 0
+    written = letters.forget(kept.who, *references)
     return Erased(bookings, len(ahead), len(message_ids), photos, waiting, written, elsewhere)

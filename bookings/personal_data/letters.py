@@ -1,6 +1,6 @@
 """The e-mails that a site without a mail server writes into files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -9,9 +9,10 @@ from django.conf import settings
 _LINE = b"-" * 79 + b"\n"  # Django's file backend closes each message so
 
 
-def forget(address: str) -> int:
-    """Take the e-mails that name this address (in lower case) out of the files; returns how many."""
-    return sum(_forget(path, address) for path in _files())
+def forget(*names: str) -> int:
+    """Take the e-mails that name one of these addresses or references out of the files; returns how many."""
+    lowered = [name.lower() for name in names]
+    return sum(_forget(path, lowered) for path in _files())
 
 
 def _files() -> Iterator[Path]:
@@ -20,9 +21,9 @@ def _files() -> Iterator[Path]:
         yield from sorted(path for path in Path(directory).iterdir() if path.is_file())
 
 
-def _forget(path: Path, address: str) -> int:
+def _forget(path: Path, names: Sequence[str]) -> int:
     parts = path.read_bytes().split(_LINE)
-    kept = [part for part in parts if not _names(part, address)]
+    kept = [part for part in parts if not _mentions(part, names)]
     if len(kept) < len(parts):
         if any(part.strip() for part in kept):
             fresh = path.with_name(f".{path.name}.new")
@@ -33,9 +34,10 @@ def _forget(path: Path, address: str) -> int:
     return len(parts) - len(kept)
 
 
-def _names(part: bytes, address: str) -> bool:
+def _mentions(part: bytes, names: Sequence[str]) -> bool:
     message = message_from_bytes(part, policy=policy.default)
     heads = " ".join(str(value) for value in message.values())
     bodies = (leaf.get_payload(decode=True) for leaf in message.walk() if not leaf.is_multipart())
     texts = [body.decode(errors="replace") for body in bodies if isinstance(body, bytes)]
-    return address in " ".join([heads, *texts]).lower()
+    text = " ".join([heads, *texts]).lower()
+    return any(name in text for name in names)
