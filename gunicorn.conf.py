@@ -17,7 +17,7 @@ wsgi_app = "xfhandyman.wsgi"
 # A production host reaches the site through its proxy; a development machine keeps it to itself.
 _host = os.environ.get("HOST") or ("0.0.0.0" if os.environ.get("ENVIRONMENT") == "production" else "127.0.0.1")  # noqa: S104 - see above
 bind = f"{_host}:{os.environ.get('PORT', '8000')}"
-worker_class = "telemetry.contrib.gunicorn.worker.LanedWorker"  # gthread, with threads apart for the health paths
+worker_class = "xfhandyman.security.worker.SiteWorker"  # gthread, with threads apart for the health paths
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 _threads = os.environ.get("WEB_THREADS", "4")
 threads = int(_threads) if _threads.isdigit() else 4  # what is no number, the preflight tells and stops

@@ -38,6 +38,11 @@ def pause(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok")
 
 
+def large(request: HttpRequest) -> HttpResponse:
+    """More than the kernel keeps for who reads slowly."""
+    return HttpResponse(bytes(20_000_000))
+
+
 def leak(request: HttpRequest) -> HttpResponse:
     """Leaves a transaction open in a thread that outlives the request, until /release/."""
     began = threading.Event()
@@ -68,6 +73,7 @@ urlpatterns = [
     path("innocent/", innocent),
     path("quick/", quick),
     path("pause/", pause),
+    path("large/", large),
     path("leak/", leak),
     path("release/", release),
     path("", include("xfhandyman.urls")),

@@ -1,9 +1,10 @@
 """What a production site tells browsers, read off its answers."""
 
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection, HTTPMessage
+from http.client import HTTPConnection, HTTPMessage, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -103,6 +104,43 @@ def test_it_lets_no_other_site_use_its_files(site: Stack) -> None:
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert "Content-Security-Policy" not in headers
+
+
+BARE = {
+    "no such file": "GET /static/nowhere.css HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-Proto: https\r\n\r\n",
+    "another host": "GET /contact/ HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Proto: https\r\n\r\n",
+    "another host, plain": "GET /contact/ HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    "no host": "GET /contact/ HTTP/1.0\r\n\r\n",
+    "to https": "GET /static/nowhere.css HTTP/1.1\r\nHost: {host}\r\n\r\n",
+    "too long a body": "POST /contact/ HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-Proto: https\r\n"
+    "Content-Length: 99999999999\r\n\r\n",
+    "a probe": "GET /livez HTTP/1.1\r\nHost: {host}\r\n\r\n",
+    "a probe's mistake": "POST /livez HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n",
+    "a beacon": "POST /api/telemetry HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n\r\n{{}}",
+    "no request": "nonsense\r\n\r\n",
+    "no such version": "GET / HTTP/7.7\r\nHost: {host}\r\n\r\n",
+    "too long a line": "GET /" + "x" * 9000 + " HTTP/1.1\r\nHost: {host}\r\n\r\n",
+    "too long a header": "GET / HTTP/1.1\r\nHost: {host}\r\nX: " + "x" * 20_000 + "\r\n\r\n",
+    "too many headers": "GET / HTTP/1.1\r\nHost: {host}\r\n" + "X: x\r\n" * 200 + "\r\n",
+    "no such coding": "POST / HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("request_text", BARE.values(), ids=BARE.keys())
+def test_it_gives_no_answer_without_the_policies(site: Stack, request_text: str) -> None:
+    """Of Django, of a middleware, of gunicorn: whoever answers."""
+    address = urlsplit(site.url)
+    with socket.create_connection((address.hostname, address.port or 80), timeout=30) as sock:
+        sock.sendall(request_text.format(host=HOST).encode())
+        answer = HTTPResponse(sock)
+        answer.begin()
+        policy = answer.headers["Content-Security-Policy"] or ""
+        assert "default-src 'none'" in policy, answer.status
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
 def test_it_sets_cookies_that_only_this_host_can_set(site: Stack) -> None:

@@ -8,11 +8,26 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 from django.http.request import MediaType
 
+from xfhandyman.security.bodies import WholeStream
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
 
 
 class Request(WSGIRequest):
-    """Leaves out header parameters in a charset that does not exist (RFC 2231), for which Django would answer 500."""
+    """Leaves out header parameters in a charset that does not exist (RFC 2231), for which Django would answer 500.
+
+    A body that ends too early cannot be read (Django would take what came for all of it).
+    """
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        super().__init__(environ)
+        self.whole = WholeStream(environ["wsgi.input"], self._stream.limit)  # type: ignore[attr-defined]  # a LimitedStream
+        self._stream = self.whole  # type: ignore[assignment]  # ditto
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether that happened."""
+        return self.whole.cut_off
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
         try:

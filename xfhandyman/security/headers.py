@@ -26,7 +26,7 @@ class HeadersMiddleware(CSPMiddleware):
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         for name, value in policy.EVERYWHERE.items():
             response[name] = value
-        if request.path_info.startswith(settings.STATIC_URL):
+        if request.path_info.startswith(settings.STATIC_URL) and response.status_code in (200, 206, 304):
             return response  # a style sheet or a script is bound by the policy of the page that uses it
         office = request.path_info.startswith(policy.OFFICE)
         with_nonce, without = self.office if office else self.customers

@@ -22,7 +22,14 @@ _FEATURES = (
     "publickey-credentials-get", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
 )  # fmt: skip
 
-EVERYWHERE = {"Cross-Origin-Resource-Policy": "same-origin"}
+EVERYWHERE = {
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",  # booking links are secrets
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+BARE = EVERYWHERE | {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+"""For answers that no page of ours is: gunicorn's own."""
 PAGES = {
     "Permissions-Policy": ", ".join(f"{feature}=()" for feature in _FEATURES),
 }

@@ -16,6 +16,10 @@ _LENGTH = re.compile(rb"\r\nContent-Length:[ \t]*(\d{1,12})[ \t]*\r\n", re.IGNOR
 _UNKNOWN_LENGTH = re.compile(rb"\r\n(?:Transfer-Encoding:|Expect:|Content-Length:[ \t]*\d{13})", re.IGNORECASE)
 
 
+_TCP_INFO_ACKNOWLEDGED, _TCP_INFO_TO_RECEIVED = 120, 136
+"""Offsets in `struct tcp_info` of <linux/tcp.h>: of tcpi_bytes_acked, and of what comes after tcpi_bytes_received."""
+
+
 class Arrival(NamedTuple):
     """What is there of a request.
 
@@ -64,6 +68,23 @@ def unread(sock: socket.socket) -> int:
         return _bytes(sock, termios.TIOCOUTQ)
     except OSError:  # only Linux is sure to know
         return 0
+
+
+class Moved(NamedTuple):
+    """Bytes since a connection began: `received` from the peer, and sent ones that it has `acknowledged`."""
+
+    received: int
+    acknowledged: int
+
+
+def moved(sock: socket.socket) -> Moved | None:
+    """What the kernel has counted; None where it does not (a Unix socket, a system that is not Linux)."""
+    try:
+        known = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_TO_RECEIVED)
+        acknowledged, received = struct.unpack_from("QQ", known, _TCP_INFO_ACKNOWLEDGED)
+    except (OSError, AttributeError, struct.error):
+        return None
+    return Moved(received, acknowledged)
 
 
 def has_room(sock: socket.socket) -> bool:

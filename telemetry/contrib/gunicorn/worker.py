@@ -11,8 +11,9 @@ itself, because the two pass the GIL to and fro (`make bench NAME=ingest`: the p
 Nor may clients that send slowly, or read slowly, or not at all, hold the threads: eight of them would be the end of
 every page. A request gets a thread when the whole of it has come, which the worker's poller waits for, for so long and
 no longer. One that cannot be waited for (photos are too large; of what follows another request a part is read already)
-is read by a thread of a third, small pool: those threads slow senders can hold, and no others. The kernel has room for
-a whole answer, and who leaves several unread gets no more.
+is read by a thread of a third pool: those threads slow senders can hold, and no others. Whoever sends or reads at less
+than a least rate while a thread waits for him is given up (pace.py). The kernel has room for a whole answer, and who
+leaves several unread gets no more.
 """
 
 import math
@@ -22,6 +23,7 @@ import socket
 import struct
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -31,15 +33,12 @@ from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, TConn, ThreadW
 
 from telemetry.context import BEACONS, PROBES
 from telemetry.contrib.gunicorn import request_buffering
+from telemetry.contrib.gunicorn.pace import READING, Pace
 
 THREADS = 2
 """Of the lane for health."""
 PATIENCE = 10.0
 """Seconds for a request of at most request_buffering.WHOLE bytes to arrive, from its first byte."""
-UPLOADING = 30.0
-"""Seconds for a larger one to arrive, and beside them its size at SLOWEST."""
-SLOWEST = 25_000
-"""Bytes a second that the slowest sender of a large request must manage."""
 BEACON_WAIT = 0.1
 """Seconds a beacon lets pages go first."""
 ANSWER = 512 * 1024
@@ -50,28 +49,35 @@ UNREAD = 64 * 1024
 STALLED = 10
 """Seconds that a thread waits for a client to read anything of a larger answer."""
 LINGER = 2.0
-"""Seconds for a client to close its side of a connection that is over."""
-_LARGEST = 64 * 1024 * 1024
+"""Seconds for a client to close its side of a connection that is over, or for more to come of what it sends."""
+LONGEST_LINGER = 30.0
+"""Seconds for it to come to an end with that, and to read the answer."""
 _HEALTH = re.compile(rb"(?:GET|HEAD) (?:%s)[ ?]" % "|".join(PROBES).encode())
 _BEACON = re.compile(rb"POST (?:%s)[ ?]" % "|".join(BEACONS).encode())
-_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class LanedWorker(ThreadWorker):
     """What `worker_class` of gunicorn.conf.py names."""
 
+    too_slow = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
     def init_process(self) -> None:
         self.health = ThreadPoolExecutor(THREADS, thread_name_prefix="health")
-        self.uploads = ThreadPoolExecutor(max(1, self.cfg.threads // 2), thread_name_prefix="uploads")
+        self.uploads = ThreadPoolExecutor(2 * self.cfg.threads, thread_name_prefix="uploads")
         self.arriving: dict[Any, float] = {}  # connections of whose request a part is there, and until when it may take
-        self.uploading: dict[Any, float] = {}
-        self.closing: dict[Any, float] = {}
+        self.handling: dict[Any, float] = {}  # connections that threads have, and the received bytes that make it whole
+        self.pace = Pace()
+        self.closing: dict[Any, tuple[float, float]] = {}  # until when to say something, and until when to end
         self.beacons = deque[tuple[Any, float]]()  # connections with one to take in, and until when it may wait
         self.working = 0  # requests that threads have
         for listener in self.sockets:  # what connects inherits it
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ANSWER)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", STALLED, 0))
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        self.wsgi = _closing_unread(self.wsgi)  # type: ignore[has-type]  # gunicorn has no types
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """A worker that stops takes who is already waiting and closes the door: a proxy then asks another node.
@@ -134,8 +140,7 @@ class LanedWorker(ThreadWorker):
 
     def _submit(self, threads: ThreadPoolExecutor, conn: Any, to_come: int = 0) -> None:
         self.arriving.pop(conn, None)
-        if to_come:
-            self.uploading[conn] = time.monotonic() + UPLOADING + min(to_come, _LARGEST) / SLOWEST
+        self.handling[conn] = _whole_at(conn, to_come) if to_come else 0
         future = threads.submit(self.handle, conn)
         self.working += 1
         future.add_done_callback(lambda done: self.method_queue.defer(self._on_done, conn, done))
@@ -144,13 +149,13 @@ class LanedWorker(ThreadWorker):
         """Give up on connections that say nothing, and on requests that do not come to their end."""
         super().murder_pending()
         for conn in _due(self.arriving):
-            self._hang_up(conn, _TOO_SLOW)
-        for conn in _due(self.closing):
+            self._hang_up(conn, self.too_slow)
+        now = time.monotonic()
+        for conn in [conn for conn, until in self.closing.items() if min(until) < now]:
             self._end(conn)
-        for conn in _due(self.uploading):
-            del self.uploading[conn]
-            with suppress(OSError):  # its thread finds the end of the request, and answers what it made of it
-                conn.sock.shutdown(socket.SHUT_RD)
+        for conn, doing in self.pace.too_slow(self.handling.items()):
+            with suppress(OSError):  # its thread finds the request cut off, and says so; or writes to nobody
+                conn.sock.shutdown(socket.SHUT_RDWR if doing is READING else socket.SHUT_RD)
 
     def _cap_keepalive(self, deadline: float) -> None:
         """A stopping worker does not wait longer for connections that never said a word (browsers open them ahead)."""
@@ -198,7 +203,7 @@ class LanedWorker(ThreadWorker):
         self._finish(conn, done)
 
     def _finish(self, conn: Any, done: Any) -> None:
-        self.uploading.pop(conn, None)
+        self.handling.pop(conn, None)
         conn.close = partial(self._close, conn)
         self.finish_request(conn, done)
 
@@ -215,12 +220,14 @@ class LanedWorker(ThreadWorker):
             type(conn).close(conn)
         else:
             self.nr_conns += 1  # it has a descriptor until it is closed
-            self.closing[conn] = time.monotonic() + LINGER
+            now = time.monotonic()
+            self.closing[conn] = (now + LINGER, now + LONGEST_LINGER)
 
     def _drain(self, conn: Any, sock: socket.socket) -> None:
         """What still comes is thrown away: closing on it would reset the connection, and with it our last bytes."""
         try:
             gone = not sock.recv(request_buffering.WHOLE)
+            self.closing[conn] = (time.monotonic() + LINGER, self.closing[conn][1])
         except BlockingIOError:
             return
         except OSError:
@@ -233,6 +240,28 @@ class LanedWorker(ThreadWorker):
         self.nr_conns -= 1
         self.poller.unregister(conn.sock)
         type(conn).close(conn)
+
+
+def _whole_at(conn: Any, to_come: int) -> float:
+    """The count of received bytes at which the request is whole; unknown, so never, when its length is."""
+    moved = request_buffering.moved(conn.sock)
+    if moved is None or to_come == request_buffering.UNSEEN.needed:
+        return math.inf
+    return moved.received - request_buffering.waiting(conn.sock) + to_come
+
+
+def _closing_unread(application: Callable[..., Any]) -> Callable[..., Any]:
+    """Say `Connection: close` with an answer given before the rest of a long request came: nobody will read that."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        def start(*given: Any) -> Any:
+            if getattr(getattr(environ["wsgi.input"], "reader", None), "length", 0) > request_buffering.WHOLE:
+                start_response.__self__.force_close()
+            return start_response(*given)
+
+        return application(environ, start)
+
+    return answer
 
 
 def _due(deadlines: dict[Any, float]) -> list[Any]:
