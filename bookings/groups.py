@@ -11,7 +11,7 @@ _ALL = ("view", "add", "change", "delete")
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     # Takes bookings on the phone, answers messages, keeps the diary.
     "Office": {
-        "booking": ("view", "add", "change"),
+        "booking": ("view", "view_every", "add", "change"),
         "contactmessage": ("view", "change"),
         "handyman": ("view", "change"),
         "workinghours": _ALL,
@@ -23,8 +23,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "service": ("view",),
         "servicearea": ("view",),
     },
-    # Sees where to go. Changes nothing, and takes no list of customers home: exports want `change`.
-    "Handymen": {"booking": ("view",), "handyman": ("view",), "timeoff": ("view",), "holiday": ("view",)},
+    # Sees where he himself is to go (crew.py). Changes nothing, and takes no list home: exports want `change`.
+    "Handymen": {"booking": ("view_own",), "handyman": ("view",), "timeoff": ("view",), "holiday": ("view",)},
     # Sees how the site is doing, and nothing of customers.
     "Operations": {},
 }

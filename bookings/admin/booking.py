@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 
-from bookings import scheduling
+from bookings import crew, scheduling
 from bookings.admin.audit import record, staff_user
 from bookings.admin.catalogue import price
 from bookings.admin.customers import CustomerAction, customer
@@ -72,7 +72,7 @@ class HistoryInline(admin.TabularInline):
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("bookings.view_booking") or request.user.has_perm("bookings.change_booking")
+        return True  # whoever sees the booking
 
 
 @admin.register(Booking)
@@ -146,6 +146,12 @@ class BookingAdmin(CSVExport, CustomerAction, admin.ModelAdmin):
         """
         if change:
             obj.save(update_fields=[name for name in form.changed_data if name in BookingForm.Meta.fields])
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Booking]:
+        return crew.visible(super().get_queryset(request), request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: Booking | None = None) -> bool:
+        return super().has_view_permission(request, obj) or request.user.has_perm(crew.OWN)
 
     def has_change_permission(self, request: HttpRequest, obj: Booking | None = None) -> bool:
         """What was erased is not written anew."""

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 
-from bookings import diary
+from bookings import crew, diary
 from bookings.availability import Calendar, Shift, is_at_work
 from bookings.models import Booking, Handyman, Status, TimeOff
 
@@ -55,7 +55,7 @@ def warn(request: HttpRequest, clashing: QuerySet[Booking], reason: str) -> None
 
     The absence is saved all the same: a handyman who is ill is ill, and no new customer should get that time.
     """
-    found = list(clashing[: LISTED + 1])
+    found = list(crew.visible(clashing, request.user)[: LISTED + 1])
     if not found:
         return
     lines = format_html_join(

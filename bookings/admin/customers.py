@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from bookings import crew
 from bookings.admin.audit import record, staff_user
 from bookings.models import Booking, ContactMessage
 from bookings.personal_data import archive, erasure, records
@@ -36,8 +37,11 @@ class CustomerAction:
 
 
 def customer(request: HttpRequest) -> HttpResponse:
-    """`?booking=` or `?contactmessage=` names a row, so that no address stands in a URL. POST exports or erases."""
-    if not request.user.has_perm(PERMISSION):
+    """`?booking=` or `?contactmessage=` names a row, so that no address stands in a URL. POST exports or erases.
+
+    Not for who sees his own visits only: the customer may have had others.
+    """
+    if not request.user.has_perm(PERMISSION) or crew.sees_own_only(request.user):
         raise PermissionDenied
     kept = _chosen(request)
     if request.method == "POST" and request.POST.get("do") == "export":

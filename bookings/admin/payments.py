@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from bookings import refusals
+from bookings import crew, refusals
 from bookings.admin.audit import record, staff_user
 from bookings.models import Payment, StripeEvent
 from bookings.payments import deposits
@@ -52,6 +52,9 @@ class PaymentAdmin(admin.ModelAdmin):
         "visit", "amount", "status", "refund_reason", "session_id", "intent_id", "refund_id", "created_at", "paid_at",
         "refunded_at", "asked_at",
     )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Payment]:
+        return crew.visible(super().get_queryset(request), request.user, by="booking__handyman__user")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

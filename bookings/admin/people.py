@@ -8,6 +8,7 @@ from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from bookings import crew
 from bookings.admin import clashes
 from bookings.admin.fields import NATIVE_PICKERS
 from bookings.models import Handyman, OfficeContact, Service, TimeOff, WorkingHours
@@ -37,7 +38,7 @@ class TimeOffInline(admin.TabularInline):
 @admin.register(Handyman)
 class HandymanAdmin(admin.ModelAdmin):
     list_display = ("name", "active", "email", "notifications", "does")
-    fields = ("name", "slug", "bio", "active", "email", "notifications", "skills")
+    fields = ("name", "slug", "bio", "active", "email", "notifications", "skills", "user")
     list_filter = ("active", "skills")
     search_fields = ("name",)
     prepopulated_fields = {"slug": ("name",)}
@@ -45,7 +46,8 @@ class HandymanAdmin(admin.ModelAdmin):
     inlines = (WorkingHoursInline, TimeOffInline)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Handyman]:
-        return super().get_queryset(request).prefetch_related(Prefetch("skills", Service.objects.only("name")))
+        shown = crew.visible(super().get_queryset(request), request.user, by="user")
+        return shown.prefetch_related(Prefetch("skills", Service.objects.only("name")))
 
     @admin.display(description="does")
     def does(self, handyman: Handyman) -> str:
@@ -75,6 +77,9 @@ class TimeOffAdmin(admin.ModelAdmin):
     list_select_related = ("handyman",)
     date_hierarchy = "starts_at"
     ordering = ("-starts_at",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TimeOff]:
+        return crew.visible(super().get_queryset(request), request.user)
 
     def save_model(self, request: HttpRequest, obj: TimeOff, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

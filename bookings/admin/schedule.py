@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
+from bookings import crew
 from bookings.models import Booking, Handyman, Holiday, Status, TimeOff, WorkingHours
 
 WEEK = timedelta(days=7)
@@ -104,8 +105,8 @@ def visits_between(start: datetime, end: datetime, now: datetime) -> QuerySet[Bo
     )
 
 
-def week_of(monday: date, handyman: Handyman | None, now: datetime) -> list[Row]:
-    """The seven rows of a week. Five queries, however much is in it."""
+def week_of(monday: date, handyman: Handyman | None, now: datetime, among: QuerySet[Handyman]) -> list[Row]:
+    """The seven rows of a week, for `handyman` or for all of `among`. Five queries, however much is in it."""
     start, end = midnight(monday), midnight(monday + WEEK)
     visits, absences = visits_between(start, end, now), TimeOff.objects.overlapping(start, end).order_by("starts_at")
     if handyman:
@@ -115,7 +116,7 @@ def week_of(monday: date, handyman: Handyman | None, now: datetime) -> list[Row]
 
     hours = Prefetch("working_hours", WorkingHours.objects.order_by("weekday", "start"))
     shown = Q(pk=handyman.pk) if handyman else Q(active=True) | Q(pk__in=visits_of)
-    handymen = list(Handyman.objects.filter(shown).prefetch_related(hours))
+    handymen = list(among.filter(shown).prefetch_related(hours))
     return [
         Row(
             day=day,
@@ -163,11 +164,15 @@ def schedule(request: HttpRequest, model_admin: admin.ModelAdmin) -> HttpRespons
     """The page. A day that is none shows this week and says so (400)."""
     now = timezone.now()
     form = WeekForm({"day": timezone.localdate(now), **request.GET.dict()})
+    own_only, among = crew.sees_own_only(request.user), Handyman.objects.all()
+    if own_only:
+        among = among.filter(user=request.user.pk)
+        del form.fields["handyman"]
     valid = form.is_valid()
     day = form.cleaned_data.get("day") or timezone.localdate(now)
     monday = day - DAY * day.weekday()
-    handyman = form.cleaned_data.get("handyman")
-    rows = week_of(monday, handyman, now)
+    handyman = among.first() if own_only else form.cleaned_data.get("handyman")
+    rows = week_of(monday, handyman, now, among)
     visits = [visit for row in rows for cell in row.cells for visit in cell.visits]
     context = model_admin.admin_site.each_context(request) | {
         "title": "Schedule",
@@ -176,6 +181,7 @@ def schedule(request: HttpRequest, model_admin: admin.ModelAdmin) -> HttpRespons
         "form": form,
         "rows": rows,
         "handyman": handyman,
+        "own_only": own_only,
         "handymen": [cell.handyman for cell in rows[0].cells],
         "monday": monday,
         "sunday": monday + DAY * 6,

@@ -125,6 +125,8 @@ class Booking(Priced):
         permissions = (
             ("view_operations", "Can see how the business and its site are doing"),
             ("erase_customer", "Can give out and erase what is kept about a customer"),
+            ("view_own_booking", "Can see the visits of the handyman that the user is"),
+            ("view_every_booking", "Can see everybody's visits, though the user is a handyman"),
         )
         indexes = (
             # A month of everybody's bookings, however many there are in other months.

@@ -59,6 +59,14 @@ class Handyman(Recipient):
     skills = models.ManyToManyField(Service, related_name="handymen", blank=True)
     active = models.BooleanField(default=True)
     email = models.EmailField(blank=True, db_default="", help_text="Empty: not notified of bookings.")
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        limit_choices_to={"is_staff": True},
+        help_text="Logs in as this handyman, and sees his own visits only.",
+    )
 
     objects = HandymanQuerySet.as_manager()
 

@@ -7,6 +7,7 @@ from django import template
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from bookings import crew
 from bookings.models import Booking, ContactMessage, Status
 
 register = template.Library()
@@ -17,11 +18,11 @@ def office_today(context: template.Context) -> dict[str, Any]:
     """Today's visits, what has to be closed or confirmed, messages waiting; what the user may see of it."""
     may = context["request"].user.has_perm
     facts: dict[str, Any] = {}
-    if may("bookings.view_booking") or may("bookings.change_booking"):
-        now = timezone.now()
+    if may("bookings.view_booking") or may("bookings.change_booking") or may(crew.OWN):
+        now, standing = timezone.now(), Booking.objects.filter(status=Status.CONFIRMED)
         midnight = timezone.make_aware(datetime.combine(timezone.localdate(now), time.min))
         today = Q(starts_at__gte=midnight, starts_at__lt=midnight + timedelta(days=1))
-        facts["bookings"] = Booking.objects.filter(status=Status.CONFIRMED).aggregate(
+        facts["bookings"] = crew.visible(standing, context["request"].user).aggregate(
             today=Count("pk", filter=today),
             tomorrow=Count("pk", filter=Q(starts_at__date=timezone.localdate(now) + timedelta(days=1))),
             todo=Count("pk", filter=Q(ends_at__lt=now)),
