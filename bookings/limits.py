@@ -29,6 +29,7 @@ class Purpose(StrEnum):
     CONTACT = "contact"  # a message
     LINK = "link"  # a booking link that opens nothing: somebody may be guessing
     AVAILABILITY = "availability"  # a look at the free windows
+    LOGIN = "login"  # a password of staff, right or wrong: hashing it is what costs
 
 
 # The moment moves on by the cost, unless the period would be overrun. One more than two periods ahead dates from before

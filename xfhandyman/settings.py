@@ -83,6 +83,7 @@ RATE_LIMITS = {
     "contact": _limit("CONTACT", "30/h 1000/h"),
     "link": _limit("LINK", "60/h 6000/h"),
     "availability": _limit("AVAILABILITY", "600/m 60000/m"),
+    "login": _limit("LOGIN", "30/h 60/m"),
 }
 
 # Deposits (docs/payments.md): on when there is a key.

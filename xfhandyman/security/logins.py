@@ -1,17 +1,25 @@
 """Staff logins: whom django-axes takes for one client, what a locked one reads, and what is told. No names anywhere."""
 
 import ipaddress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from axes.signals import user_locked_out
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_login_failed
+from django.contrib.auth.views import LoginView
+from django.db.models.signals import pre_save
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.defaultfilters import pluralize
+from django.template.response import TemplateResponse
 
 from telemetry.metrics import catalogue
+
+if TYPE_CHECKING:
+    from axes.models import AccessAttempt
 
 log = structlog.get_logger("xfhandyman.logins")
 
@@ -40,8 +48,28 @@ def locked(request: HttpRequest, _response: object = None, _credentials: object 
     return response
 
 
+def wait(step: LoginView, seconds: int) -> HttpResponse:
+    """429 with the login page, the name that was typed, and how long to wait. No password was looked at."""
+    form = step.get_form_class()(step.request, initial={"username": step.request.POST.get("username", "")})
+    minutes = -(-seconds // 60)
+    messages.error(
+        step.request,
+        f"There were too many tries to log in. Wait {minutes} minute{pluralize(minutes)}, then try again.",
+    )
+    context = step.get_context_data(form=form)
+    response = TemplateResponse(step.request, step.get_template_names(), context, status=429)
+    response["Retry-After"] = str(seconds)
+    return response
+
+
+def _forget_what_was_sent(instance: "AccessAttempt", **_: Any) -> None:
+    """django-axes would keep the query string and the form of each failure, where anything may stand."""
+    instance.get_data = instance.post_data = ""
+
+
 def watch_logins() -> None:
     """Count and tell them; called once, when the apps are ready."""
+    pre_save.connect(_forget_what_was_sent, sender="axes.AccessAttempt", dispatch_uid="xfhandyman.logins")
     user_logged_in.connect(_logged_in, dispatch_uid="xfhandyman.logins")
     user_login_failed.connect(_failed, dispatch_uid="xfhandyman.logins")
     user_locked_out.connect(_locked_out, dispatch_uid="xfhandyman.logins")

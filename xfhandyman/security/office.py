@@ -6,6 +6,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import BadRequest
 from django.db import DataError
@@ -15,19 +16,36 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.cache import never_cache
 
-from xfhandyman.security import lists, second_factor
+from bookings import limits
+from xfhandyman.security import lists, logins, second_factor
 
 # What packages register and nobody has use for: tables that stay empty, and the recovery codes of others.
 _LEFT_OUT = {"axes.accesslog", "axes.accessfailurelog", "otp_static.staticdevice"}
 _TITLES = {"axes": "Failed logins", "otp_totp": "Authenticator apps", "auth": "Staff"}
+_LONGEST_NAME = User._meta.get_field("username").max_length or 150
 _UNREADABLE = (ValueError, OverflowError, DataError)
+
+
+class PasswordForm(AdminAuthenticationForm):
+    """Django's, which leaves a name that no account can have to the database."""
+
+    def clean_username(self) -> str:
+        name = str(self.cleaned_data["username"])
+        if len(name) > _LONGEST_NAME:
+            raise self.get_invalid_login_error()
+        return name
 
 
 class PasswordStep(LoginView):
     """The name and the password. Nobody is logged in by them alone where a second factor is asked for."""
 
-    authentication_form = AdminAuthenticationForm
+    authentication_form = PasswordForm
     template_name = "admin/login.html"
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """429 where a client, or everybody, tries too often: a hash takes 50 ms of a processor, so it is not begun."""
+        seconds = limits.wait(request, limits.Purpose.LOGIN)
+        return logins.wait(self, seconds) if seconds else super().post(request, *args, **kwargs)
 
     def form_valid(self, form: Any) -> HttpResponse:
         if not settings.STAFF_SECOND_FACTOR:
