@@ -21,7 +21,7 @@ from benchmarks import databases
 from benchmarks.customers import UNLIMITED, Customer
 from benchmarks.measured import Figure
 from benchmarks.processes import cpu
-from benchmarks.rain import HEADERS
+from benchmarks.rain import HEADERS, client
 from tests.stack import Stack, running_stack
 
 PER_SECOND = 500
@@ -29,8 +29,8 @@ _TOKEN = re.compile(rb'data-token="([^"]+)"')
 _VIEWS = 50
 """Beacons one token is good for."""
 _SITES = {
-    "ours": {**UNLIMITED, "RUM_SAMPLE_RATE": "0.1"},
-    "bare": {"TELEMETRY": "off", "DJANGO_SETTINGS_MODULE": "benchmarks.bare"},
+    "ours": {**UNLIMITED, "RUM_SAMPLE_RATE": "0.1", "TRUSTED_PROXIES": "127.0.0.1"},
+    "bare": {"TELEMETRY": "off", "TRUSTED_PROXIES": "127.0.0.1", "DJANGO_SETTINGS_MODULE": "benchmarks.bare"},
 }
 
 
@@ -83,7 +83,15 @@ def _body(token: str, view: int) -> str:
     vitals = {"LCP": random.uniform(600, 4000), "CLS": random.uniform(0, 0.3), "INP": random.uniform(20, 400)}
     vitals |= {"FCP": random.uniform(300, 2000), "TTFB": random.uniform(50, 900)}
     timings = [0, 0, 1, 5, 6, 60, 90, 120, 200, 300, 300, 310, 0]
-    body = {"token": token, "view": view, "part": 0, "navigation": "navigate", "vitals": vitals, "timings": timings}
+    body = {
+        "token": token,
+        "number": view,
+        "view": view,
+        "part": 0,
+        "navigation": "navigate",
+        "vitals": vitals,
+        "timings": timings,
+    }
     return orjson.dumps({**body, "age": 30_000, "fetches": [], "errors": []}).decode()
 
 
@@ -91,8 +99,8 @@ def _cpu_of(stack: Stack, path: str, bodies: list[str]) -> float:
     """Seconds of CPU the site used for these."""
     customer = Customer(stack.url)
     before = cpu(stack.web.pid)
-    for body in bodies:
-        status, _ = customer.send("POST", path, body, HEADERS)
+    for number, body in enumerate(bodies):
+        status, _ = customer.send("POST", path, body, HEADERS | client(number))
         assert status == 204, status
     return cpu(stack.web.pid) - before
 

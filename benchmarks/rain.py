@@ -12,6 +12,11 @@ HEADERS = {**BROWSER, "Content-Type": "application/json", "Sec-Fetch-Site": "sam
 _SENDERS = 4
 
 
+def client(number: int) -> dict[str, str]:
+    """The header by which a trusted proxy tells one client from another."""
+    return {"X-Forwarded-For": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}
+
+
 def _send(url: str, bodies: list[str], per_second: float, later: float) -> None:
     """Each of them once, and from the beginning again; what cannot be sent in time is sent as soon as it can be.
 
@@ -22,7 +27,7 @@ def _send(url: str, bodies: list[str], per_second: float, later: float) -> None:
     began, sent = time.perf_counter() + later, 0
     while True:
         time.sleep(max(0.0, began + sent / per_second - time.perf_counter()))
-        connection.request("POST", parts.path, bodies[sent % len(bodies)], HEADERS)
+        connection.request("POST", parts.path, bodies[sent % len(bodies)], HEADERS | client(sent))
         connection.getresponse().read()
         sent += 1
 

@@ -26,6 +26,7 @@ from tests.rum import Watched
 from tests.stack import Stack, wait_for
 
 ANY_RATE = {"RUM_RATE": "1000000", "RUM_RATE_PER_CLIENT": "1000000"}
+EVERY_VIEW = {**ANY_RATE, "RUM_CLIENT_WINDOW": "0"}
 HEADERS = {
     "Content-Type": "application/json",
     "Sec-Fetch-Site": "same-origin",
@@ -241,7 +242,7 @@ def outage(demo_database: str) -> Iterator[Callable[[bool], None]]:
 def test_it_takes_beacons_while_the_database_is_down(
     stack: Callable[..., Stack], outage: Callable[[bool], None]
 ) -> None:
-    site = Watched(stack(env=ANY_RATE))
+    site = Watched(stack(env=EVERY_VIEW))
     send = Sender(site.site)
     outage(True)
     assert [send(view()) for _ in range(20)] == [204] * 20

@@ -10,7 +10,7 @@ from tests.peers.collector import Collector
 from tests.rum import Watched
 from tests.stack import Stack, wait_for
 
-COUNTED = {"RUM_COUNT_AUTOMATION": "on", "RUM_RATE_PER_CLIENT": "100"}
+COUNTED = {"RUM_COUNT_AUTOMATION": "on", "RUM_RATE_PER_CLIENT": "100", "RUM_CLIENT_WINDOW": "0"}
 
 
 def test_a_page_view_is_one_trace_from_browser_to_database(

@@ -46,6 +46,7 @@ BUSINESS_ADDRESS = env.str("BUSINESS_ADDRESS", "Unit 4, Mallet Yard, London SE1 
 RUM_SAMPLE_RATE = env.float("RUM_SAMPLE_RATE", 1.0)  # of page views: a row and a log line each; metrics count all
 RUM_RETENTION_DAYS = env.int("RUM_RETENTION_DAYS", 30)
 RUM_COUNT_AUTOMATION = env.bool("RUM_COUNT_AUTOMATION", False)  # crawlers and driven browsers count as customers
+RUM_CLIENT_WINDOW = env.float("RUM_CLIENT_WINDOW", 3600)  # s in which one client counts once for a page; 0: always
 RUM_RATE = env.float("RUM_RATE", 50)  # beacons a second that one web worker takes from everybody
 RUM_RATE_PER_CLIENT = env.float("RUM_RATE_PER_CLIENT", 2)  # and from one address; bursts of ten seconds' worth
 

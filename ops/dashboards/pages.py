@@ -176,7 +176,11 @@ USERS = Dashboard(
                     "sum by (phase, le) (rate(rum_navigation_seconds_bucket[15m])))"
                 },
             ),
-            Panel("JavaScript errors", "short", {"{{route}}": "sum by (route) (increase(rum_js_errors_total[15m]))"}),
+            Panel(
+                "Clients with JavaScript errors",
+                "short",
+                {"{{route}}": "sum by (route) (increase(rum_js_errors_total[15m]))"},
+            ),
         ],
     },
 )
@@ -193,6 +197,15 @@ WATCHERS = Dashboard(
             ),
             Panel(
                 "Beacons", "short", {"{{outcome}}": "sum by (outcome) (increase(rum_beacons_total[5m]))"}, stacked=True
+            ),
+            Panel(
+                "Browsers' reports set aside",
+                "short",
+                {
+                    "no token: {{kind}}": "sum by (kind) (increase(rum_unverified_total[5m]))",
+                    "errors of extensions": "sum(increase(rum_foreign_errors_total[5m]))",
+                    "no room in the browser": "sum(increase(rum_events_dropped_total[5m]))",
+                },
             ),
         ],
         "Watching": [

@@ -27,7 +27,7 @@ class Browsers:
 
 
 class Customers:
-    """`browsers` clients that ask for one page after another, and two who book, call off or write to us."""
+    """`browsers` clients at a time that ask for one page after another, and two who book, call off or write to us."""
 
     def __init__(self, url: str, *, browsers: int = 3, pause: float = 0.5) -> None:
         self.url = url
@@ -85,8 +85,8 @@ class Customers:
         }
 
     def _browse(self) -> None:
-        with customer() as session:
-            while True:
+        while True:
+            with customer() as session:  # who has seen the pages goes, and somebody else comes
                 for page in PAGES:
                     with suppress(requests.RequestException):
                         self.visit(session, page.replace("tap-repair", self.slugs[0]))

@@ -12,7 +12,7 @@ const timings = () => {
 };
 
 const watch = () => {
-  let view = 0, part = 0, vitals = {}, sent = {}, navigation, path = location.pathname;
+  let number = 0, view = 0, part = 0, vitals = {}, sent = {}, navigation, path = location.pathname;
 
   // Before the library's own listeners: a page that comes back from the bfcache is a new view of the same page.
   addEventListener("pageshow", (event) => {
@@ -47,6 +47,7 @@ const watch = () => {
     const beacon = {
       ...records, vitals, navigation, view, part,
       token: settings.token,
+      number: number++,
       automated: navigator.webdriver,
       timings: view || part ? undefined : timings(),
       age: performance.now(),

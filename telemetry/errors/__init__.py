@@ -61,6 +61,11 @@ def stop(timeout: float = STOP_TIMEOUT) -> None:
     stopping.stop(timeout)
 
 
+def reporting() -> bool:
+    """Whether anything is reported."""
+    return _active is not _OFF
+
+
 def capture(error: BaseException, *, handled: bool = True, request: Any = None) -> None:
     """Report an exception, unless it has been already. Call it before turning one into a response. Never raises."""
     if getattr(error, _REPORTED, False):

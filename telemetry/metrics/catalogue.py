@@ -168,7 +168,10 @@ rum_fetch_duration = _histogram(
     (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     ("endpoint", "status"),
 )
-rum_js_errors = _counter("rum_js_errors_total", "Errors and unhandled rejections in the browser.", ("route",))
+rum_js_errors = _counter("rum_js_errors_total", "Clients in whose browser a script of the site failed.", ("route",))
+rum_foreign_errors = _counter("rum_foreign_errors_total", "Errors of extensions and of scripts put into the pages.")
+rum_events_dropped = _counter("rum_events_dropped_total", "Events that browsers had no room for.")
+rum_unverified = _counter("rum_unverified_total", "What beacons and reports held that no token vouches for.", ("kind",))
 rum_csp_violations = _counter(
     "rum_csp_violations_total", "What the content security policy stopped in browsers.", ("directive",)
 )

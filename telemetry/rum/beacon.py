@@ -14,7 +14,7 @@ NAVIGATIONS = ("navigate", "reload", "back-forward", "back-forward-cache", "prer
 MOST_EVENTS = 50
 """Fetches, errors and view changes of each kind that one beacon may hold."""
 MOST_VIEWS = 50
-"""Returns from the bfcache, and sends per view, of one page."""
+"""Returns from the bfcache, and sends per view, of one page; more are called the last."""
 
 _LIMITS = {"LCP": 60_000.0, "CLS": 100.0, "INP": 60_000.0, "FCP": 60_000.0, "TTFB": 60_000.0}
 _DAY = 86_400_000.0
@@ -48,9 +48,13 @@ class ScriptError:
 
 @dataclass(frozen=True, slots=True)
 class Beacon:
-    """One send of one page view. `vitals` by name; CLS has no unit, the others are ms."""
+    """One send of one page view. `vitals` by name; CLS has no unit, the others are ms.
+
+    `number` counts what the page has sent, over all its views and from 0.
+    """
 
     token: str
+    number: int
     view: int
     part: int
     navigation: str
@@ -80,6 +84,7 @@ def parse(body: bytes) -> Beacon:
     navigation = data.get("navigation")
     return Beacon(
         token=_text(data.get("token"), 2000),
+        number=_whole(data.get("number", 0), 1000),
         view=_whole(data.get("view", 0), MOST_VIEWS),
         part=_whole(data.get("part", 0), MOST_VIEWS),
         navigation=navigation if isinstance(navigation, str) and navigation in NAVIGATIONS else "other",

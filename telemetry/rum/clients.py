@@ -4,6 +4,7 @@ import ipaddress
 import re
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 
@@ -12,6 +13,20 @@ _MOBILE = re.compile(r"Mobi|iPhone|iPod|Android")
 _MACHINE = re.compile(
     r"bot\b|bot[/;]|crawl|spider|slurp|headless|lighthouse|phantom|preview|monitor|python|curl|wget|httpclient", re.I
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sent a beacon: the address, the device class ("mobile", "tablet", "desktop"), and the Host it was sent to."""
+
+    address: str
+    device: str
+    host: str
+
+    @staticmethod
+    def of(headers: dict[str, str]) -> "Sender":
+        """The sender of a request; `headers` is `request.META`."""
+        return Sender(headers.get("REMOTE_ADDR", ""), device(headers), headers.get("HTTP_HOST", ""))
 
 
 def device(headers: dict[str, str]) -> str:

@@ -11,8 +11,10 @@ from prometheus_client import Histogram
 from telemetry import errors, traces
 from telemetry.metrics import catalogue
 from telemetry.observe.routes import route_of_path
-from telemetry.rum import store
-from telemetry.rum.beacon import Beacon
+from telemetry.rum import shares, store
+from telemetry.rum.beacon import Beacon, ScriptError
+from telemetry.rum.clients import Sender
+from telemetry.rum.foreign import is_foreign
 from telemetry.rum.tokens import PageToken
 
 log = structlog.get_logger("telemetry.rum")
@@ -24,59 +26,88 @@ _HISTOGRAMS = {
     "FCP": catalogue.rum_fcp,
     "TTFB": catalogue.rum_ttfb,
 }
-_FOREIGN = ("-extension://", "user-script:")
-"""Marks of what the browser's owner has installed: not our error."""
+_BITS = {name: 1 << place for place, name in enumerate((*_HISTOGRAMS, "phases", "fetches"))}
+"""What one client counts for once on each page."""
+MOST_ISSUES, MOST_ISSUES_OF_ALL = 5, 30
+"""Script errors that are reported: of one client within RUM_CLIENT_WINDOW, and of all clients in a minute."""
+MOST_TRACED = 60
+"""Beacons of one client, within RUM_CLIENT_WINDOW, of which spans are made: the queue of spans is everybody's."""
+
+for _kind in ("vital", "fetch", "error"):
+    catalogue.rum_unverified.labels(_kind)  # there with 0 before the first
 
 
-def project(beacon: Beacon, page: PageToken, device: str) -> None:
-    """Make of a beacon what its page's token allows: an unverified one counts under "other" and leaves no record."""
+def project(beacon: Beacon, page: PageToken, sender: Sender) -> None:
+    """Make of a beacon that a token vouches for what it counts for: numbers, a log line, spans, issues, a row."""
     received = time.time()
     vitals = {name: value if name == "CLS" else value / 1000 for name, value in beacon.vitals.items()}
-    _count(beacon, page.route, device, vitals)
-    if not page.verified:
-        return
-    _report_errors(beacon, page)
-    if page.sampled and page.trace_id:
-        _trace(beacon, page, device, received)
+    ours = [error for error in beacon.errors if not is_foreign(error, sender.host)]
+    if foreign := len(beacon.errors) - len(ours):
+        catalogue.rum_foreign_errors.inc(foreign)
+    counted = _count(beacon, page.route, sender, vitals)
+    if ours:
+        _count_errors(ours, page, sender)
+    if page.sampled and page.trace_id and shares.within(sender.address, "trace", MOST_TRACED):
+        _trace(beacon, page, sender.device, received)
     if page.in_sample(settings.RUM_SAMPLE_RATE):
         if beacon.part == 0:
-            _log(beacon, page, device, vitals)
+            _log(beacon, page, sender.device, vitals, len(ours))
         if beacon.part == 0 or vitals:
-            store.put(store.Row.of(beacon, page, device, vitals, received))
+            store.put(store.Row.of(beacon, page, sender.device, vitals, received, len(ours), counted))
 
 
-def _count(beacon: Beacon, route: str, device: str, vitals: dict[str, float]) -> None:
-    for name, value in vitals.items():
-        _series(_HISTOGRAMS[name], route, device).observe(value)
-    for phase, milliseconds in beacon.phases.items():
-        _series(catalogue.rum_navigation, route, phase).observe(milliseconds / 1000)
-    for fetch in beacon.fetches:
-        endpoint = route_of_path(fetch.path)
-        _series(catalogue.rum_fetch_duration, endpoint, _status(fetch.status)).observe(fetch.duration / 1000)
-    if beacon.errors:
-        catalogue.rum_js_errors.labels(route).inc(len(beacon.errors))
+def count_unverified(beacon: Beacon) -> None:
+    """Count what a beacon holds that no token vouches for, and believe nothing of it."""
+    for kind, number in (("vital", len(beacon.vitals)), ("fetch", len(beacon.fetches)), ("error", len(beacon.errors))):
+        if number:
+            catalogue.rum_unverified.labels(kind).inc(number)
+
+
+def _count(beacon: Beacon, route: str, sender: Sender, vitals: dict[str, float]) -> tuple[str, ...]:
+    """Count what the client has not counted for on this page; the names of the vitals among it."""
+    wanted = sum(_BITS[name] for name in vitals)
+    wanted |= _BITS["phases"] * bool(beacon.phases) | _BITS["fetches"] * bool(beacon.fetches)
+    admitted = shares.first(sender.address, route, wanted) if wanted else 0
+    counted = tuple(name for name in vitals if admitted & _BITS[name])
+    for name in counted:
+        _series(_HISTOGRAMS[name], route, sender.device).observe(vitals[name])
+    if admitted & _BITS["phases"]:
+        for phase, milliseconds in beacon.phases.items():
+            _series(catalogue.rum_navigation, route, phase).observe(milliseconds / 1000)
+    if admitted & _BITS["fetches"]:
+        first = {(route_of_path(fetch.path), _status(fetch.status)): fetch for fetch in reversed(beacon.fetches)}
+        for labels, fetch in first.items():
+            _series(catalogue.rum_fetch_duration, *labels).observe(fetch.duration / 1000)
     if beacon.dropped:
-        catalogue.telemetry_dropped.labels("rum", "browser_queue").inc(beacon.dropped)
+        catalogue.rum_events_dropped.inc(beacon.dropped)
+    return counted
+
+
+def _count_errors(ours: list[ScriptError], page: PageToken, sender: Sender) -> None:
+    """Count the client, not its errors, and report them within what it and everybody may."""
+    if shares.first(sender.address, f"errors {page.route}", 1):
+        catalogue.rum_js_errors.labels(page.route).inc()
+    for error in ours if errors.reporting() else ():
+        if not (
+            shares.within(sender.address, "issue", MOST_ISSUES) and shares.among_all("issue", MOST_ISSUES_OF_ALL, 60)
+        ):
+            catalogue.telemetry_dropped.labels("sentry", "rate_limited").inc()
+            continue
+        errors.browser(
+            name=error.name,
+            message=error.message,
+            stack=error.stack,
+            route=page.route,
+            release=page.release,
+            trace_id=page.trace_id,
+            span_id=page.span_id,
+        )
 
 
 @lru_cache(maxsize=4096)
 def _series(metric: Histogram, *labels: str) -> Histogram:
     """A beacon counts in a dozen series: finding one costs as much as counting in it."""
     return metric.labels(*labels)
-
-
-def _report_errors(beacon: Beacon, page: PageToken) -> None:
-    for error in beacon.errors:
-        if not any(mark in error.stack for mark in _FOREIGN):
-            errors.browser(
-                name=error.name,
-                message=error.message,
-                stack=error.stack,
-                route=page.route,
-                release=page.release,
-                trace_id=page.trace_id,
-                span_id=page.span_id,
-            )
 
 
 def _trace(beacon: Beacon, page: PageToken, device: str, received: float) -> None:
@@ -120,7 +151,7 @@ def _trace(beacon: Beacon, page: PageToken, device: str, received: float) -> Non
         )
 
 
-def _log(beacon: Beacon, page: PageToken, device: str, vitals: dict[str, float]) -> None:
+def _log(beacon: Beacon, page: PageToken, device: str, vitals: dict[str, float], errors_of_ours: int) -> None:
     log.info(
         "page_view",
         route=page.route,
@@ -131,7 +162,7 @@ def _log(beacon: Beacon, page: PageToken, device: str, vitals: dict[str, float])
         vitals={name.lower(): round(value, 4) for name, value in vitals.items()},
         phases_ms={name: round(value) for name, value in beacon.phases.items()},
         fetches=len(beacon.fetches),
-        js_errors=len(beacon.errors),
+        js_errors=errors_of_ours,
         views=[route_of_path(path) for path in beacon.views[:5]],
     )
 

@@ -9,8 +9,9 @@ import atexit
 import os
 import threading
 from collections import Counter, deque
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 import psycopg
@@ -36,7 +37,7 @@ log = structlog.get_logger("telemetry.rum")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The columns of RumSample, in their order."""
+    """The columns of RumSample, in their order; and which vitals are part of the day's distributions, by column."""
 
     received_at: datetime
     route: str
@@ -52,10 +53,22 @@ class Row:
     ttfb: float | None
     load: float | None
     js_errors: int
+    counted: tuple[str, ...] = VITALS
 
     @staticmethod
-    def of(beacon: Beacon, page: PageToken, device: str, vitals: dict[str, float], received: float) -> "Row":
-        """The row of a beacon that arrived at `received` (seconds since the epoch); `vitals` in seconds."""
+    def of(
+        beacon: Beacon,
+        page: PageToken,
+        device: str,
+        vitals: dict[str, float],
+        received: float,
+        js_errors: int,
+        counted: tuple[str, ...],
+    ) -> "Row":
+        """The row of a beacon that arrived at `received` (seconds since the epoch).
+
+        `vitals` in seconds; `counted` names those that the client counts for.
+        """
         return Row(
             datetime.fromtimestamp(received, UTC),
             page.route[:200],
@@ -70,11 +83,14 @@ class Row:
             vitals.get("FCP"),
             vitals.get("TTFB"),
             None if beacon.loaded is None else beacon.loaded / 1000,
-            len(beacon.errors),
+            js_errors,
+            tuple(name.lower() for name in counted),
         )
 
 
-_COPY = f"COPY {RumSample._meta.db_table} ({', '.join(f.name for f in fields(Row))}) FROM STDIN"
+_COLUMNS = [field.name for field in fields(Row) if field.name != "counted"]
+_COPY = f"COPY {RumSample._meta.db_table} ({', '.join(_COLUMNS)}) FROM STDIN"
+_values = attrgetter(*_COLUMNS)
 _ADD = """
 INSERT INTO telemetry_rumdaily AS daily (day, route, device, vital, bucket, count) VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT (day, route, device, vital, bucket) DO UPDATE SET count = daily.count + excluded.count
@@ -91,13 +107,13 @@ def write(rows: list[Row]) -> None:
     counts = Counter(
         (row.received_at.date(), row.route, row.device, vital, bucket(value))
         for row in rows
-        for vital in VITALS
+        for vital in row.counted
         if (value := getattr(row, vital)) is not None
     )
     with connect() as connection, connection.transaction(), connection.cursor() as cursor:
         with cursor.copy(_COPY) as copy:
             for row in rows:
-                copy.write_row(astuple(row))
+                copy.write_row(_values(row))
         # Sorted, so that two processes lock the same rows in the same order.
         cursor.executemany(_ADD, [(*key, count) for key, count in sorted(counts.items())])
 

@@ -7,18 +7,21 @@ import hmac
 import random
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from threading import Lock
 
 import orjson
 from django.conf import settings
 from django.utils.encoding import force_bytes
 
+from telemetry.rum import shared
+
 MAX_AGE = 24 * 3600
 """Seconds a page may be open before its beacon is stale."""
+
+MOST_BEACONS = 64
+"""Beacons one page may send: they are numbered from 0, and each number is good once."""
 
 OTHER = "other"
 
@@ -78,19 +81,13 @@ def _key(secret: str | bytes) -> bytes:
     return sha256(b"telemetry.rum." + force_bytes(secret)).digest()
 
 
-class Replays:
-    """Remembers the last `limit` beacons seen by this process: a token is good once per view and part of its page."""
+def first(page: PageToken, number: int) -> bool:
+    """Whether no worker of this host has seen this page's beacon of that number before (MOST_BEACONS at most).
 
-    def __init__(self, limit: int = 20_000) -> None:
-        self._limit, self._seen, self._lock = limit, OrderedDict[tuple[str, int, int], None](), Lock()
-
-    def first(self, page: PageToken, view: int, part: int) -> bool:
-        """Whether this beacon is new; remembers it."""
-        key = (page.nonce, view, part)
-        with self._lock:
-            if key in self._seen:
-                return False
-            self._seen[key] = None
-            if len(self._seen) > self._limit:
-                self._seen.popitem(last=False)
-        return True
+    A page that has been forgotten, because 32,768 newer ones sent beacons, cannot be known and counts as seen.
+    """
+    if number >= MOST_BEACONS:
+        return False
+    bit = 1 << number
+    before = shared.pages.update(int(page.nonce, 16), page.started, time.time() - MAX_AGE, lambda seen: seen | bit)
+    return before is not None and not before & bit

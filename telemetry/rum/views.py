@@ -22,7 +22,6 @@ T = TypeVar("T")
 
 log = structlog.get_logger("telemetry.rum")
 _rate = clients.RateLimit(settings.RUM_RATE_PER_CLIENT, settings.RUM_RATE)
-_replays = tokens.Replays()
 _outcomes = lru_cache(maxsize=64)(catalogue.rum_beacons.labels)
 
 
@@ -37,10 +36,11 @@ def ingest(request: HttpRequest) -> HttpResponse:
     if not settings.RUM_COUNT_AUTOMATION and (sent.automated or clients.is_machine(request.META)):
         return _answer("automation")
     page = tokens.read(sent.token)
-    if page.verified and not _replays.first(page, sent.view, sent.part):
-        page = tokens.UNVERIFIED
-    projections.project(sent, page, clients.device(request.META))
-    return _answer("accepted" if page.verified else "unverified")
+    if not (page.verified and tokens.first(page, sent.number)):
+        projections.count_unverified(sent)
+        return _answer("repeated" if page.verified else "unverified")
+    projections.project(sent, page, clients.Sender.of(request.META))
+    return _answer("accepted")
 
 
 @csrf_exempt  # the browser itself sends it, without a token

@@ -14,6 +14,7 @@ from gunicorn.workers.base import Worker
 
 from telemetry.logs.setup import configure, from_environment
 from telemetry.metrics import multiprocess
+from telemetry.rum import shared  # noqa: F401 - its memory must be there before the first fork
 from telemetry.serve.exposition import MetricsServer
 
 _server: MetricsServer | None = None

@@ -1,0 +1,60 @@
+"""How much of a number one client may be: clients are counted, not what they send.
+
+A client is an IPv4 address or an IPv6 /48, which is what one line may have of its own. Only a keyed hash of it is kept,
+in memory, under a key that ends with the process. All workers of a host count together; hosts count apart.
+"""
+
+import ipaddress
+import time
+from functools import lru_cache
+from hashlib import blake2b
+
+from django.conf import settings
+
+from telemetry.rum import shared
+
+
+def first(client: str, what: str, wanted: int) -> int:
+    """The bits of `wanted` for which this client has not counted within RUM_CLIENT_WINDOW; they now have.
+
+    `client` is an address; `what` names the page or thing the bits belong to. All of them with a window of 0.
+    """
+    window = settings.RUM_CLIENT_WINDOW
+    if not window:
+        return wanted
+    now = time.time()
+    before = shared.counts.update(_key(network(client), what), now, now - window, lambda counted: counted | wanted)
+    return 0 if before is None else wanted & ~before
+
+
+def within(client: str, what: str, most: int) -> bool:
+    """Whether this is one of the `most` of a client that are let through within RUM_CLIENT_WINDOW; all with 0."""
+    window = settings.RUM_CLIENT_WINDOW
+    return not window or _among(network(client), what, most, window)
+
+
+def among_all(what: str, most: int, window: float) -> bool:
+    """Whether this is one of the `most` that all clients together have within `window` seconds."""
+    return _among("", what, most, window)
+
+
+def _among(client: str, what: str, most: int, window: float) -> bool:
+    now = time.time()
+    before = shared.counts.update(_key(client, what), now, now - window, lambda counted: counted + 1)
+    return before is not None and before < most
+
+
+def _key(client: str, what: str) -> int:
+    return int.from_bytes(blake2b(f"{client} {what}".encode(), digest_size=8, key=shared.secret).digest())
+
+
+@lru_cache(maxsize=4096)
+def network(client: str) -> str:
+    """What counts as one client: the address, or its /48. An address that is none stands for itself."""
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return client
+    if address.version == 4:
+        return client
+    return str(address.ipv4_mapped or ipaddress.ip_network((address, 48), strict=False))
