@@ -12,6 +12,7 @@ from django.utils import timezone
 from bookings import money
 from bookings.admin import clashes
 from bookings.admin.fields import NATIVE_PICKERS, MoneyField
+from bookings.admin.office import OfficeAdmin
 from bookings.models import LEAST_DEPOSIT, Holiday, Priced, Review, Service, ServiceArea
 from bookings.payments import amounts
 
@@ -50,7 +51,7 @@ class ServiceForm(forms.ModelForm):
 
 
 @admin.register(Service)
-class ServiceAdmin(admin.ModelAdmin):
+class ServiceAdmin(OfficeAdmin):
     form = ServiceForm
     list_display = ("name", "group", price, "duration_minutes", "buffer_minutes", "active", "position")
     list_editable = ("active", "position")
@@ -69,7 +70,7 @@ class ServiceAdmin(admin.ModelAdmin):
 
 
 @admin.register(Holiday)
-class HolidayAdmin(admin.ModelAdmin):
+class HolidayAdmin(OfficeAdmin):
     formfield_overrides = NATIVE_PICKERS
     list_display = ("name", "date")
     date_hierarchy = "date"
@@ -83,7 +84,7 @@ class HolidayAdmin(admin.ModelAdmin):
 
 
 @admin.register(Review)
-class ReviewAdmin(admin.ModelAdmin):
+class ReviewAdmin(OfficeAdmin):
     formfield_overrides = NATIVE_PICKERS
     list_display = ("author", "place", "rating", "service", "date", "published")
     list_editable = ("published",)
@@ -94,6 +95,6 @@ class ReviewAdmin(admin.ModelAdmin):
 
 
 @admin.register(ServiceArea)
-class ServiceAreaAdmin(admin.ModelAdmin):
+class ServiceAreaAdmin(OfficeAdmin):
     list_display = ("prefix", "name")
     search_fields = ("prefix", "name")

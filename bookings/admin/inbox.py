@@ -16,6 +16,7 @@ from django.utils.html import format_html, format_html_join
 from bookings.admin.audit import record
 from bookings.admin.customers import CustomerAction
 from bookings.admin.export import CSVExport, MessageResource
+from bookings.admin.office import OfficeAdmin
 from bookings.models import ContactMessage
 
 
@@ -52,7 +53,7 @@ class FolderFilter(admin.SimpleListFilter):
 
 
 @admin.register(ContactMessage)
-class ContactMessageAdmin(CSVExport, CustomerAction, admin.ModelAdmin):
+class ContactMessageAdmin(CSVExport, CustomerAction, OfficeAdmin):
     """Messages are read and marked, never written or deleted here."""
 
     list_display = ("name", "topic", "beginning", "received", "handled")
