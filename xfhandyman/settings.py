@@ -122,8 +122,8 @@ MIDDLEWARE = [
     "xfhandyman.security.proxies.TrustedProxyMiddleware",
     *(["telemetry.middleware.ObservingMiddleware"] if TELEMETRY else []),
     "xfhandyman.security.headers.HeadersMiddleware",
+    "telemetry.serve.probes.middleware",
     "django.middleware.security.SecurityMiddleware",
-    "telemetry.health.views.middleware",
     *(["telemetry.rum.views.middleware"] if TELEMETRY else []),
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
@@ -250,7 +250,6 @@ FILE_UPLOAD_HANDLERS = [
 
 # Production is HTTPS only; development on a loopback address cannot be.
 SECURE_SSL_REDIRECT = PRODUCTION
-SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]  # probes come from inside, without TLS
 SECURE_HSTS_SECONDS = 63_072_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
