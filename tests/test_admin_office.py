@@ -171,3 +171,10 @@ def test_it_needs_no_more_queries_for_more_people(
         assert admin_client.get("/admin/bookings/handyman/").status_code == 200
     with django_assert_max_num_queries(12):
         assert admin_client.get(f"/admin/bookings/handyman/{visit.handyman.pk}/change/").status_code == 200
+
+
+def test_it_links_no_phone_where_none_was_given(admin_client: Client) -> None:
+    for phone, link in (("", 'href="tel:'), ("020 7946 0123", 'href="tel:')):
+        message = ContactMessage.objects.create(name="A", email="a@example.com", body="Hello", phone=phone)
+        page = admin_client.get(f"/admin/bookings/contactmessage/{message.pk}/change/").content.decode()
+        assert (link in page) == bool(phone)

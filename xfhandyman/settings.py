@@ -127,6 +127,7 @@ MIDDLEWARE = [
     *(["telemetry.rum.views.middleware"] if TELEMETRY else []),
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
+    "xfhandyman.security.cookies.middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "xfhandyman.security.bodies.BodyLimitMiddleware",

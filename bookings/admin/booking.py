@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 
-from bookings import crew, scheduling
+from bookings import crew, scheduling, text
 from bookings.admin.audit import record, staff_user
 from bookings.admin.catalogue import price
 from bookings.admin.customers import CustomerAction, customer
@@ -241,7 +241,7 @@ class BookingAdmin(CSVExport, CustomerAction, OfficeAdmin):
         ids = [int(pk) for pk in request.GET.get("ids", "").split(",") if pk.isdecimal()][:MOST_AT_ONCE]
         chosen = self.get_queryset(request).filter(pk__in=ids).select_related("service", "handyman")
         if request.method == "POST":
-            note, keep = request.POST.get("note", "").strip()[:NOTE_LENGTH], "keep" in request.POST
+            note, keep = text.line(request.POST.get("note", ""))[:NOTE_LENGTH], "keep" in request.POST
             cancel = partial(scheduling.cancel, by=STAFF, note=note, keep_deposit=keep)
             with self.as_shown(request, chosen) as as_shown:
                 if as_shown:

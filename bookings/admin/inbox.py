@@ -101,7 +101,11 @@ class ContactMessageAdmin(CSVExport, CustomerAction, OfficeAdmin):
 
     @admin.display(description="phone")
     def call(self, message: ContactMessage) -> str:
-        return format_html('<a href="tel:{}">{}</a>', message.phone.replace(" ", ""), message.phone) or "-"
+        return (
+            format_html('<a href="tel:{}">{}</a>', message.phone.replace(" ", ""), message.phone)
+            if message.phone
+            else "-"
+        )
 
     @admin.action(description="Mark as handled", permissions=["change"])
     def mark_handled(self, request: HttpRequest, queryset: QuerySet[ContactMessage]) -> None:

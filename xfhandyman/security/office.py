@@ -6,6 +6,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import BadRequest
@@ -23,7 +24,7 @@ from xfhandyman.security import lists, logins, second_factor
 _LEFT_OUT = {"axes.accesslog", "axes.accessfailurelog", "otp_static.staticdevice"}
 _TITLES = {"axes": "Failed logins", "otp_totp": "Authenticator apps", "auth": "Staff"}
 _LONGEST_NAME = User._meta.get_field("username").max_length or 150
-_UNREADABLE = (ValueError, OverflowError, DataError)
+_UNREADABLE = (ValueError, OverflowError, DataError, IncorrectLookupParameters)
 
 
 class PasswordForm(AdminAuthenticationForm):
@@ -109,16 +110,18 @@ class Office(admin.AdminSite):
 def _readable(view: Callable[..., Any]) -> Callable[..., Any]:
     """Answer 400 where a query string holds what no filter can be asked for: Django's change lists would answer 500.
 
-    Telling the address's fault from ours: only pages that are read, and only with a query string.
+    Telling the address's fault from ours: only with a query string and, but for what a list cannot look up, only
+    pages that are read.
     """
 
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if request.method not in ("GET", "HEAD") or not request.META.get("QUERY_STRING"):
+        if not request.META.get("QUERY_STRING"):
             return view(request, *args, **kwargs)
+        unreadable = _UNREADABLE if request.method in ("GET", "HEAD") else IncorrectLookupParameters
         try:
             response = view(request, *args, **kwargs)
             return response.render() if isinstance(response, TemplateResponse) else response
-        except _UNREADABLE as error:
+        except unreadable as error:
             raise BadRequest("The address asks for something that cannot be read.") from error
 
     checked.__dict__.update(view.__dict__)  # csrf_exempt and the like
