@@ -280,6 +280,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ] + [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}}]
+AUTH_PASSWORD_VALIDATORS.append({"NAME": "xfhandyman.security.notices.PasswordNotice"})
 LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # together: nobody is locked out by what others do elsewhere
 AXES_VERBOSE = False

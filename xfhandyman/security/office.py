@@ -18,7 +18,7 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.cache import never_cache
 
 from bookings import limits
-from xfhandyman.security import lists, logins, second_factor
+from xfhandyman.security import lists, logins, second_factor, sessions
 
 # What packages register and nobody has use for: tables that stay empty, and the recovery codes of others.
 _LEFT_OUT = {"axes.accesslog", "axes.accessfailurelog", "otp_static.staticdevice"}
@@ -59,7 +59,8 @@ class Office(admin.AdminSite):
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         models: Any = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
         used = [each for each in models if each._meta.label_lower not in _LEFT_OUT]
-        super().register(used, lists.bounded(admin_class or admin.ModelAdmin), **options)
+        extra = (sessions.EndSessionsMixin,) if User in used else ()
+        super().register(used, lists.bounded(admin_class or admin.ModelAdmin, *extra), **options)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
         apps = super().get_app_list(request, app_label)
@@ -75,6 +76,7 @@ class Office(admin.AdminSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
             path("second-factor/", never_cache(self.second_factor), name="second_factor"),
+            path("sessions/", self.admin_view(self.own_sessions), name="own_sessions"),
             path("recovery-codes/", self.admin_view(self.recovery_codes), name="recovery_codes"),
             # Django's `r/` sends any member of staff to any object's own address, asking for no permission.
             *(each for each in super().get_urls() if getattr(each, "name", None) != "view_on_site"),
@@ -102,6 +104,10 @@ class Office(admin.AdminSite):
 
     def recovery_codes(self, request: HttpRequest) -> HttpResponse:
         return second_factor.recovery_codes(request, self.each_context(request))
+
+    def own_sessions(self, request: HttpRequest) -> HttpResponse:
+        """Where one is logged in, and how to end that."""
+        return sessions.page(request, self.each_context(request))
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         return super().admin_view(_readable(view), cacheable)
