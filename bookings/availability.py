@@ -3,15 +3,19 @@
 Working hours and slots follow the wall clock of the business; everything returned is in UTC. A wall-clock time
 that does not exist (clocks go forward) is never offered; one that comes twice (clocks go back) is offered once,
 the first time. The same `free_slots` lists the slots and judges the one that was posted.
+
+An arrival window is a promise: the handyman is at work when it opens and when it closes, with time for the job from
+either, and has no time off in between. His arrival is planned within it, as early as his other visits allow, so that
+several visits follow each other in windows that overlap. `Rules.leeway` of every window stays in hand: if all visits
+of a day run late by that much, each of them still begins in its window.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from itertools import chain
 from zoneinfo import ZoneInfo
 
 Interval = tuple[datetime, datetime]
@@ -21,11 +25,15 @@ _MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How the business takes bookings. Slots start every `step` of the wall clock, counted from midnight."""
+    """How the business takes bookings. Windows open every `step` of the wall clock, counted from midnight.
+
+    An arrival is planned so that `leeway`, or the whole of a shorter window, is left until the window closes.
+    """
 
     zone: ZoneInfo
     step: timedelta = timedelta(hours=1)
     window: timedelta = timedelta(hours=1)
+    leeway: timedelta = timedelta(hours=1)
     notice: timedelta = timedelta(hours=4)
     horizon_days: int = 60
 
@@ -35,6 +43,18 @@ class Rules:
     def last_day(self, now: datetime) -> date:
         """The last local day that can be booked."""
         return self.today(now) + self.horizon_days * _DAY
+
+    def reach(self, job: "Job", last: date) -> date:
+        """The local day by whose end a job is done and cleared up that begins as late as a window of `last` allows."""
+        return last + (self.window + job.duration + job.buffer) // _DAY * _DAY + _DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How long a visit takes: the work, and the `buffer` after it that is kept free for the way to the next."""
+
+    duration: timedelta
+    buffer: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +86,12 @@ class Diary:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """An arrival window (UTC), and who could take it: the least loaded that day comes first."""
+    """An arrival window (UTC), who could take it (ascending), and when each of them would be planned to arrive."""
 
     starts_at: datetime
     arrival_until: datetime
     handyman_ids: tuple[int, ...]
+    planned: tuple[datetime, ...]
 
 
 class Reason(StrEnum):
@@ -84,37 +105,41 @@ class Reason(StrEnum):
     TAKEN = "taken"
 
 
-def free_slots(
-    diary: Diary, *, rules: Rules, occupied: timedelta, first: date, last: date, now: datetime
-) -> list[Slot]:
-    """Every slot from `first` to `last` (local days, inclusive) in which somebody can fit `occupied`, in order.
+class Clash(StrEnum):
+    """Why the promise of a visit that is booked cannot be kept."""
 
-    `occupied` is the job and its buffer; all of it lies within working hours. The diary must reach to its end.
+    TIME_OFF = "time_off"
+    HOLIDAY = "holiday"
+    HOURS = "hours"
+
+
+def free_slots(diary: Diary, *, rules: Rules, job: Job, first: date, last: date, now: datetime) -> list[Slot]:
+    """Every slot from `first` to `last` (local days, inclusive) that somebody can promise for this job, in order.
+
+    The diary must reach to `rules.reach(job, last)`.
     """
     last = min(last, rules.last_day(now))
     grid = [t for t in _grid(rules, max(first, rules.today(now)), last) if t >= now + rules.notice]
     if not grid:
         return []
-    reach = last + occupied // _DAY * _DAY + _DAY  # a job may run past midnight where the next day's shift adjoins
-    takers: dict[datetime, list[tuple[timedelta, int]]] = {}
-    for calendar in diary.calendars:
-        loads = _daily_load(calendar.booked, rules.zone)
-        for start, end in _free(calendar, diary.holidays, rules.zone, first, reach):
-            for at in grid[bisect_left(grid, start) :]:
-                if at + occupied > end:
-                    break
-                load = loads.get(at.astimezone(rules.zone).date(), timedelta())
-                takers.setdefault(at, []).append((load, calendar.handyman_id))
+    takers: dict[datetime, list[tuple[int, datetime]]] = {}
+    for calendar in sorted(diary.calendars, key=lambda each: each.handyman_id):
+        time_of = _Time.of(calendar, diary.holidays, rules.zone, first, rules.reach(job, last))
+        for start, end in time_of.hours.spans:
+            for at in grid[bisect_left(grid, start) : bisect_right(grid, end - job.duration)]:
+                planned = time_of.plan(at, rules, job)
+                if planned is not None:
+                    takers.setdefault(at, []).append((calendar.handyman_id, planned))
     return [
-        Slot(at, at + rules.window, tuple(handyman_id for _, handyman_id in sorted(takers[at])))
-        for at in sorted(takers)
+        Slot(at, at + rules.window, tuple(pk for pk, _ in found), tuple(planned for _, planned in found))
+        for at, found in sorted(takers.items())
     ]
 
 
-def find_slot(diary: Diary, *, rules: Rules, occupied: timedelta, starts_at: datetime, now: datetime) -> Slot | Reason:
+def find_slot(diary: Diary, *, rules: Rules, job: Job, starts_at: datetime, now: datetime) -> Slot | Reason:
     """The free slot that starts at this instant, or the reason why there is none."""
     day = starts_at.astimezone(rules.zone).date()
-    for slot in free_slots(diary, rules=rules, occupied=occupied, first=day, last=day, now=now):
+    for slot in free_slots(diary, rules=rules, job=job, first=day, last=day, now=now):
         if slot.starts_at == starts_at:
             return slot
     if starts_at < now:
@@ -126,21 +151,97 @@ def find_slot(diary: Diary, *, rules: Rules, occupied: timedelta, starts_at: dat
     if starts_at < now + rules.notice:
         return Reason.NOTICE
     unbooked = Diary([Calendar(c.handyman_id, c.shifts, c.time_off) for c in diary.calendars], diary.holidays)
-    open_slots = free_slots(unbooked, rules=rules, occupied=occupied, first=day, last=day, now=now)
+    open_slots = free_slots(unbooked, rules=rules, job=job, first=day, last=day, now=now)
     return Reason.TAKEN if any(slot.starts_at == starts_at for slot in open_slots) else Reason.CLOSED
+
+
+def clash(
+    calendar: Calendar, holidays: frozenset[date], *, zone: ZoneInfo, starts_at: datetime, until: datetime, job: Job
+) -> Clash | None:
+    """Why the handyman cannot keep the promise of a window from `starts_at` to `until`, whatever else is booked."""
+    first, last = starts_at.astimezone(zone).date(), (until + job.duration).astimezone(zone).date()
+    time_of = _Time.of(calendar, holidays, zone, first - _DAY, last)
+    if time_of.can_promise(starts_at, until, job):
+        return None
+    if time_of.off.touch(starts_at, until + job.duration):
+        return Clash.TIME_OFF
+    return Clash.HOLIDAY if holidays.intersection(_days(first, last)) else Clash.HOURS
 
 
 def working_time(calendar: Calendar, holidays: frozenset[date], zone: ZoneInfo, first: date, last: date) -> timedelta:
     """How long a handyman is at work from `first` to `last` (local days, inclusive): hours less time off."""
     unbooked = Calendar(calendar.handyman_id, calendar.shifts, calendar.time_off)
-    return sum((end - start for start, end in _free(unbooked, holidays, zone, first, last)), timedelta())
+    work = _Time.of(unbooked, holidays, zone, first, last).work.spans
+    return sum((end - start for start, end in work), timedelta())
 
 
-def is_at_work(calendar: Calendar, zone: ZoneInfo, start: datetime, end: datetime) -> bool:
-    """Whether a handyman's shifts hold all of this time, whatever time off or bookings say."""
-    first, last = start.astimezone(zone).date(), end.astimezone(zone).date()
-    shifts = Calendar(calendar.handyman_id, calendar.shifts)
-    return any(begun <= start and end <= over for begun, over in _free(shifts, frozenset(), zone, first - _DAY, last))
+class _Spans:
+    """Stretches of time, ascending and disjoint."""
+
+    def __init__(self, spans: list[Interval]) -> None:
+        self.spans = spans
+        self._ends = [end for _, end in spans]
+
+    def after(self, at: datetime) -> Iterator[Interval]:
+        """Those that end after this instant, in order."""
+        return (self.spans[number] for number in range(bisect_right(self._ends, at), len(self.spans)))
+
+    def hold(self, start: datetime, end: datetime) -> bool:
+        """Whether one of them holds all of this time."""
+        number = bisect_right(self._ends, start)
+        return number < len(self.spans) and self.spans[number][0] <= start and end <= self._ends[number]
+
+    def touch(self, start: datetime, end: datetime) -> bool:
+        """Whether any of them lies in this time."""
+        number = bisect_right(self._ends, start)
+        return number < len(self.spans) and self.spans[number][0] < end
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """One handyman's time: `hours` by his shifts, `work` less time off, `free` less visits."""
+
+    hours: _Spans
+    off: _Spans
+    work: _Spans
+    free: _Spans
+
+    @classmethod
+    def of(cls, calendar: Calendar, holidays: frozenset[date], zone: ZoneInfo, first: date, last: date) -> "_Time":
+        shifts = (
+            (instant(day, shift.start, zone), _shift_end(day, shift, zone))
+            for day in _days(first, last)
+            if day not in holidays
+            for shift in calendar.shifts
+            if shift.weekday == day.weekday()
+        )
+        hours, off = _joined(shifts), _joined(calendar.time_off)
+        work = _minus(hours, off)
+        return cls(_Spans(hours), _Spans(off), _Spans(work), _Spans(_minus(work, _joined(calendar.booked))))
+
+    def plan(self, at: datetime, rules: Rules, job: Job) -> datetime | None:
+        """The earliest arrival that keeps the promise of a window that opens then; None where there is none."""
+        until = at + rules.window
+        if not self.can_promise(at, until, job):
+            return None
+        leeway = min(rules.leeway, rules.window)
+        latest, late, whole = until - leeway, leeway + job.duration, job.duration + job.buffer
+        for start, end in self.free.after(at):
+            planned = max(at, start)
+            if planned > latest:
+                return None
+            if planned + whole <= end and self.work.hold(planned, planned + late):
+                return planned
+        return None
+
+    def can_promise(self, opens: datetime, closes: datetime, job: Job) -> bool:
+        """Whether the job fits into the shifts from either end of the window, with no time off in between."""
+        latest_end = closes + job.duration
+        return self.work.hold(opens, latest_end) or (
+            self.hours.hold(opens, opens + job.duration)
+            and self.hours.hold(closes, latest_end)
+            and not self.off.touch(opens, latest_end)
+        )
 
 
 @lru_cache(maxsize=8192)
@@ -178,18 +279,6 @@ def _grid_of_day(zone: ZoneInfo, step: timedelta, day: date) -> tuple[datetime, 
     return tuple(at.astimezone(UTC) for at in wall_clock if _exists(at))
 
 
-def _free(calendar: Calendar, holidays: frozenset[date], zone: ZoneInfo, first: date, last: date) -> list[Interval]:
-    """When the handyman is at work with nothing to do, ascending, adjoining stretches joined."""
-    work = (
-        (instant(day, shift.start, zone), _shift_end(day, shift, zone))
-        for day in _days(first, last)
-        if day not in holidays
-        for shift in calendar.shifts
-        if shift.weekday == day.weekday()
-    )
-    return _minus(_joined(work), _joined(chain(calendar.time_off, calendar.booked)))
-
-
 def _shift_end(day: date, shift: Shift, zone: ZoneInfo) -> datetime:
     return instant(day + _DAY, shift.end, zone) if shift.end == time() else instant(day, shift.end, zone)
 
@@ -221,11 +310,3 @@ def _minus(intervals: list[Interval], removed: list[Interval]) -> list[Interval]
         if start < end:
             left.append((start, end))
     return left
-
-
-def _daily_load(booked: Sequence[Interval], zone: ZoneInfo) -> dict[date, timedelta]:
-    loads: dict[date, timedelta] = {}
-    for start, end in booked:
-        day = start.astimezone(zone).date()
-        loads[day] = loads.get(day, timedelta()) + (end - start)
-    return loads

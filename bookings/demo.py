@@ -199,7 +199,7 @@ def _book(service: Service, day: date, now: datetime, number: int, **customer: s
         service=service, handyman_id=slot.handyman_ids[0], customer_email=f"customer{number}@example.com",
         consent_at=now, idempotency_key=f"demo-{number}", **customer,
     )  # fmt: skip
-    booking.take_time(slot.starts_at)
+    booking.take_time(slot.starts_at, slot.planned[0])
     booking.take_price()
     booking.save()
     history.record(booking, history.Kind.CREATED, by=history.By.CUSTOMER)

@@ -10,7 +10,7 @@ from django.db.models import Value
 from django.utils import timezone
 
 from . import availability
-from .availability import Calendar, Diary, Reason, Rules, Shift, Slot
+from .availability import Calendar, Diary, Job, Reason, Rules, Shift, Slot
 from .models import Booking, Handyman, Holiday, Service, TimeOff, WorkingHours
 
 _DAY = timedelta(days=1)
@@ -20,11 +20,10 @@ _Intervals = dict[int, list[availability.Interval]]
 
 def rules() -> Rules:
     """The rules of booking online, from the settings."""
-    window = timedelta(minutes=settings.ARRIVAL_WINDOW_MINUTES)
     return Rules(
         zone=ZoneInfo(settings.BUSINESS_TIME_ZONE),
-        step=window,
-        window=window,
+        step=timedelta(minutes=settings.BOOKING_STEP_MINUTES),
+        window=timedelta(minutes=settings.ARRIVAL_WINDOW_MINUTES),
         notice=timedelta(hours=settings.BOOKING_NOTICE_HOURS),
         horizon_days=settings.BOOKING_HORIZON_DAYS,
     )
@@ -48,7 +47,7 @@ class Reader:
     ) -> None:
         self.rules, self._now = by_rules or rules(), now
         self._service, self._handyman, self._ignoring = service, handyman, ignoring
-        self._occupied = service.duration + service.buffer if service else timedelta()
+        self._job = Job(service.duration, service.buffer) if service else Job(timedelta())
         self._read: tuple[date, date, Diary] | None = None
 
     def diary(self, first: date, last: date) -> Diary:
@@ -59,7 +58,7 @@ class Reader:
                 return diary
             first, last = min(first, from_day), max(last, self.rules.last_day(self._now))
         start = availability.instant(first, time(), self.rules.zone)
-        end = availability.instant(self._reach(last) + _DAY, time(), self.rules.zone)
+        end = availability.instant(self.rules.reach(self._job, last) + _DAY, time(), self.rules.zone)
         booked, off = self._taken(start, end)
         calendars = [Calendar(pk, self._shifts[pk], off[pk], booked[pk]) for pk in sorted(self._shifts)]
         self._read = (first, last, Diary(calendars, self._holidays(first, last)))
@@ -74,7 +73,7 @@ class Reader:
         if last < first:
             return []
         found = availability.free_slots(
-            self.diary(first, last), rules=self.rules, occupied=self._occupied, first=first, last=last, now=self._now
+            self.diary(first, last), rules=self.rules, job=self._job, first=first, last=last, now=self._now
         )
         where_it_is = self._ignoring.starts_at if self._ignoring is not None else None
         return [slot for slot in found if slot.starts_at != where_it_is]
@@ -87,9 +86,6 @@ class Reader:
             found += self.slots(first, first + _CHUNK - _DAY)
             first += _CHUNK
         return found[:limit]
-
-    def _reach(self, last: date) -> date:
-        return last + self._occupied // _DAY * _DAY + _DAY
 
     @cached_property
     def _shifts(self) -> dict[int, list[Shift]]:
@@ -106,7 +102,7 @@ class Reader:
     def _holidays(self, first: date, last: date) -> frozenset[date]:
         """Of these days; read as far as the horizon the first time."""
         since = min(first, self.rules.today(self._now))
-        until = max(self._reach(last), self._reach(self.rules.last_day(self._now)))
+        until = self.rules.reach(self._job, max(last, self.rules.last_day(self._now)))
         if not hasattr(self, "_days_off"):
             found = Holiday.objects.filter(date__range=(since, until)).values_list("date", flat=True)
             self._days_off = frozenset(found)
@@ -167,7 +163,7 @@ def find_slot(
     return availability.find_slot(
         reader.diary(day, day),
         rules=by_rules,
-        occupied=service.duration + service.buffer,
+        job=Job(service.duration, service.buffer),
         starts_at=starts_at,
         now=now,
     )

@@ -1,5 +1,7 @@
 """Every change to a booking. The exclusion constraint `booking_no_overlap` judges races; what is read before is a hope.
 
+A slot is judged twice: to find out who is free, and again for the handyman who is chosen, once his row is locked.
+Whoever changes his hours or his time off takes the same lock, so neither overlooks the other.
 All functions are keyword-only, run in their own transaction (or savepoint), write the booking's history, put the
 e-mails into the outbox and publish an event. They raise a SchedulingError when a wish cannot be granted.
 """
@@ -14,7 +16,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.utils import timezone
 
-from . import diary, history, holds, refusals, tasks
+from . import diary, history, holds, refusals, tasks, turns
 from .availability import Reason, Slot
 from .history import By, Kind
 from .models import Booking, Handyman, Service, ServiceArea, Status
@@ -105,12 +107,11 @@ def move(
         if is_there(current):  # the same form, posted twice
             return current
         _require_changeable(current, wish.by, wish.now)
-        taker = Handyman.objects.select_for_update(no_key=True).get(pk=handyman_id)
-        _release_expired_holds(handyman_id, wish)
+        taker, planned_at = _commit(wish, handyman_id)
         was_at, was_with = current.starts_at, current.handyman
         before = f"{timezone.localtime(was_at):%a %d %b %Y %H:%M} with {was_with.name}"
         current.handyman = taker
-        current.take_time(wish.starts_at)
+        current.take_time(wish.starts_at, planned_at)
         current.sequence += 1
         current.save()
         history.record(
@@ -149,11 +150,11 @@ def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
         current = _locked(booking)
         if current.status != Status.CANCELLED:
             raise NotPossible
-        current.handyman = Handyman.objects.select_for_update(no_key=True).get(pk=handyman_id)
-        _release_expired_holds(handyman_id, wish)
+        current.handyman, planned_at = _commit(wish, handyman_id)
+        current.take_time(wish.starts_at, planned_at)
         current.status = Status.CONFIRMED
         current.sequence += 1
-        current.save(update_fields=["handyman", "status", "sequence"])
+        current.save()
         history.record(current, Kind.REINSTATED, by=By.SYSTEM)
         tasks.after_booking(current, now=now)
         return current
@@ -229,22 +230,26 @@ class _Wish:
 
     def find(self) -> Slot:
         """The free slot. Raises SlotUnavailable or SlotTaken, with alternatives."""
-        rules = diary.rules()
-        if self.by != By.CUSTOMER:
-            rules = replace(rules, notice=timedelta(), horizon_days=_STAFF_HORIZON_DAYS)
-        found = diary.find_slot(
-            service=self.service,
-            starts_at=self.starts_at,
-            handyman=self.handyman,
-            now=self.now,
-            ignoring=self.moving,
-            by_rules=rules,
-        )
+        found = self.judge(self.handyman)
         if isinstance(found, Slot):
             return found
         if found is Reason.TAKEN:
             raise SlotTaken(alternatives=self.alternatives())
         raise SlotUnavailable(found, alternatives=self.alternatives())
+
+    def judge(self, handyman: Handyman | None) -> Slot | Reason:
+        """The free slot of this handyman, or of anybody, as things are now; or the reason why there is none."""
+        rules = diary.rules()
+        if self.by != By.CUSTOMER:
+            rules = replace(rules, notice=timedelta(), horizon_days=_STAFF_HORIZON_DAYS)
+        return diary.find_slot(
+            service=self.service,
+            starts_at=self.starts_at,
+            handyman=handyman,
+            now=self.now,
+            ignoring=self.moving,
+            by_rules=rules,
+        )
 
     def alternatives(self) -> list[Slot]:
         return diary.nearest_slots(
@@ -267,8 +272,7 @@ def _take(
     def attempt(handyman_id: int) -> Booking:
         # Two inserts that exclude each other would wait for each other until the deadlock detector wakes (1 s).
         # The lock makes them queue; the constraint still judges.
-        taker = Handyman.objects.select_for_update(no_key=True).get(pk=handyman_id)
-        _release_expired_holds(handyman_id, wish)
+        taker, planned_at = _commit(wish, handyman_id)
         booking = Booking(
             service=wish.service,
             handyman=taker,
@@ -279,7 +283,7 @@ def _take(
             created_at=wish.now,
             **asdict(customer),
         )
-        booking.take_time(wish.starts_at)
+        booking.take_time(wish.starts_at, planned_at)
         booking.take_price()
         booking.save(force_insert=True)
         history.record(booking, kind, by=wish.by, user=wish.user)
@@ -303,13 +307,15 @@ def _take(
 
 
 def _with_first_free(wish: _Wish, attempt: Callable[[int], Booking]) -> Booking:
-    """Try the handymen who are free, least loaded first, each in a transaction (or savepoint) of its own."""
-    handyman_ids = wish.find().handyman_ids
+    """Try the handymen who are free in their turn, each in a transaction (or savepoint) of its own."""
+    handyman_ids = turns.in_turn(wish.find().handyman_ids, wish.starts_at, wish.now)
     if wish.moving is not None:
-        handyman_ids = tuple(sorted(handyman_ids, key=wish.moving.handyman_id.__ne__))
+        handyman_ids.sort(key=wish.moving.handyman_id.__ne__)
     for handyman_id in handyman_ids:
         try:
             return atomically(partial(attempt, handyman_id))
+        except _NoLongerFree:
+            continue
         except IntegrityError as error:
             constraint = violated_constraint(error)
             if constraint == "booking_idempotency_key":
@@ -317,6 +323,22 @@ def _with_first_free(wish: _Wish, attempt: Callable[[int], Booking]) -> Booking:
             if constraint != "booking_no_overlap":
                 raise
     raise SlotTaken(alternatives=wish.alternatives())
+
+
+def _commit(wish: _Wish, handyman_id: int) -> tuple[Handyman, datetime]:
+    """The handyman, locked and given the visit, and when he will arrive. Raises _NoLongerFree."""
+    (taker,) = Handyman.objects.filter(pk=handyman_id).for_change()
+    _release_expired_holds(handyman_id, wish)
+    found = wish.judge(taker)
+    if not isinstance(found, Slot):
+        raise _NoLongerFree
+    taker.given_at = wish.now
+    taker.save(update_fields=["given_at"])
+    return taker, found.planned[0]
+
+
+class _NoLongerFree(Exception):
+    """Between the first look and the lock the handyman's time went to somebody else, or he took it off."""
 
 
 class _SamePostedTwice(Exception):
@@ -379,6 +401,6 @@ def _require_changeable(booking: Booking, by: By, now: datetime) -> None:
 
 def _release_expired_holds(handyman_id: int, wish: _Wish) -> None:
     """Holds that have run out stand in the constraint's way until their rows say so."""
-    until = wish.starts_at + wish.service.duration + wish.service.buffer
+    until = wish.starts_at + diary.rules().window + wish.service.duration + wish.service.buffer
     in_the_way = Booking.objects.filter(handyman=handyman_id).overlapping(wish.starts_at, until)
     holds.release_expired(now=wish.now, among=in_the_way)

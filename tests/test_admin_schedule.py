@@ -88,7 +88,7 @@ def test_it_shows_time_off_as_it_falls_on_each_day_and_what_clashes(
     admin_client: Client, service: Service, amir: Handyman
 ) -> None:
     TimeOff.objects.create(handyman=amir, starts_at=at(MONDAY, 13), ends_at=at(MONDAY + timedelta(days=2), 10))
-    before = factories.booking(service=service, handyman=amir, starts_at=at(MONDAY, 12))
+    before = factories.booking(service=service, handyman=amir, starts_at=at(MONDAY, 11))
     within = factories.booking(service=service, handyman=amir, starts_at=at(MONDAY + timedelta(days=1), 9))
     response = admin_client.get(SCHEDULE, {"day": str(MONDAY)})
     days = [cell(response, MONDAY + timedelta(days=offset), amir) for offset in range(4)]
@@ -98,9 +98,9 @@ def test_it_shows_time_off_as_it_falls_on_each_day_and_what_clashes(
         ["until 10:00"],
         [],
     ]
-    clashes = {visit.booking: visit.clashes for day in days for visit in day.visits}
-    assert clashes == {before: False, within: True}
-    assert "1 visit in time off or on a holiday" in response.content.decode()
+    clashes = {visit.booking: visit.clash for day in days for visit in day.visits}
+    assert clashes == {before: "", within: "time off"}
+    assert "1 visit that cannot be kept: move or cancel" in response.content.decode()
 
 
 def test_it_shows_holidays_and_days_off(admin_client: Client, service: Service, amir: Handyman) -> None:
@@ -108,7 +108,7 @@ def test_it_shows_holidays_and_days_off(admin_client: Client, service: Service, 
     factories.booking(service=service, handyman=amir, starts_at=at(MONDAY, 9))
     response = admin_client.get(SCHEDULE, {"day": str(MONDAY)})
     assert "Spring bank holiday" in response.content.decode()
-    assert cell(response, MONDAY, amir).visits[0].clashes
+    assert cell(response, MONDAY, amir).visits[0].clash == "holiday"
     assert not cell(response, MONDAY, amir).works
     assert cell(response, MONDAY + timedelta(days=1), amir).works
     assert not cell(response, MONDAY + timedelta(days=6), amir).works
@@ -125,6 +125,33 @@ def test_it_shows_one_handyman_with_what_is_needed_on_the_road(
     assert response.context["visits"] == 1
     for fact in (booking.address, booking.customer_phone, "Mind the dog"):
         assert fact in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda amir: Handyman.objects.update(active=False), "no longer works here"),
+        (lambda amir: amir.skills.clear(), "does not do this job"),
+        (lambda amir: amir.working_hours.update(end=time(11)), "outside working hours"),
+        (lambda amir: amir.working_hours.all().delete(), "outside working hours"),
+        (lambda amir: off(amir, 11, 12), "time off"),
+        (lambda amir: off(amir, 12, 13), ""),
+        (lambda amir: amir.working_hours.update(end=time(12)), ""),
+    ],
+)
+def test_it_marks_visits_whose_promise_cannot_be_kept_any_more(
+    admin_client: Client, service: Service, amir: Handyman, change: Any, reason: str
+) -> None:
+    """Arrival from ten to eleven and an hour of work: it is the latest arrival that must fit."""
+    factories.booking(service=service, handyman=amir, starts_at=at(MONDAY, 10))
+    change(amir)
+    response = admin_client.get(SCHEDULE, {"day": str(MONDAY)})
+    assert cell(response, MONDAY, amir).visits[0].clash == reason
+    assert (f"Clash: {reason}" in response.content.decode()) == bool(reason)
+
+
+def off(person: Handyman, start: int, end: int) -> None:
+    TimeOff.objects.create(handyman=person, starts_at=at(MONDAY, start), ends_at=at(MONDAY, end))
 
 
 def test_it_keeps_the_visits_of_who_has_left(admin_client: Client, service: Service, amir: Handyman) -> None:

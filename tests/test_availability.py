@@ -2,13 +2,26 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bookings.availability import Calendar, Diary, Interval, Reason, Rules, Shift, Slot, find_slot, free_slots, instant
+from bookings.availability import (
+    Calendar,
+    Diary,
+    Interval,
+    Job,
+    Reason,
+    Rules,
+    Shift,
+    Slot,
+    find_slot,
+    free_slots,
+    instant,
+)
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -25,7 +38,7 @@ ZONES = {
 class Case:
     diary: Diary
     rules: Rules
-    occupied: timedelta
+    job: Job
     first: date
     last: date
     now: datetime
@@ -71,16 +84,49 @@ def cases(draw: st.DrawFn) -> Case:
     rules = Rules(
         zone=zone,
         step=step * MINUTE,
+        window=draw(st.sampled_from((15, 60, 90, 240))) * MINUTE,
+        leeway=draw(st.sampled_from((0, 30, 60))) * MINUTE,
         notice=draw(st.integers(0, 8)) * timedelta(hours=1),
         horizon_days=draw(st.integers(1, 3)),
     )
     holidays = draw(st.sampled_from([frozenset[date](), frozenset[date](), frozenset([last])]))
     now = opening + draw(st.integers(-300, 60)) * 5 * MINUTE
-    return Case(Diary(calendars, holidays), rules, draw(st.integers(3, 30)) * 5 * MINUTE, first, last, now)
+    job = Job(draw(st.integers(3, 24)) * 5 * MINUTE, draw(st.integers(0, 12)) * 5 * MINUTE)
+    return Case(Diary(calendars, holidays), rules, job, first, last, now)
 
 
-def at_work(case: Case, calendar: Calendar) -> set[datetime]:
-    """Every minute (UTC) that the handyman works and is free: the slow way, by looking at the clock each minute.
+Minutes = set[datetime]
+
+
+def minutes_of(start: datetime, length: timedelta) -> Minutes:
+    return {start + n * MINUTE for n in range(length // MINUTE)}
+
+
+@dataclass(frozen=True)
+class Person:
+    """Every minute (UTC) of a handyman's shifts, of his time off, and of his visits."""
+
+    hours: Minutes
+    off: Minutes
+    busy: Minutes
+
+    def planned(self, at: datetime, rules: Rules, job: Job) -> datetime | None:
+        """The first minute of the window at which he could arrive, if the whole window can be promised."""
+        until, leeway = at + rules.window, min(rules.leeway, rules.window)
+        if not minutes_of(at, job.duration) | minutes_of(until, job.duration) <= self.hours:
+            return None
+        if minutes_of(at, rules.window + job.duration) & self.off:
+            return None
+        for arrival in sorted(minutes_of(at, rules.window - leeway + MINUTE)):
+            late = minutes_of(arrival, leeway + job.duration)
+            whole = minutes_of(arrival, job.duration + job.buffer)
+            if whole <= self.hours - self.off - self.busy and late <= self.hours - self.off:
+                return arrival
+        return None
+
+
+def person(case: Case, calendar: Calendar) -> Person:
+    """The slow way, by looking at the clock each minute.
 
     A shift begins when the local clock first shows its start, or first shows something later; it ends likewise.
     """
@@ -88,7 +134,7 @@ def at_work(case: Case, calendar: Calendar) -> set[datetime]:
     opening = datetime.combine(case.first - DAY, time(), tzinfo=zone).astimezone(UTC)
     minutes = [opening + n * MINUTE for n in range(((case.last - case.first).days + 4) * 1440)]
     clock = [(minute, minute.astimezone(zone).replace(tzinfo=None)) for minute in minutes]
-    working: set[datetime] = set()
+    hours: Minutes = set()
     day = case.first
     while day <= case.last + DAY:  # a job begun late may run into the next day's shift
         for shift in calendar.shifts:
@@ -98,16 +144,18 @@ def at_work(case: Case, calendar: Calendar) -> set[datetime]:
             closes = datetime.combine(day + DAY if shift.end == time() else day, shift.end)
             begun = next(n for n, (_, local) in enumerate(clock) if local >= opens)
             ended = next(n for n, (_, local) in enumerate(clock) if local >= closes)
-            working.update(minutes[begun:ended])
+            hours.update(minutes[begun:ended])
         day += DAY
-    for start, end in [*calendar.time_off, *calendar.booked]:
-        working -= {start + n * MINUTE for n in range((end - start) // MINUTE)}
-    return working
+    off, busy = (
+        set().union(*(minutes_of(start, end - start) for start, end in intervals))
+        for intervals in (calendar.time_off, calendar.booked)
+    )
+    return Person(hours, off, busy)
 
 
 def oracle(case: Case) -> list[Slot]:
     zone, step = case.rules.zone, case.rules.step // MINUTE
-    free = {calendar.handyman_id: at_work(case, calendar) for calendar in case.diary.calendars}
+    people = {calendar.handyman_id: person(case, calendar) for calendar in case.diary.calendars}
     latest_day = case.now.astimezone(zone).date() + case.rules.horizon_days * DAY
     opening = datetime.combine(case.first - DAY, time(), tzinfo=zone).astimezone(UTC)
     seen: set[datetime] = set()
@@ -122,25 +170,17 @@ def oracle(case: Case) -> list[Slot]:
             continue
         if at < case.now + case.rules.notice:
             continue
-        span = {at + m * MINUTE for m in range(case.occupied // MINUTE)}
-        takers = [pk for pk, minutes in free.items() if span <= minutes]
+        planned = {pk: people[pk].planned(at, case.rules, case.job) for pk in sorted(people)}
+        takers = {pk: arrival for pk, arrival in planned.items() if arrival is not None}
         if takers:
-            loads = {c.handyman_id: load(c, local.date(), zone) for c in case.diary.calendars}
-            takers.sort(key=lambda pk: (loads[pk], pk))
-            slots.append(Slot(at, at + case.rules.window, tuple(takers)))
+            slots.append(Slot(at, at + case.rules.window, tuple(takers), tuple(takers.values())))
     return slots
-
-
-def load(calendar: Calendar, day: date, zone: ZoneInfo) -> timedelta:
-    return sum((end - start for start, end in calendar.booked if start.astimezone(zone).date() == day), timedelta())
 
 
 @settings(max_examples=100, deadline=None)
 @given(cases())
 def test_it_offers_what_a_minute_by_minute_walk_finds(case: Case) -> None:
-    offered = free_slots(
-        case.diary, rules=case.rules, occupied=case.occupied, first=case.first, last=case.last, now=case.now
-    )
+    offered = free_slots(case.diary, rules=case.rules, job=case.job, first=case.first, last=case.last, now=case.now)
     assert offered == oracle(case)
 
 
@@ -150,8 +190,8 @@ def test_it_judges_a_posted_slot_as_it_lists_it(case: Case, offset: int) -> None
     opening = datetime.combine(case.first, time(), tzinfo=case.rules.zone).astimezone(UTC)
     starts_at = opening + offset * 5 * MINUTE
     day = starts_at.astimezone(case.rules.zone).date()
-    listed = free_slots(case.diary, rules=case.rules, occupied=case.occupied, first=day, last=day, now=case.now)
-    found = find_slot(case.diary, rules=case.rules, occupied=case.occupied, starts_at=starts_at, now=case.now)
+    listed = free_slots(case.diary, rules=case.rules, job=case.job, first=day, last=day, now=case.now)
+    found = find_slot(case.diary, rules=case.rules, job=case.job, starts_at=starts_at, now=case.now)
     if isinstance(found, Slot):
         assert found in listed
     else:
@@ -186,9 +226,9 @@ def local_starts(slots: list[Slot], zone: ZoneInfo) -> list[str]:
 
 
 def offered_on(day: date, zone: ZoneInfo, step: int) -> list[str]:
-    rules = Rules(zone=zone, step=step * MINUTE, horizon_days=400)
+    rules = Rules(zone=zone, step=step * MINUTE, window=step * MINUTE, horizon_days=400)
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    slots = free_slots(Diary([always(1)]), rules=rules, occupied=15 * MINUTE, first=day, last=day, now=now)
+    slots = free_slots(Diary([always(1)]), rules=rules, job=Job(15 * MINUTE), first=day, last=day, now=now)
     return local_starts(slots, zone)
 
 
@@ -241,22 +281,8 @@ def test_it_says_why_a_slot_cannot_be_had(starts_at: datetime, reason: Reason) -
     booked = (datetime(2026, 6, 10, 9, tzinfo=UTC), datetime(2026, 6, 10, 10, tzinfo=UTC))
     shifts = [Shift(day, time(8), time(17)) for day in range(7)]
     diary = Diary([Calendar(1, shifts, booked=[booked])], frozenset({date(2026, 6, 11)}))
-    found = find_slot(diary, rules=Rules(zone=LONDON), occupied=60 * MINUTE, starts_at=starts_at, now=NOW)
+    found = find_slot(diary, rules=Rules(zone=LONDON), job=Job(60 * MINUTE), starts_at=starts_at, now=NOW)
     assert found is reason
-
-
-def test_it_names_the_least_loaded_handyman_first() -> None:
-    busy = (datetime(2026, 6, 10, 6, tzinfo=UTC), datetime(2026, 6, 10, 8, tzinfo=UTC))
-    diary = Diary([always(1, booked=(busy,)), always(2)])
-    found = find_slot(
-        diary,
-        rules=Rules(zone=LONDON),
-        occupied=60 * MINUTE,
-        starts_at=datetime(2026, 6, 10, 12, tzinfo=UTC),
-        now=NOW,
-    )
-    assert isinstance(found, Slot)
-    assert found.handyman_ids == (2, 1)
 
 
 def test_it_joins_two_shifts_that_touch() -> None:
@@ -264,9 +290,61 @@ def test_it_joins_two_shifts_that_touch() -> None:
     slots = free_slots(
         Diary([Calendar(1, shifts)]),
         rules=Rules(zone=LONDON),
-        occupied=timedelta(hours=8),
+        job=Job(timedelta(hours=7)),
         first=DAY_OF_WORK,
         last=DAY_OF_WORK,
         now=NOW,
     )
     assert local_starts(slots, LONDON) == ["08:00"]
+
+
+def day_of_work(*shifts: tuple[time, time], **busy: list[Interval]) -> Calendar:
+    return Calendar(1, [Shift(DAY_OF_WORK.weekday(), *shift) for shift in shifts], **busy)
+
+
+def at(hour: int, minute: int = 0) -> datetime:
+    return datetime.combine(DAY_OF_WORK, time(hour, minute), tzinfo=LONDON).astimezone(UTC)
+
+
+def offered(calendar: Calendar, rules: Rules, job: Job) -> list[str]:
+    slots = free_slots(Diary([calendar]), rules=rules, job=job, first=DAY_OF_WORK, last=DAY_OF_WORK, now=NOW)
+    return local_starts(slots, LONDON)
+
+
+def test_it_promises_no_arrival_that_leaves_no_time_for_the_job() -> None:
+    job = Job(60 * MINUTE, 30 * MINUTE)
+    rules = Rules(zone=LONDON, step=30 * MINUTE)
+    whole_day = offered(day_of_work((time(8), time(17))), rules, job)
+    assert (whole_day[0], whole_day[-1]) == ("08:00", "15:00")
+    dentist = day_of_work((time(8), time(17)), time_off=[(at(13), at(14))])
+    assert offered(dentist, rules, job)[6:8] == ["11:00", "14:00"], "arrival by noon leaves an hour of work"
+
+
+FOUR_HOURS = Rules(zone=LONDON, step=60 * MINUTE, window=timedelta(hours=4))
+
+
+def test_it_takes_one_visit_after_another_into_wide_windows() -> None:
+    """Whoever comes first gets the earliest window that is free: how many visits a day of nine hours holds."""
+    job, booked, windows = Job(60 * MINUTE, 30 * MINUTE), list[Interval](), list[str]()
+    while slots := free_slots(
+        Diary([day_of_work((time(8), time(17)), booked=booked)]),
+        rules=FOUR_HOURS,
+        job=job,
+        first=DAY_OF_WORK,
+        last=DAY_OF_WORK,
+        now=NOW,
+    ):
+        planned = slots[0].planned[0]
+        booked.append((planned, planned + job.duration + job.buffer))
+        windows += local_starts(slots[:1], LONDON)
+        assert slots[0].starts_at <= planned <= slots[0].arrival_until - FOUR_HOURS.leeway
+    assert windows == ["08:00", "08:00", "08:00", "10:00", "11:00"]
+    assert all(one[1] <= other[0] for one, other in pairwise(booked))
+
+
+def test_it_offers_wide_windows_over_a_lunch_break_but_not_over_time_off() -> None:
+    job = Job(60 * MINUTE)
+    lunch = (time(8), time(12)), (time(13), time(18))
+    assert offered(day_of_work(*lunch), FOUR_HOURS, job) == ["09:00", "10:00", "11:00", "13:00"]
+    free_until_noon = day_of_work((time(8), time(18)), time_off=[(at(12), at(13))])
+    assert offered(free_until_noon, FOUR_HOURS, job) == ["13:00"]

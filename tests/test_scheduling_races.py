@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Barrier
 from typing import Any
 
@@ -53,7 +53,7 @@ def overlaps() -> int:
     """Pairs of bookings that keep one handyman busy at the same time, counted without the constraint's help."""
     pairs = 0
     last: dict[int, Booking] = {}
-    for booking in Booking.objects.filter(status__in=OCCUPYING).order_by("starts_at"):
+    for booking in Booking.objects.filter(status__in=OCCUPYING).order_by("during"):
         before = last.get(booking.handyman_id)
         pairs += before is not None and before.during.upper > booking.during.lower
         last[booking.handyman_id] = booking
@@ -80,6 +80,29 @@ def test_it_gives_one_slot_to_one_of_twenty(in_threads: InThreads) -> None:
         answers = in_threads(book, 20)
         assert Counter(type(answer) for answer in answers) == {Booking: 1, scheduling.SlotTaken: 19}
         assert all(answer.alternatives for answer in answers if isinstance(answer, scheduling.SlotTaken))
+
+
+def test_it_gives_a_wide_window_to_as_many_as_it_can_keep(in_threads: InThreads, settings: Any) -> None:
+    """Each of them is planned for another time within it, an hour before it closes at the latest."""
+    settings.ARRIVAL_WINDOW_MINUTES = 240
+    service = factories.service(duration_minutes=60, buffer_minutes=30)
+    factories.handyman(service)
+    at = factories.tomorrow(9, days=3)
+
+    def book(number: int) -> object:
+        try:
+            return scheduling.book(
+                service=service, starts_at=at, customer=factories.customer(), idempotency_key=str(number)
+            )
+        except scheduling.SlotTaken as refusal:
+            return refusal
+
+    answers = in_threads(book, 12)
+    assert Counter(type(answer) for answer in answers) == {Booking: 3, scheduling.SlotTaken: 9}
+    planned = sorted(booking.planned_at for booking in Booking.objects.all())
+    assert planned == [at + timedelta(minutes=minutes) for minutes in (0, 90, 180)]
+    assert {booking.arrival_until for booking in Booking.objects.all()} == {at + timedelta(hours=4)}
+    assert overlaps() == 0
 
 
 def test_it_gives_twenty_posts_of_one_form_the_same_booking(in_threads: InThreads) -> None:

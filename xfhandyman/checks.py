@@ -14,7 +14,8 @@ from xfhandyman.security.proxies import networks
 _BOUNDS: dict[str, tuple[float, float | None]] = {
     "WEB_THREADS": (1, None),
     "DB_STATEMENT_TIMEOUT": (0, None),  # 0 is for migrations that take long
-    "ARRIVAL_WINDOW_MINUTES": (5, 24 * 60),  # every step of a day is gone through
+    "ARRIVAL_WINDOW_MINUTES": (5, 24 * 60),
+    "BOOKING_STEP_MINUTES": (5, 24 * 60),  # every step of a day is gone through
     "BOOKING_NOTICE_HOURS": (0, None),
     "BOOKING_HORIZON_DAYS": (1, 730),
     "BOOKING_CHANGE_HOURS": (0, None),

@@ -63,7 +63,8 @@ PERSONAL_DATA_ELSEWHERE = [
 ]
 
 # The rules of booking online.
-ARRIVAL_WINDOW_MINUTES = env.int("ARRIVAL_WINDOW_MINUTES", 60)  # also the step from one window to the next
+ARRIVAL_WINDOW_MINUTES = env.int("ARRIVAL_WINDOW_MINUTES", 60)
+BOOKING_STEP_MINUTES = env.int("BOOKING_STEP_MINUTES", max(5, min(ARRIVAL_WINDOW_MINUTES, 60)))  # to the next one
 BOOKING_NOTICE_HOURS = env.int("BOOKING_NOTICE_HOURS", 4)
 BOOKING_HORIZON_DAYS = env.int("BOOKING_HORIZON_DAYS", 60)
 BOOKING_CHANGE_HOURS = env.int("BOOKING_CHANGE_HOURS", 24)  # move or cancel online until then
@@ -122,12 +123,11 @@ MIDDLEWARE = [
     "xfhandyman.security.proxies.TrustedProxyMiddleware",
     *(["telemetry.middleware.ObservingMiddleware"] if TELEMETRY else []),
     "xfhandyman.security.headers.HeadersMiddleware",
-    "telemetry.serve.probes.middleware",
     "django.middleware.security.SecurityMiddleware",
+    "telemetry.health.views.middleware",
     *(["telemetry.rum.views.middleware"] if TELEMETRY else []),
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
-    "xfhandyman.security.cookies.middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "xfhandyman.security.bodies.BodyLimitMiddleware",
@@ -251,6 +251,7 @@ FILE_UPLOAD_HANDLERS = [
 
 # Production is HTTPS only; development on a loopback address cannot be.
 SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]  # probes come from inside, without TLS
 SECURE_HSTS_SECONDS = 63_072_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
@@ -280,7 +281,6 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ] + [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}}]
-AUTH_PASSWORD_VALIDATORS.append({"NAME": "xfhandyman.security.notices.PasswordNotice"})
 LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # together: nobody is locked out by what others do elsewhere
 AXES_VERBOSE = False

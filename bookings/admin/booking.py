@@ -17,13 +17,12 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 
-from bookings import crew, scheduling, text
+from bookings import crew, scheduling
 from bookings.admin.audit import record, staff_user
 from bookings.admin.catalogue import price
 from bookings.admin.customers import CustomerAction, customer
 from bookings.admin.export import BookingResource, CSVExport
 from bookings.admin.forms import CUSTOMER_FIELDS, STAFF, BookingForm, PhoneBookingForm, VisitForm, refusal
-from bookings.admin.office import OfficeAdmin
 from bookings.admin.preview import preview
 from bookings.admin.schedule import schedule
 from bookings.models import Booking, BookingEvent, Payment, Status
@@ -77,7 +76,7 @@ class HistoryInline(admin.TabularInline):
 
 
 @admin.register(Booking)
-class BookingAdmin(CSVExport, CustomerAction, OfficeAdmin):
+class BookingAdmin(CSVExport, CustomerAction, admin.ModelAdmin):
     """Bookings are cancelled, never deleted: their history is the business's memory."""
 
     list_display = ("when", "state", "customer", "customer_phone", "service", "handyman", "reference")
@@ -176,10 +175,10 @@ class BookingAdmin(CSVExport, CustomerAction, OfficeAdmin):
 
     @admin.display(description="visit")
     def times(self, booking: Booking) -> str:
-        start, until, end = (
-            timezone.localtime(at) for at in (booking.starts_at, booking.arrival_until, booking.ends_at)
-        )
-        return f"{start:%a %d %b %Y}, arrival {start:%H:%M}-{until:%H:%M}, done by {end:%H:%M} if begun at once"
+        moments = (booking.starts_at, booking.arrival_until, booking.planned_at, booking.ends_at)
+        start, until, planned, end = (timezone.localtime(at) for at in moments)
+        window = f"{start:%a %d %b %Y}, arrival {start:%H:%M}-{until:%H:%M}"
+        return f"{window}, planned for {planned:%H:%M}, done by {end:%H:%M} if begun then"
 
     @admin.display(description="price")
     def agreed_price(self, booking: Booking) -> str:
@@ -241,12 +240,10 @@ class BookingAdmin(CSVExport, CustomerAction, OfficeAdmin):
         ids = [int(pk) for pk in request.GET.get("ids", "").split(",") if pk.isdecimal()][:MOST_AT_ONCE]
         chosen = self.get_queryset(request).filter(pk__in=ids).select_related("service", "handyman")
         if request.method == "POST":
-            note, keep = text.line(request.POST.get("note", ""))[:NOTE_LENGTH], "keep" in request.POST
-            cancel = partial(scheduling.cancel, by=STAFF, note=note, keep_deposit=keep)
-            with self.as_shown(request, chosen) as as_shown:
-                if as_shown:
-                    self.apply(request, chosen, "cancelled", cancel)
-            return redirect("admin:bookings_booking_changelist" if as_shown else request.get_full_path())
+            note = request.POST.get("note", "").strip()[:NOTE_LENGTH]
+            keep = "keep" in request.POST
+            self.apply(request, chosen, "cancelled", partial(scheduling.cancel, by=STAFF, note=note, keep_deposit=keep))
+            return redirect("admin:bookings_booking_changelist")
         context = self.admin_site.each_context(request) | {
             "title": "Cancel and tell the customers",
             "opts": self.opts,

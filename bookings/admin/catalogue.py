@@ -1,19 +1,16 @@
 """What the business offers, where and when it works, and what customers said of it."""
 
-from datetime import datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils import timezone
 
 from bookings import money
 from bookings.admin import clashes
 from bookings.admin.fields import NATIVE_PICKERS, MoneyField
-from bookings.admin.office import OfficeAdmin
-from bookings.models import LEAST_DEPOSIT, Holiday, Priced, Review, Service, ServiceArea
+from bookings.models import LEAST_DEPOSIT, Handyman, Holiday, Priced, Review, Service, ServiceArea
 from bookings.payments import amounts
 
 
@@ -51,7 +48,7 @@ class ServiceForm(forms.ModelForm):
 
 
 @admin.register(Service)
-class ServiceAdmin(OfficeAdmin):
+class ServiceAdmin(admin.ModelAdmin):
     form = ServiceForm
     list_display = ("name", "group", price, "duration_minutes", "buffer_minutes", "active", "position")
     list_editable = ("active", "position")
@@ -70,21 +67,20 @@ class ServiceAdmin(OfficeAdmin):
 
 
 @admin.register(Holiday)
-class HolidayAdmin(OfficeAdmin):
+class HolidayAdmin(admin.ModelAdmin):
     formfield_overrides = NATIVE_PICKERS
     list_display = ("name", "date")
     date_hierarchy = "date"
     ordering = ("-date",)
 
     def save_model(self, request: HttpRequest, obj: Holiday, form: Any, change: bool) -> None:
+        Handyman.objects.active().for_change()
         super().save_model(request, obj, form, change)
-        start = timezone.make_aware(datetime.combine(obj.date, time.min))
-        end = timezone.make_aware(datetime.combine(obj.date + timedelta(days=1), time.min))
-        clashes.warn(request, clashes.between(start, end), "there are bookings on that day.")
+        clashes.warn(request, clashes.on_day(obj.date))
 
 
 @admin.register(Review)
-class ReviewAdmin(OfficeAdmin):
+class ReviewAdmin(admin.ModelAdmin):
     formfield_overrides = NATIVE_PICKERS
     list_display = ("author", "place", "rating", "service", "date", "published")
     list_editable = ("published",)
@@ -95,6 +91,6 @@ class ReviewAdmin(OfficeAdmin):
 
 
 @admin.register(ServiceArea)
-class ServiceAreaAdmin(OfficeAdmin):
+class ServiceAreaAdmin(admin.ModelAdmin):
     list_display = ("prefix", "name")
     search_fields = ("prefix", "name")

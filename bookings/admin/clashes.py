@@ -1,63 +1,110 @@
-"""Bookings that stand where somebody will not be working."""
+"""Bookings whose promise their handyman cannot keep."""
 
+from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 
 from django.contrib import messages
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 
-from bookings import crew, diary
-from bookings.availability import Calendar, Shift, is_at_work
-from bookings.models import Booking, Handyman, Status, TimeOff
+from bookings import availability, crew, diary
+from bookings.availability import Calendar, Shift
+from bookings.models import Booking, Handyman, Holiday, Status, TimeOff, WorkingHours
 
 # What a warning lists at most; the schedule marks every one of them.
 LISTED = 20
+DAY = timedelta(days=1)
+LEFT, UNSKILLED = "left", "unskilled"
+WHY = {
+    "time_off": "time off",
+    "holiday": "holiday",
+    "hours": "outside working hours",
+    LEFT: "no longer works here",
+    UNSKILLED: "does not do this job",
+}
+"""Why a visit clashes, in words to be read after it."""
+_LEADS = {
+    "time_off": "there are bookings in that time off.",
+    "holiday": "there are bookings on that day.",
+    "hours": "{} has visits outside these hours.",
+    LEFT: "customers still expect {}.",
+    UNSKILLED: "{} has visits for jobs that are no longer ticked.",
+}
 
 
-def visits_to_come() -> QuerySet[Booking]:
-    """Bookings that somebody is still expected at, in order of time."""
-    return (
-        Booking.objects.filter(status__in=(Status.HELD, Status.CONFIRMED), ends_at__gt=timezone.now())
-        .select_related("service", "handyman")
-        .order_by("starts_at")
+def expected() -> QuerySet[Booking]:
+    """Bookings that somebody is still expected at, in order of time, as `of` wants them."""
+    open_ones = Booking.objects.filter(status__in=(Status.HELD, Status.CONFIRMED), ends_at__gt=timezone.now())
+    return with_skill(open_ones).order_by("starts_at")
+
+
+def with_skill(bookings: QuerySet[Booking]) -> QuerySet[Booking]:
+    """The same with `skilled` on each: whether the handyman does the service."""
+    done = Handyman.skills.through.objects.filter(handyman=OuterRef("handyman"), service=OuterRef("service"))
+    return bookings.select_related("service", "handyman").annotate(skilled=Exists(done))
+
+
+def why(booking: Booking, calendar: Calendar, holidays: frozenset[date]) -> str:
+    """The key of WHY, or nothing when the handyman, whose calendar this is, can keep it. Read it by `with_skill`."""
+    if not booking.is_open or booking.latest_end < timezone.now():
+        return ""
+    if not booking.handyman.active:
+        return LEFT
+    if not booking.skilled:  # type: ignore[attr-defined] # annotated
+        return UNSKILLED
+    found = availability.clash(
+        calendar,
+        holidays,
+        zone=diary.rules().zone,
+        starts_at=booking.starts_at,
+        until=booking.arrival_until,
+        job=availability.Job(booking.duration),
     )
+    return found.value if found else ""
 
 
-def during_time_off(absences: Iterable[TimeOff]) -> QuerySet[Booking]:
-    """Visits to come that overlap any of these absences. The buffer after a visit may fall into one."""
-    overlap = Q(pk__in=())
-    for absence in absences:
-        overlap |= Q(handyman=absence.handyman_id, starts_at__lt=absence.ends_at, ends_at__gt=absence.starts_at)
-    return visits_to_come().filter(overlap)
+def of(visits: Iterable[Booking]) -> list[tuple[Booking, str]]:
+    """Those of these visits, read by `with_skill`, that clash, and why. Three queries."""
+    found = list(visits)
+    people = {booking.handyman_id for booking in found}
+    shifts: dict[int, list[Shift]] = defaultdict(list)
+    hours = WorkingHours.objects.filter(handyman__in=people)
+    for pk, weekday, opens, closes in hours.values_list("handyman_id", "weekday", "start", "end"):
+        shifts[pk].append(Shift(weekday, opens, closes))
+    off: dict[int, list[availability.Interval]] = defaultdict(list)
+    absences = TimeOff.objects.filter(handyman__in=people, ends_at__gt=timezone.now() - DAY)
+    for pk, start, end in absences.values_list("handyman_id", "starts_at", "ends_at"):
+        off[pk].append((start, end))
+    holidays = frozenset(Holiday.objects.values_list("date", flat=True))
+    calendars = {pk: Calendar(pk, shifts[pk], off[pk]) for pk in people}
+    judged = ((booking, why(booking, calendars[booking.handyman_id], holidays)) for booking in found)
+    return [(booking, reason) for booking, reason in judged if reason]
 
 
-def outside_hours(handyman: Handyman) -> QuerySet[Booking]:
-    """Visits to come that do not lie within their handyman's working hours. The buffer after a visit need not."""
-    hours = handyman.working_hours.values_list("weekday", "start", "end")
-    calendar, zone = Calendar(handyman.pk, [Shift(*each) for each in hours]), diary.rules().zone
-    visits = visits_to_come().filter(handyman=handyman)
-    outside = [each.pk for each in visits if not is_at_work(calendar, zone, each.starts_at, each.ends_at)]
-    return visits.filter(pk__in=outside)
+def on_day(day: date) -> QuerySet[Booking]:
+    """Everybody's visits to come whose window or job touches a local day."""
+    start, end = (timezone.make_aware(datetime.combine(each, time.min)) for each in (day, day + DAY))
+    return expected().filter(starts_at__lt=end, ends_at__gt=start - DAY)
 
 
-def between(start: datetime, end: datetime) -> QuerySet[Booking]:
-    """Everybody's visits to come that overlap this time."""
-    return visits_to_come().filter(starts_at__lt=end, ends_at__gt=start)
+def warn(request: HttpRequest, visits: QuerySet[Booking]) -> None:
+    """Tell staff which of these visits are left to move or cancel, and why.
 
-
-def warn(request: HttpRequest, clashing: QuerySet[Booking], reason: str) -> None:
-    """Tell staff what is left to move or cancel.
-
-    The absence is saved all the same: a handyman who is ill is ill, and no new customer should get that time.
+    What they saved stands all the same: a handyman who is ill is ill, and no new customer should get that time.
     """
-    found = list(crew.visible(clashing, request.user)[: LISTED + 1])
-    if not found:
-        return
+    by_reason: dict[str, list[Booking]] = defaultdict(list)
+    for booking, reason in of(crew.visible(visits, request.user)):
+        by_reason[reason].append(booking)
+    for reason, found in by_reason.items():
+        _warn(request, found, _LEADS[reason].format(found[0].handyman.name))
+
+
+def _warn(request: HttpRequest, found: list[Booking], reason: str) -> None:
     lines = format_html_join(
         "",
         '<li><a href="{}">{}, {}, {}</a> ({}, {}, {})</li>',

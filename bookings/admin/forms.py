@@ -49,7 +49,7 @@ class VisitForm(forms.ModelForm):
     """What the two forms share. `user` is set by the admin; `starts` is when the arrival window opens."""
 
     user: User
-    starts = forms.SplitDateTimeField(widget=MomentWidget(step=settings.ARRIVAL_WINDOW_MINUTES), label="Arrival from")
+    starts = forms.SplitDateTimeField(widget=MomentWidget(step=settings.BOOKING_STEP_MINUTES), label="Arrival from")
     who = forms.ModelChoiceField(
         Handyman.objects.active(), required=False, label="Handyman", empty_label="Whoever is free"
     )
@@ -103,8 +103,6 @@ class PhoneBookingForm(VisitForm):
 
 class BookingForm(VisitForm):
     """Corrects details and the price, and moves the visit when its time or handyman is changed."""
-
-    shown_as = ("starts_at", "arrival_until", "ends_at", "handyman")  # by `starts` and `who`
 
     class Meta(VisitForm.Meta):
         fields = (*CUSTOMER_FIELDS, "pricing", "price_pence", "minimum_minutes")

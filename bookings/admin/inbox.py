@@ -16,7 +16,6 @@ from django.utils.html import format_html, format_html_join
 from bookings.admin.audit import record
 from bookings.admin.customers import CustomerAction
 from bookings.admin.export import CSVExport, MessageResource
-from bookings.admin.office import OfficeAdmin
 from bookings.models import ContactMessage
 
 
@@ -53,7 +52,7 @@ class FolderFilter(admin.SimpleListFilter):
 
 
 @admin.register(ContactMessage)
-class ContactMessageAdmin(CSVExport, CustomerAction, OfficeAdmin):
+class ContactMessageAdmin(CSVExport, CustomerAction, admin.ModelAdmin):
     """Messages are read and marked, never written or deleted here."""
 
     list_display = ("name", "topic", "beginning", "received", "handled")
@@ -101,11 +100,7 @@ class ContactMessageAdmin(CSVExport, CustomerAction, OfficeAdmin):
 
     @admin.display(description="phone")
     def call(self, message: ContactMessage) -> str:
-        return (
-            format_html('<a href="tel:{}">{}</a>', message.phone.replace(" ", ""), message.phone)
-            if message.phone
-            else "-"
-        )
+        return format_html('<a href="tel:{}">{}</a>', message.phone.replace(" ", ""), message.phone) or "-"
 
     @admin.action(description="Mark as handled", permissions=["change"])
     def mark_handled(self, request: HttpRequest, queryset: QuerySet[ContactMessage]) -> None:

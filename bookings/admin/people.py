@@ -11,10 +11,7 @@ from django.utils import timezone
 from bookings import crew
 from bookings.admin import clashes
 from bookings.admin.fields import NATIVE_PICKERS
-from bookings.admin.office import OfficeAdmin
 from bookings.models import Handyman, OfficeContact, Service, TimeOff, WorkingHours
-
-IN_THE_WAY = "there are bookings in that time off."
 
 
 class WorkingHoursInline(admin.TabularInline):
@@ -37,7 +34,7 @@ class TimeOffInline(admin.TabularInline):
 
 
 @admin.register(Handyman)
-class HandymanAdmin(OfficeAdmin):
+class HandymanAdmin(admin.ModelAdmin):
     list_display = ("name", "active", "email", "notifications", "does")
     fields = ("name", "slug", "bio", "active", "email", "notifications", "skills", "user")
     list_filter = ("active", "skills")
@@ -55,23 +52,17 @@ class HandymanAdmin(OfficeAdmin):
         return ", ".join(service.name for service in handyman.skills.all()) or "-"
 
     def save_model(self, request: HttpRequest, obj: Handyman, form: Any, change: bool) -> None:
+        for current in Handyman.objects.filter(pk=obj.pk).for_change():
+            obj.given_at = current.given_at
         super().save_model(request, obj, form, change)
-        if change and "active" in form.changed_data and not obj.active:
-            expected = clashes.visits_to_come().filter(handyman=obj)
-            clashes.warn(request, expected, f"customers still expect {obj.name}.")
 
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        super().save_formset(request, form, formset, change)
-        if formset.model is TimeOff:
-            saved = [*formset.new_objects, *(absence for absence, _fields in formset.changed_objects)]
-            clashes.warn(request, clashes.during_time_off(saved), IN_THE_WAY)
-        elif formset.model is WorkingHours and formset.has_changed():
-            outside = clashes.outside_hours(formset.instance)
-            clashes.warn(request, outside, f"{formset.instance.name} has visits outside these hours.")
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        clashes.warn(request, clashes.expected().filter(handyman=form.instance))
 
 
 @admin.register(TimeOff)
-class TimeOffAdmin(OfficeAdmin):
+class TimeOffAdmin(admin.ModelAdmin):
     formfield_overrides = NATIVE_PICKERS
     list_display = ("handyman", "starts_at", "ends_at", "reason")
     list_filter = ("handyman",)
@@ -83,12 +74,13 @@ class TimeOffAdmin(OfficeAdmin):
         return crew.visible(super().get_queryset(request), request.user)
 
     def save_model(self, request: HttpRequest, obj: TimeOff, form: Any, change: bool) -> None:
+        Handyman.objects.filter(pk=obj.handyman_id).for_change()
         super().save_model(request, obj, form, change)
-        clashes.warn(request, clashes.during_time_off([obj]), IN_THE_WAY)
+        clashes.warn(request, clashes.expected().filter(handyman=obj.handyman_id))
 
 
 @admin.register(OfficeContact)
-class OfficeContactAdmin(OfficeAdmin):
+class OfficeContactAdmin(admin.ModelAdmin):
     """Who in the office is notified of bookings."""
 
     list_display = ("address", "notifications")

@@ -15,6 +15,8 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from bookings import crew
+from bookings.admin import clashes
+from bookings.availability import Calendar, Shift
 from bookings.models import Booking, Handyman, Holiday, Status, TimeOff, WorkingHours
 
 WEEK = timedelta(days=7)
@@ -33,17 +35,15 @@ class Absence:
 
 @dataclass(frozen=True)
 class Visit:
-    booking: Booking
-    clashes: bool
+    """`clash` says why the visit must be moved or cancelled, if it must."""
 
-    @property
-    def length(self) -> timedelta:
-        return self.booking.ends_at - self.booking.starts_at
+    booking: Booking
+    clash: str
 
     @property
     def size(self) -> int:
         """Half hours of work, from 1 to TALLEST."""
-        return min(max(round(self.length / timedelta(minutes=30)), 1), TALLEST)
+        return min(max(round(self.booking.duration / timedelta(minutes=30)), 1), TALLEST)
 
 
 @dataclass
@@ -96,22 +96,22 @@ def in_day(absence: TimeOff, day: date) -> Absence:
 
 def visits_between(start: datetime, end: datetime, now: datetime) -> QuerySet[Booking]:
     """What stands in the schedule: no cancelled bookings and no holds that have run out."""
-    return (
+    standing = (
         Booking.objects.filter(starts_at__gte=start, starts_at__lt=end)
         .exclude(status=Status.CANCELLED)
         .exclude(status=Status.HELD, hold_expires_at__lte=now)
-        .select_related("service", "handyman")
-        .order_by("starts_at")
     )
+    return clashes.with_skill(standing).order_by("during")
 
 
 def week_of(monday: date, handyman: Handyman | None, now: datetime, among: QuerySet[Handyman]) -> list[Row]:
     """The seven rows of a week, for `handyman` or for all of `among`. Five queries, however much is in it."""
     start, end = midnight(monday), midnight(monday + WEEK)
-    visits, absences = visits_between(start, end, now), TimeOff.objects.overlapping(start, end).order_by("starts_at")
+    visits = visits_between(start, end, now)
+    absences = TimeOff.objects.overlapping(start, end + DAY).order_by("starts_at")
     if handyman:
         visits, absences = visits.filter(handyman=handyman), absences.filter(handyman=handyman)
-    holidays = {holiday.date: holiday for holiday in Holiday.objects.filter(date__gte=monday, date__lt=monday + WEEK)}
+    holidays = {holiday.date: holiday for holiday in Holiday.objects.filter(date__range=(monday, monday + WEEK))}
     visits_of, absences_of = by_handyman(visits), by_handyman(absences)
 
     hours = Prefetch("working_hours", WorkingHours.objects.order_by("weekday", "start"))
@@ -124,7 +124,7 @@ def week_of(monday: date, handyman: Handyman | None, now: datetime, among: Query
             past=day < timezone.localdate(now),
             holiday=holidays.get(day),
             cells=[
-                cell_of(person, day, visits_of[person.pk], absences_of[person.pk], day in holidays)
+                cell_of(person, day, visits_of[person.pk], absences_of[person.pk], frozenset(holidays))
                 for person in handymen
             ],
         )
@@ -133,23 +133,25 @@ def week_of(monday: date, handyman: Handyman | None, now: datetime, among: Query
 
 
 def cell_of(
-    handyman: Handyman, day: date, visits: Iterable[Booking], absences: Sequence[TimeOff], holiday: bool
+    handyman: Handyman, day: date, visits: Iterable[Booking], absences: Sequence[TimeOff], holidays: frozenset[date]
 ) -> Cell:
     start, end = midnight(day), midnight(day + DAY)
+    hours = list(handyman.working_hours.all())
+    calendar = Calendar(
+        handyman.pk,
+        [Shift(each.weekday, each.start, each.end) for each in hours],
+        [(absence.starts_at, absence.ends_at) for absence in absences],
+    )
     return Cell(
         handyman=handyman,
-        hours=[] if holiday else [hours for hours in handyman.working_hours.all() if hours.weekday == day.weekday()],
+        hours=[] if day in holidays else [each for each in hours if each.weekday == day.weekday()],
         absences=[in_day(absence, day) for absence in absences if absence.starts_at < end and absence.ends_at > start],
         visits=[
-            Visit(booking, clashes=booking.is_open and (holiday or overlaps(booking, absences)))
+            Visit(booking, clashes.WHY.get(clashes.why(booking, calendar, holidays), ""))
             for booking in visits
             if start <= booking.starts_at < end
         ],
     )
-
-
-def overlaps(booking: Booking, absences: Iterable[TimeOff]) -> bool:
-    return any(booking.starts_at < absence.ends_at and booking.ends_at > absence.starts_at for absence in absences)
 
 
 def by_handyman(rows: Iterable[Any]) -> dict[int, list[Any]]:
@@ -188,9 +190,8 @@ def schedule(request: HttpRequest, model_admin: admin.ModelAdmin) -> HttpRespons
         "previous": monday - WEEK,
         "next": monday + WEEK,
         "visits": len(visits),
-        "hours": sum(((visit.booking.ends_at - visit.booking.starts_at) for visit in visits), timedelta())
-        / timedelta(hours=1),
-        "clashes": sum(visit.clashes for visit in visits),
+        "hours": sum((visit.booking.duration for visit in visits), timedelta()) / timedelta(hours=1),
+        "clashes": sum(bool(visit.clash) for visit in visits),
         "can_add": model_admin.has_add_permission(request),
     }
     return TemplateResponse(request, "admin/bookings/booking/schedule.html", context, status=200 if valid else 400)

@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Self, cast
 
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -91,7 +91,12 @@ class BookingQuerySet(models.QuerySet["Booking"]):
 
 
 class Booking(Priced):
-    """A handyman's visit. All times are instants; `during` is the job and the buffer after it."""
+    """A handyman's visit. All times are instants.
+
+    The customer was promised an arrival from `starts_at` to `arrival_until`. Within that, `during` is the place of the
+    visit in the handyman's day: it begins with the planned arrival and holds the job and the buffer after it. It is
+    what the exclusion constraint compares, so the windows of two visits may overlap, and their work may not.
+    """
 
     reference = models.CharField(max_length=8, default=new_reference, editable=False)
     service = models.ForeignKey(Service, models.PROTECT, related_name="bookings")
@@ -101,7 +106,7 @@ class Booking(Priced):
 
     starts_at = models.DateTimeField(help_text="The arrival window opens.")
     arrival_until = models.DateTimeField(help_text="The arrival window closes.")
-    ends_at = models.DateTimeField(help_text="The job is done if it began at the start.")
+    ends_at = models.DateTimeField(help_text="The job is done if it begins as planned.")
     during = DateTimeRangeField(editable=False)
 
     customer_name = models.CharField(max_length=120)
@@ -159,7 +164,8 @@ class Booking(Priced):
             models.CheckConstraint(
                 name="booking_times_in_order",
                 condition=models.Q(
-                    during__startswith=models.F("starts_at"),
+                    during__startswith__gte=models.F("starts_at"),
+                    during__startswith__lte=models.F("arrival_until"),
                     during__endswith__gte=models.F("ends_at"),
                     arrival_until__gte=models.F("starts_at"),
                     ends_at__gt=models.F("starts_at"),
@@ -178,12 +184,13 @@ class Booking(Priced):
         """The customer's link: whoever has it sees and manages this booking."""
         return reverse("manage_booking", args=[self.link_token])
 
-    def take_time(self, starts_at: datetime) -> None:
-        """Set every time of the visit from its start, by the service and the arrival window."""
+    def take_time(self, starts_at: datetime, planned_at: datetime | None = None) -> None:
+        """Set every time of the visit from the opening of its window and the planned arrival, then by default."""
+        planned_at = planned_at or starts_at
         self.starts_at = starts_at
         self.arrival_until = starts_at + timedelta(minutes=settings.ARRIVAL_WINDOW_MINUTES)
-        self.ends_at = starts_at + self.service.duration
-        self.during = DateTimeTZRange(starts_at, self.ends_at + self.service.buffer)
+        self.ends_at = planned_at + self.service.duration
+        self.during = DateTimeTZRange(planned_at, self.ends_at + self.service.buffer)
 
     def take_price(self) -> None:
         """Keep the service's price as it is today."""
@@ -201,9 +208,19 @@ class Booking(Priced):
         return self.ends_at + timedelta(days=settings.BOOKING_LINK_DAYS)
 
     @property
+    def planned_at(self) -> datetime:
+        """When the handyman means to arrive, within the window."""
+        return cast(datetime, self.during.lower)
+
+    @property
+    def duration(self) -> timedelta:
+        """How long the job takes."""
+        return self.ends_at - self.planned_at
+
+    @property
     def latest_end(self) -> datetime:
         """When the job is done if it begins as late as the arrival window allows."""
-        return self.arrival_until + (self.ends_at - self.starts_at)
+        return self.arrival_until + self.duration
 
     @property
     def is_open(self) -> bool:

@@ -51,6 +51,14 @@ class HandymanQuerySet(models.QuerySet["Handyman"]):
         """Active handymen who do this service."""
         return self.active().filter(skills=service)
 
+    def for_change(self) -> list["Handyman"]:
+        """These handymen, locked in the order of their ids until the transaction ends.
+
+        Whoever books one, or changes when he works and what he does, does this first and looks afterwards. So a visit
+        and time off that are saved in the same instant know of each other.
+        """
+        return list(self.order_by("pk").select_for_update(no_key=True, of=("self",)))
+
 
 class Handyman(Recipient):
     slug = models.SlugField(unique=True)
@@ -67,6 +75,7 @@ class Handyman(Recipient):
         limit_choices_to={"is_staff": True},
         help_text="Logs in as this handyman, and sees his own visits only.",
     )
+    given_at = models.DateTimeField(null=True, editable=False, help_text="When a visit was last given to them.")
 
     objects = HandymanQuerySet.as_manager()
 
