@@ -1,5 +1,7 @@
 # The site as one image: web, worker and release differ in their command alone (Procfile, fly.toml, docs/deploy.md).
-ARG PYTHON=3.12-slim-bookworm
+# The index of all platforms that Docker's own record (docker-library/repo-info) gives for the tag: Python 3.12.14 of
+# 25 August 2026. A tag moves, a digest does not: renew it with `docker buildx imagetools inspect python:3.12-slim-bookworm`.
+ARG PYTHON=3.12-slim-bookworm@sha256:0f5b26b9518d002b6173fd61daad821fa340635ebfec5bba471013f9ca114579
 
 FROM python:${PYTHON} AS build
 RUN apt-get update \

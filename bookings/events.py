@@ -133,7 +133,7 @@ class ContactMessageReceived(Event):
 
 @dataclass(frozen=True, slots=True)
 class EmailSent(Event):
-    """`kind` is confirmation, moved, cancelled, reminder, held, late, refunded, message or notification."""
+    """`kind` is confirmation, moved, cancelled, reminder, held, late, refunded, message, notification or security."""
 
     kind: str
 

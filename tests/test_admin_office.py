@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from bookings.models import Booking, ContactMessage, Handyman, Holiday, Service, TimeOff
-from tests import factories
+from tests import factories, forms
 
 pytestmark = pytest.mark.django_db
 INBOX = "/admin/bookings/contactmessage/"
@@ -26,20 +26,6 @@ def said(response: Any) -> str:
     return " ".join(str(message) for message in response.context["messages"])
 
 
-def handyman_data(person: Handyman, **fields: Any) -> dict[str, Any]:
-    """What the browser posts when nothing but `fields` was changed."""
-    data: dict[str, Any] = {"name": person.name, "slug": person.slug, "bio": "", "active": "on"}
-    data |= {"skills": [skill.pk for skill in person.skills.all()]}
-    data |= {"email": person.email, "notifications": person.notifications}
-    hours = list(person.working_hours.order_by("weekday", "start"))
-    data |= {"working_hours-TOTAL_FORMS": len(hours), "working_hours-INITIAL_FORMS": len(hours)}
-    for index, row in enumerate(hours):
-        name = f"working_hours-{index}-"
-        data |= {name + "id": row.pk, name + "handyman": person.pk, name + "weekday": row.weekday}
-        data |= {name + "start": row.start, name + "end": row.end}
-    return data | {"time_off-TOTAL_FORMS": 0, "time_off-INITIAL_FORMS": 0} | fields
-
-
 def time_off_data(booking: Booking) -> dict[str, Any]:
     start, end = (timezone.localtime(at) for at in (booking.starts_at, booking.ends_at))
     return {
@@ -54,8 +40,7 @@ def time_off_data(booking: Booking) -> dict[str, Any]:
 
 
 def save(client: Client, person: Handyman, **fields: Any) -> Any:
-    url = f"/admin/bookings/handyman/{person.pk}/change/"
-    return client.post(url, handyman_data(person, **fields), follow=True)
+    return forms.submit(client, f"/admin/bookings/handyman/{person.pk}/change/", **fields)
 
 
 def test_it_saves_time_off_over_bookings_and_lists_them(admin_client: Client, visit: Booking) -> None:
@@ -118,10 +103,9 @@ def test_it_keeps_prices_in_pence_and_shows_pounds(admin_client: Client) -> None
     url = f"/admin/bookings/service/{service.pk}/change/"
     form = admin_client.get(url).context["adminform"].form
     assert 'value="65.5"' in str(form["price_pence"]) or 'value="65.50"' in str(form["price_pence"])
-    data = {name: form[name].value() for name in form.fields} | {"price_pence": "70.05", "active": "on"}
-    admin_client.post(url, {name: value for name, value in data.items() if value is not None})
+    forms.submit(admin_client, url, price_pence="70.05")
     assert Service.objects.get().price_pence == 7005
-    refused = admin_client.post(url, data | {"price_pence": "0"})
+    refused = forms.submit(admin_client, url, price_pence="0")
     assert "A fixed or hourly price needs an amount." in refused.content.decode()
 
 
@@ -143,8 +127,7 @@ def test_it_sorts_messages_into_folders(
 
 
 def test_it_marks_messages_handled_and_says_by_whom(admin_client: Client, messages: list[ContactMessage]) -> None:
-    data = {"action": "mark_handled", "_selected_action": [messages[0].pk]}
-    response = admin_client.post(INBOX, data, follow=True)
+    response = forms.act(admin_client, INBOX, "mark_handled", messages[0])
     messages[0].refresh_from_db()
     assert messages[0].handled_at is not None
     assert str(messages[0].handled_by) == "admin"
@@ -158,7 +141,7 @@ def test_it_answers_for_one_message_on_its_own_page(admin_client: Client, messag
     page = admin_client.get(url).content.decode()
     assert 'name="not_spam"' in page
     assert 'name="_save"' not in page
-    admin_client.post(url, {"not_spam": "1"})
+    forms.submit(admin_client, url, not_spam="1")
     spam.refresh_from_db()
     assert not spam.suspected_spam
     assert admin_client.post(INBOX + "add/").status_code == 403
@@ -188,3 +171,10 @@ def test_it_needs_no_more_queries_for_more_people(
         assert admin_client.get("/admin/bookings/handyman/").status_code == 200
     with django_assert_max_num_queries(12):
         assert admin_client.get(f"/admin/bookings/handyman/{visit.handyman.pk}/change/").status_code == 200
+
+
+def test_it_links_no_phone_where_none_was_given(admin_client: Client) -> None:
+    for phone, link in (("", 'href="tel:'), ("020 7946 0123", 'href="tel:')):
+        message = ContactMessage.objects.create(name="A", email="a@example.com", body="Hello", phone=phone)
+        page = admin_client.get(f"/admin/bookings/contactmessage/{message.pk}/change/").content.decode()
+        assert (link in page) == bool(phone)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from ops.image import Step, context, steps
 from tests.run import PRODUCTION
@@ -41,6 +42,15 @@ def test_it_runs_the_same_processes_everywhere() -> None:
     # An image holds its static files; a host that runs from a checkout collects them as well.
     assert PROCFILE["release"].split(" && ")[0] == FLY["deploy"]["release_command"]
     assert "collectstatic" in PROCFILE["release"]
+
+
+def test_nginx_takes_bodies_of_the_length_that_the_site_takes_on_each_path() -> None:
+    conf = (BASE_DIR / "ops" / "nginx" / "nginx.conf").read_text()
+    everywhere, *more = re.findall(r"client_max_body_size (\w+);", conf)
+    assert int(everywhere) == settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    by_path = re.findall(r"location = (\S+) \{\s+client_max_body_size (\d+);", conf)
+    assert {path: int(size) for path, size in by_path} == settings.BODY_LIMITS
+    assert len(more) == len(by_path)
 
 
 def test_it_uses_the_same_ports_everywhere() -> None:
@@ -77,6 +87,8 @@ def test_it_ships_a_lean_image_that_is_nobody() -> None:
     assert {name for step in DOCKERFILE if step.keyword == "FROM" for name in step.text.split()[:1]} == {
         "python:${PYTHON}"
     }
+    (base,) = (step.text for step in DOCKERFILE if step.keyword == "ARG")
+    assert re.fullmatch(r"PYTHON=3\.\d+-slim-\w+@sha256:[0-9a-f]{64}", base), "a tag can be moved to another image"
     for step in DOCKERFILE:
         if "apt-get install" in step.text:
             assert "--no-install-recommends" in step.text

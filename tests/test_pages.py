@@ -619,3 +619,15 @@ def test_it_says_so_before_there_is_anything_to_book(client: Client) -> None:
         assert "Online booking opens soon" in text(client.get(path))
     for path in ("/services/tap-repair/", "/book/tap-repair/", DETAILS, "/api/availability?service=tap-repair"):
         assert client.get(path).status_code == 404
+
+
+def test_it_never_asks_money_for_a_free_quote(client: Client) -> None:
+    """A visit to look and measure costs nothing, before and after it is booked."""
+    slot = diary.next_slots(service=Service.objects.get(slug="room-painting"))[0]
+    details = "/book/room-painting/details/"
+    posted = client.post(details, TYPED | {"start": iso(slot.starts_at)}, follow=True)
+    shown = [text(client.get(path)) for path in ("/services/room-painting/", "/book/room-painting/")]
+    shown += [text(client.get(f"{details}?start={iso(slot.starts_at)}")), text(posted)]
+    assert "Booked" in shown[-1]
+    for page in shown:
+        assert not re.search(r"[Yy]ou pay|VAT included|Materials at cost", page.split("<footer")[0])

@@ -23,7 +23,7 @@ from bookings import contact, events, scheduling, tasks
 from bookings.history import By
 from bookings.models import Booking, ContactMessage, MessagePhoto, SentEmail, Status
 from bookings.personal_data import archive, erasure, forget, letters
-from tests import factories
+from tests import factories, forms
 from xfhandyman import tasks as site_tasks
 
 EMAIL = "Robin.Example@example.com"
@@ -250,16 +250,15 @@ def _office(*permissions: str) -> Client:
 def test_staff_give_out_and_erase_a_customer_in_the_admin() -> None:
     booking, message = booked(), wrote()
     office = _office("view_booking", "change_booking", "view_contactmessage", "erase_customer")
-    chosen = office.post("/admin/bookings/booking/", {"action": "customer_data", "_selected_action": booking.pk})
-    page = chosen["Location"]
+    page = forms.act(office, "/admin/bookings/booking/", "customer_data", booking).redirect_chain[-1][0]
     assert EMAIL not in page
     assert "1 booking and 1 message" in office.get(page).content.decode()
     zipped = office.post(page, {"do": "export"})
     assert EMAIL in ZipFile(BytesIO(zipped.content)).read("customer.json").decode()
     assert "no-store" in zipped["Cache-Control"]
-    refused = office.post(page, {"do": "erase"}, follow=True)
+    refused = forms.submit(office, page, do="erase")
     assert "visits are still ahead" in refused.content.decode()
-    done = office.post(page, {"do": "erase", "cancel": "on"}, follow=True)
+    done = forms.submit(office, page, do="erase", cancel="on")
     assert "Erased: 1 booking(s), 1 message(s)" in done.content.decode()
     assert Booking.objects.get().customer_name == "Erased"
     assert {entry.object_id for entry in LogEntry.objects.filter(user__username="office")} == {

@@ -12,7 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from pytest_django import Settings
 
 from bookings.models import Booking, BookingEvent, ContactMessage, MessagePhoto
-from tests import factories
+from tests import factories, forms
 
 pytestmark = pytest.mark.django_db
 
@@ -111,7 +111,7 @@ def test_what_staff_do_is_in_the_history_with_their_name(visit: Booking, client:
     clerk = User.objects.create_user("clerk", is_staff=True)
     clerk.groups.add(Group.objects.get(name="Office"))
     client.force_login(clerk)
-    client.post(f"/admin/bookings/booking/cancel/?ids={visit.pk}")
+    forms.submit(client, f"/admin/bookings/booking/cancel/?ids={visit.pk}")
     event = visit.events.get(kind=BookingEvent.Kind.CANCELLED)
     assert (event.by, event.user) == (BookingEvent.By.STAFF, clerk)
 

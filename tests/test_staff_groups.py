@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from bookings.models import Booking, ContactMessage
-from tests import factories
+from tests import factories, forms
 
 pytestmark = pytest.mark.django_db
 BOOKINGS, INBOX, SCHEDULE = (f"/admin/bookings/{page}" for page in ("booking/", "contactmessage/", "booking/schedule/"))
@@ -62,8 +62,8 @@ def test_it_writes_down_who_changed_what(member: Callable[[str], Client]) -> Non
     visit = factories.booking(service=service, handyman=factories.handyman(service), starts_at=factories.tomorrow())
     message = ContactMessage.objects.create(name="Secret Name", email="secret@example.com", body="Secret body")
     office = member("Office")
-    office.post(INBOX, {"action": "mark_handled", "_selected_action": [message.pk]})
-    office.post(f"{BOOKINGS}cancel/?ids={visit.pk}", {"note": "Van broke down"})
+    forms.act(office, INBOX, "mark_handled", message)
+    forms.submit(office, f"{BOOKINGS}cancel/?ids={visit.pk}", note="Van broke down")
     office.get(f"{BOOKINGS}export/")
     written = LogEntry.objects.order_by("action_time").values_list("user__username", "object_repr", "change_message")
     assert [who for who, _, _ in written] == ["office"] * 3

@@ -152,7 +152,7 @@ def enrol(client: Client) -> tuple[TOTPDevice, list[str]]:
     assert log_in(client).headers["Location"] == CODE
     assert "<svg" in client.get(CODE).content.decode()
     device = TOTPDevice.objects.get()
-    done = client.post(CODE, {"code": code(device)})
+    done = client.post(CODE, {"code": code(device), "password": PASSWORD})
     codes: list[str] = done.context["codes"]
     return device, codes
 
@@ -212,7 +212,7 @@ def test_it_takes_a_recovery_code_once(client: Client, grace: User, strict: None
     log_in(again)
     assert again.post(CODE, {"code": typed}).status_code == 422
     assert StaticToken.objects.count() == 7
-    made = client.post("/admin/recovery-codes/").context["codes"]
+    made = client.post("/admin/recovery-codes/", {"password": PASSWORD}).context["codes"]
     assert not set(made) & set(codes)
     assert StaticToken.objects.count() == 8
 

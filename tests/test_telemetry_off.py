@@ -52,7 +52,7 @@ def inventory(telemetry: str) -> dict[str, object]:
 def test_it_leaves_nothing_behind_when_it_is_off() -> None:
     assert inventory("off") == {
         # Whether the site is well is asked with telemetry off too.
-        "middleware": ["telemetry.health.views.middleware"],
+        "middleware": ["telemetry.serve.probes.middleware"],
         "wrappers": 0,
         "engine": "django.db.backends.postgresql",
         "threads": [],

@@ -14,8 +14,10 @@ class XFHandymanConfig(AppConfig):
         from xfhandyman import checks, pooler  # noqa: F401 - their checks register themselves
         from xfhandyman.security import checks as _security_checks  # noqa: F401 - ditto
         from xfhandyman.security.logins import watch_logins
+        from xfhandyman.security.notices import watch_accounts
 
         watch_logins()
+        watch_accounts()
         if settings.TELEMETRY:
             from xfhandyman.observers import watch_bookings
             from xfhandyman.spans import trace_business

@@ -123,11 +123,12 @@ MIDDLEWARE = [
     "xfhandyman.security.proxies.TrustedProxyMiddleware",
     *(["telemetry.middleware.ObservingMiddleware"] if TELEMETRY else []),
     "xfhandyman.security.headers.HeadersMiddleware",
+    "telemetry.serve.probes.middleware",
     "django.middleware.security.SecurityMiddleware",
-    "telemetry.health.views.middleware",
     *(["telemetry.rum.views.middleware"] if TELEMETRY else []),
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
+    "xfhandyman.security.cookies.middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "xfhandyman.security.bodies.BodyLimitMiddleware",
@@ -251,7 +252,6 @@ FILE_UPLOAD_HANDLERS = [
 
 # Production is HTTPS only; development on a loopback address cannot be.
 SECURE_SSL_REDIRECT = PRODUCTION
-SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]  # probes come from inside, without TLS
 SECURE_HSTS_SECONDS = 63_072_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
@@ -281,6 +281,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ] + [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}}]
+AUTH_PASSWORD_VALIDATORS.append({"NAME": "xfhandyman.security.notices.PasswordNotice"})
 LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # together: nobody is locked out by what others do elsewhere
 AXES_VERBOSE = False

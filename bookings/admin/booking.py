@@ -17,12 +17,13 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 
-from bookings import crew, scheduling
+from bookings import crew, scheduling, text
 from bookings.admin.audit import record, staff_user
 from bookings.admin.catalogue import price
 from bookings.admin.customers import CustomerAction, customer
 from bookings.admin.export import BookingResource, CSVExport
 from bookings.admin.forms import CUSTOMER_FIELDS, STAFF, BookingForm, PhoneBookingForm, VisitForm, refusal
+from bookings.admin.office import OfficeAdmin
 from bookings.admin.preview import preview
 from bookings.admin.schedule import schedule
 from bookings.models import Booking, BookingEvent, Payment, Status
@@ -76,7 +77,7 @@ class HistoryInline(admin.TabularInline):
 
 
 @admin.register(Booking)
-class BookingAdmin(CSVExport, CustomerAction, admin.ModelAdmin):
+class BookingAdmin(CSVExport, CustomerAction, OfficeAdmin):
     """Bookings are cancelled, never deleted: their history is the business's memory."""
 
     list_display = ("when", "state", "customer", "customer_phone", "service", "handyman", "reference")
@@ -240,10 +241,12 @@ class BookingAdmin(CSVExport, CustomerAction, admin.ModelAdmin):
         ids = [int(pk) for pk in request.GET.get("ids", "").split(",") if pk.isdecimal()][:MOST_AT_ONCE]
         chosen = self.get_queryset(request).filter(pk__in=ids).select_related("service", "handyman")
         if request.method == "POST":
-            note = request.POST.get("note", "").strip()[:NOTE_LENGTH]
-            keep = "keep" in request.POST
-            self.apply(request, chosen, "cancelled", partial(scheduling.cancel, by=STAFF, note=note, keep_deposit=keep))
-            return redirect("admin:bookings_booking_changelist")
+            note, keep = text.line(request.POST.get("note", ""))[:NOTE_LENGTH], "keep" in request.POST
+            cancel = partial(scheduling.cancel, by=STAFF, note=note, keep_deposit=keep)
+            with self.as_shown(request, chosen) as as_shown:
+                if as_shown:
+                    self.apply(request, chosen, "cancelled", cancel)
+            return redirect("admin:bookings_booking_changelist" if as_shown else request.get_full_path())
         context = self.admin_site.each_context(request) | {
             "title": "Cancel and tell the customers",
             "opts": self.opts,

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from bookings import money
 from bookings.admin import clashes
 from bookings.admin.fields import NATIVE_PICKERS, MoneyField
+from bookings.admin.office import OfficeAdmin
 from bookings.models import LEAST_DEPOSIT, Handyman, Holiday, Priced, Review, Service, ServiceArea
 from bookings.payments import amounts
 
@@ -48,7 +49,7 @@ class ServiceForm(forms.ModelForm):
 
 
 @admin.register(Service)
-class ServiceAdmin(admin.ModelAdmin):
+class ServiceAdmin(OfficeAdmin):
     form = ServiceForm
     list_display = ("name", "group", price, "duration_minutes", "buffer_minutes", "active", "position")
     list_editable = ("active", "position")
@@ -67,7 +68,7 @@ class ServiceAdmin(admin.ModelAdmin):
 
 
 @admin.register(Holiday)
-class HolidayAdmin(admin.ModelAdmin):
+class HolidayAdmin(OfficeAdmin):
     formfield_overrides = NATIVE_PICKERS
     list_display = ("name", "date")
     date_hierarchy = "date"
@@ -80,7 +81,7 @@ class HolidayAdmin(admin.ModelAdmin):
 
 
 @admin.register(Review)
-class ReviewAdmin(admin.ModelAdmin):
+class ReviewAdmin(OfficeAdmin):
     formfield_overrides = NATIVE_PICKERS
     list_display = ("author", "place", "rating", "service", "date", "published")
     list_editable = ("published",)
@@ -91,6 +92,6 @@ class ReviewAdmin(admin.ModelAdmin):
 
 
 @admin.register(ServiceArea)
-class ServiceAreaAdmin(admin.ModelAdmin):
+class ServiceAreaAdmin(OfficeAdmin):
     list_display = ("prefix", "name")
     search_fields = ("prefix", "name")

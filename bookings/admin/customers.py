@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.models import DELETION, LogEntry
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -15,6 +16,8 @@ from django.utils import timezone
 
 from bookings import crew
 from bookings.admin.audit import record, staff_user
+from bookings.admin.compared import SHOWN, shown
+from bookings.admin.office import lock
 from bookings.models import Booking, ContactMessage
 from bookings.personal_data import archive, erasure, records
 
@@ -79,8 +82,12 @@ def _export(kept: records.Records) -> HttpResponse:
     return HttpResponse(file.getvalue(), content_type="application/zip", headers=headers)
 
 
+@transaction.atomic
 def _erase(request: HttpRequest, kept: records.Records) -> HttpResponse:
-    bookings, letters = list(kept.bookings), list(kept.messages)
+    bookings, letters = lock(kept.bookings), lock(kept.messages)
+    if {shown(row) for row in (*bookings, *letters)} != set(request.POST.getlist(SHOWN)):
+        messages.error(request, "Nothing was erased: there is something new. Look at it, and decide again.")
+        return redirect(request.get_full_path())
     try:
         erased = erasure.erase(kept.who, cancel="cancel" in request.POST, user=staff_user(request))
     except erasure.UpcomingVisits as visits:

@@ -104,6 +104,8 @@ class PhoneBookingForm(VisitForm):
 class BookingForm(VisitForm):
     """Corrects details and the price, and moves the visit when its time or handyman is changed."""
 
+    shown_as = ("starts_at", "arrival_until", "ends_at", "handyman")  # by `starts` and `who`
+
     class Meta(VisitForm.Meta):
         fields = (*CUSTOMER_FIELDS, "pricing", "price_pence", "minimum_minutes")
         field_classes = {"price_pence": MoneyField}

@@ -16,6 +16,7 @@ from django.utils.html import format_html, format_html_join
 from bookings.admin.audit import record
 from bookings.admin.customers import CustomerAction
 from bookings.admin.export import CSVExport, MessageResource
+from bookings.admin.office import OfficeAdmin
 from bookings.models import ContactMessage
 
 
@@ -52,7 +53,7 @@ class FolderFilter(admin.SimpleListFilter):
 
 
 @admin.register(ContactMessage)
-class ContactMessageAdmin(CSVExport, CustomerAction, admin.ModelAdmin):
+class ContactMessageAdmin(CSVExport, CustomerAction, OfficeAdmin):
     """Messages are read and marked, never written or deleted here."""
 
     list_display = ("name", "topic", "beginning", "received", "handled")
@@ -100,7 +101,11 @@ class ContactMessageAdmin(CSVExport, CustomerAction, admin.ModelAdmin):
 
     @admin.display(description="phone")
     def call(self, message: ContactMessage) -> str:
-        return format_html('<a href="tel:{}">{}</a>', message.phone.replace(" ", ""), message.phone) or "-"
+        return (
+            format_html('<a href="tel:{}">{}</a>', message.phone.replace(" ", ""), message.phone)
+            if message.phone
+            else "-"
+        )
 
     @admin.action(description="Mark as handled", permissions=["change"])
     def mark_handled(self, request: HttpRequest, queryset: QuerySet[ContactMessage]) -> None:

@@ -13,7 +13,8 @@ from django.utils.html import format_html
 
 from bookings import crew, refusals
 from bookings.admin.audit import record, staff_user
-from bookings.models import Payment, StripeEvent
+from bookings.admin.office import OfficeAdmin
+from bookings.models import Booking, Payment, StripeEvent
 from bookings.payments import deposits
 
 # A selection of more than this is a slip of the hand.
@@ -37,7 +38,7 @@ class ToldInline(admin.TabularInline):
 
 
 @admin.register(Payment)
-class PaymentAdmin(admin.ModelAdmin):
+class PaymentAdmin(OfficeAdmin):
     """Nobody edits money here; it is given back by the action."""
 
     list_display = ("reference", "amount", "status", "customer", "paid_at", "refunded_at")
@@ -102,8 +103,11 @@ class PaymentAdmin(admin.ModelAdmin):
         ids = [int(pk) for pk in request.GET.get("ids", "").split(",") if pk.isdecimal()][:MOST_AT_ONCE]
         chosen = self.get_queryset(request).filter(pk__in=ids).select_related("booking")
         if request.method == "POST":
-            self._refund(request, chosen)
-            return redirect("admin:bookings_payment_changelist")
+            bookings = Booking.objects.filter(payment__in=chosen)
+            with self.as_shown(request, bookings, chosen) as as_shown:
+                if as_shown:
+                    self._refund(request, chosen)
+            return redirect("admin:bookings_payment_changelist" if as_shown else request.get_full_path())
         context = self.admin_site.each_context(request) | {
             "title": "Refund and tell the customers",
             "opts": self.opts,

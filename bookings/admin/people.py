@@ -11,6 +11,7 @@ from django.utils import timezone
 from bookings import crew
 from bookings.admin import clashes
 from bookings.admin.fields import NATIVE_PICKERS
+from bookings.admin.office import OfficeAdmin
 from bookings.models import Handyman, OfficeContact, Service, TimeOff, WorkingHours
 
 
@@ -34,7 +35,7 @@ class TimeOffInline(admin.TabularInline):
 
 
 @admin.register(Handyman)
-class HandymanAdmin(admin.ModelAdmin):
+class HandymanAdmin(OfficeAdmin):
     list_display = ("name", "active", "email", "notifications", "does")
     fields = ("name", "slug", "bio", "active", "email", "notifications", "skills", "user")
     list_filter = ("active", "skills")
@@ -62,7 +63,7 @@ class HandymanAdmin(admin.ModelAdmin):
 
 
 @admin.register(TimeOff)
-class TimeOffAdmin(admin.ModelAdmin):
+class TimeOffAdmin(OfficeAdmin):
     formfield_overrides = NATIVE_PICKERS
     list_display = ("handyman", "starts_at", "ends_at", "reason")
     list_filter = ("handyman",)
@@ -80,7 +81,7 @@ class TimeOffAdmin(admin.ModelAdmin):
 
 
 @admin.register(OfficeContact)
-class OfficeContactAdmin(admin.ModelAdmin):
+class OfficeContactAdmin(OfficeAdmin):
     """Who in the office is notified of bookings."""
 
     list_display = ("address", "notifications")

@@ -1,6 +1,7 @@
 """What Stripe tells us. An event is checked, written down once and acknowledged; the work is done by a task."""
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from .. import events
 from ..models import Payment, StripeEvent
 from . import deposits
 
+_NAME = re.compile(r"[\w.-]{1,255}", re.ASCII)
 TOLERANCE = 300
 """Seconds a signature is good for; an older one is a replay."""
 KINDS = (
@@ -38,7 +40,7 @@ def receive(payload: bytes, signature: str) -> None:
     """
     event = _checked(payload, signature)
     try:
-        event_id, kind, told = str(event["id"]), str(event["type"]), event["data"]["object"]
+        event_id, kind, told = _name(event["id"]), _name(event["type"]), event["data"]["object"]
         happened_at = datetime.fromtimestamp(int(event["created"]), UTC)
         about = _about(told)
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
@@ -46,7 +48,7 @@ def receive(payload: bytes, signature: str) -> None:
         raise NotFromStripe from error
     with transaction.atomic():
         facts = {"kind": kind[:100], "payment": about, "happened_at": happened_at}
-        _, new = StripeEvent.objects.get_or_create(event_id=event_id[:255], defaults=facts)
+        _, new = StripeEvent.objects.get_or_create(event_id=event_id, defaults=facts)
         if new and about is not None:
             deposits.settle_soon(about)
     lag = max(0.0, (timezone.now() - happened_at).total_seconds())
@@ -73,6 +75,13 @@ def _checked(payload: bytes, signature: str) -> Any:
 def _about(told: dict[str, Any]) -> Payment | None:
     """The payment of ours that Stripe speaks of; None when it is another shop's of the same account."""
     if told.get("object") == "checkout.session":
-        return Payment.objects.filter(session_id=str(told["id"])).first()
+        return Payment.objects.filter(session_id=_name(told["id"])).first()
     intent = told["id"] if told.get("object") == "payment_intent" else told.get("payment_intent")
-    return Payment.objects.filter(intent_id=intent).first() if isinstance(intent, str) else None
+    return Payment.objects.filter(intent_id=_name(intent)).first() if intent is not None else None
+
+
+def _name(value: object) -> str:
+    """An id or a kind, as Stripe writes them. Raises ValueError for other texts: some cannot even be looked up."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError("not a name of Stripe's")
+    return value

@@ -4,13 +4,21 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from django import template
-from django.db.models import Count, Q
+from django.db.models import Count, Model, Q
 from django.utils import timezone
+from django.utils.html import format_html
 
 from bookings import crew
+from bookings.admin.compared import SHOWN, shown
 from bookings.models import Booking, ContactMessage, Status
 
 register = template.Library()
+
+
+@register.simple_tag
+def as_shown(row: Model) -> str:
+    """A hidden field that says how this page shows the row, so that nothing is done to it once it has changed."""
+    return format_html('<input type="hidden" name="{}" value="{}">', SHOWN, shown(row))
 
 
 @register.inclusion_tag("admin/_today.html", takes_context=True)

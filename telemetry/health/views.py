@@ -1,4 +1,8 @@
-"""Is it alive, can it serve, how is it doing? Answers tell the public a word each: no error text, host or version."""
+"""Is it alive, can it serve, how is it doing?
+
+Anybody may ask: the answers are a word for each check, and the version that runs (the release's name, which deploys
+wait for); no error text, no host, and no version of a package.
+"""
 
 from collections.abc import Callable
 
@@ -7,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from telemetry.context import PROBES, current
+from telemetry.context import PROBES
 from telemetry.diagnosis import incidents
 from telemetry.health import dependencies
 from telemetry.observe.probe import database
@@ -30,7 +34,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def health(request: HttpRequest) -> JsonResponse:
-    """How each dependency is doing. 503 only when the database is gone: exhausted, or a part missing, is degraded."""
+    """How each dependency is doing, and the version of the site.
+
+    503 only when the database is gone: exhausted, or a part missing, is degraded.
+    """
     reachable = database.check().ok
     exhausted = any(incident.kind == "pool_exhausted" for incident in incidents.current())
     dependencies.refresh()
@@ -44,19 +51,3 @@ def health(request: HttpRequest) -> JsonResponse:
 
 
 VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = dict(zip(PROBES, (livez, readyz, health), strict=True))
-
-
-def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Answer probes before the host is checked: a load balancer asks by address, which no ALLOWED_HOSTS knows."""
-
-    def answer(request: HttpRequest) -> HttpResponse:
-        view = VIEWS.get(request.path_info)
-        if view is None:
-            return get_response(request)
-        if observation := current():
-            observation.route = request.path_info
-        response = view(request)
-        response["Content-Length"] = str(len(response.content))  # CommonMiddleware is not asked
-        return response
-
-    return answer

@@ -35,6 +35,10 @@ _TELLING_TOO_MUCH = ("Error handling request", "Invalid request")
 MAX_FRAMES, MAX_CAUSES = 30, 5
 _OUR_PATHS = re.compile(rf"^.*/site-packages/|^.*/lib/python3\.\d+/|^{re.escape(os.getcwd())}/")
 
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Of ASCII and beyond, with what separates lines and turns the direction of writing; not tab and line feed."""
+_CONTROL_AND_BREAKS = re.compile(f"{_CONTROL.pattern}|[\t\n]")
+
 _processors: list[Processor] = []
 """One list for good: a logger keeps the one it was made with, and must follow when logging is set up anew."""
 
@@ -50,12 +54,11 @@ def configure(options: Mapping[str, str]) -> None:
         _add_context,
         _format_exception,
     ]
-    renderer: Processor = (
-        structlog.processors.JSONRenderer(serializer=_to_json)
-        if as_json
-        else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+    console = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
+    rendering: list[Processor] = (
+        [structlog.processors.JSONRenderer(serializer=_to_json)] if as_json else [_show_control_characters, console]
     )
     handler = LineHandler()
     logging.config.dictConfig(
@@ -67,7 +70,7 @@ def configure(options: Mapping[str, str]) -> None:
                 "line": {
                     "()": structlog.stdlib.ProcessorFormatter,
                     "foreign_pre_chain": [*own[:4], _translate, *own[4:]],
-                    "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+                    "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
                     "keep_exc_info": False,
                     "use_get_message": False,  # the template and its arguments apart: see _translate
                     "pass_foreign_args": True,
@@ -88,7 +91,7 @@ def configure(options: Mapping[str, str]) -> None:
             },
         }
     )
-    _processors[:] = [_leave_out, *own, renderer]
+    _processors[:] = [_leave_out, *own, *rendering]
     structlog.configure(
         processors=_processors,
         logger_factory=lambda *names: Lines(logging.getLogger(*names or (__name__,)), handler),
@@ -115,7 +118,7 @@ class Lines:
     def info(self, line: str) -> None:
         self._handler.send(line)
 
-    debug = warning = error = critical = info
+    debug = warning = error = exception = critical = info
 
 
 class SaidOnce(logging.Filter):
@@ -230,7 +233,21 @@ def _dropped(reason: str) -> None:
 
 
 def _to_json(event: EventDict, **_options: Any) -> str:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    # It escapes what JSON must; a terminal obeys more than that.
+    return line if line.isascii() and "\x7f" not in line else _CONTROL.sub(_escaped, line)
+
+
+def _show_control_characters(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """For a terminal, which would obey them, and to which a line break is another line. Stacks keep theirs."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = (_CONTROL if name == "exception" else _CONTROL_AND_BREAKS).sub(_escaped, value)
+    return event
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _add_context(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -262,7 +279,7 @@ def _stack(error: BaseException) -> str:
     link: BaseException | None = error
     while link is not None and len(parts) < MAX_CAUSES:
         frames = "".join(_frames(link)[-MAX_FRAMES:])
-        said = redaction.message(link)
+        said = _CONTROL_AND_BREAKS.sub(_escaped, redaction.message(link))  # no line of it poses as another
         parts.append(f"Traceback (most recent call last):\n{frames}{type(link).__qualname__}: {said}".rstrip(": "))
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return "\n\nwhich led to:\n\n".join(reversed(parts))

@@ -8,6 +8,7 @@ import structlog
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from telemetry.metrics import multiprocess
@@ -32,6 +33,7 @@ def render() -> bytes:
 
 
 @never_cache
+@gzip_page
 @require_safe
 def metrics_view(request: HttpRequest) -> HttpResponse:
     """`/metrics` on the public port: only with `Authorization: Bearer $METRICS_TOKEN`, otherwise it does not exist."""

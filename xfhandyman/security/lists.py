@@ -66,6 +66,7 @@ class BoundedListMixin:
         return offered
 
 
-def bounded(admin_class: type[admin.ModelAdmin]) -> type[admin.ModelAdmin]:
-    """The class with the bounds above before its own behaviour."""
-    return type(admin_class.__name__, (BoundedListMixin, admin_class), {"__module__": admin_class.__module__})
+def bounded(admin_class: type[admin.ModelAdmin], *mixins: type) -> type[admin.ModelAdmin]:
+    """The class with the bounds above, and `mixins`, before its own behaviour."""
+    bases = (BoundedListMixin, *mixins, admin_class)
+    return type(admin_class.__name__, bases, {"__module__": admin_class.__module__})

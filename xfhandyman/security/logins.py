@@ -1,9 +1,10 @@
 """Staff logins: whom django-axes takes for one client, what a locked one reads, and what is told. No names anywhere."""
 
 import ipaddress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
+from axes.models import AccessAttempt
 from axes.signals import user_locked_out
 from django.conf import settings
 from django.contrib import messages
@@ -17,9 +18,7 @@ from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 
 from telemetry.metrics import catalogue
-
-if TYPE_CHECKING:
-    from axes.models import AccessAttempt
+from xfhandyman.security import sessions
 
 log = structlog.get_logger("xfhandyman.logins")
 
@@ -62,14 +61,15 @@ def wait(step: LoginView, seconds: int) -> HttpResponse:
     return response
 
 
-def _forget_what_was_sent(instance: "AccessAttempt", **_: Any) -> None:
+def _forget_what_was_sent(instance: AccessAttempt, **_: Any) -> None:
     """django-axes would keep the query string and the form of each failure, where anything may stand."""
     instance.get_data = instance.post_data = ""
 
 
 def watch_logins() -> None:
     """Count and tell them; called once, when the apps are ready."""
-    pre_save.connect(_forget_what_was_sent, sender="axes.AccessAttempt", dispatch_uid="xfhandyman.logins")
+    pre_save.connect(_forget_what_was_sent, sender=AccessAttempt, dispatch_uid="xfhandyman.logins")
+    user_logged_in.connect(sessions.begun, dispatch_uid="xfhandyman.sessions")
     user_logged_in.connect(_logged_in, dispatch_uid="xfhandyman.logins")
     user_login_failed.connect(_failed, dispatch_uid="xfhandyman.logins")
     user_locked_out.connect(_locked_out, dispatch_uid="xfhandyman.logins")

@@ -6,6 +6,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import BadRequest
@@ -17,13 +18,13 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.cache import never_cache
 
 from bookings import limits
-from xfhandyman.security import lists, logins, second_factor
+from xfhandyman.security import lists, logins, second_factor, sessions
 
 # What packages register and nobody has use for: tables that stay empty, and the recovery codes of others.
 _LEFT_OUT = {"axes.accesslog", "axes.accessfailurelog", "otp_static.staticdevice"}
 _TITLES = {"axes": "Failed logins", "otp_totp": "Authenticator apps", "auth": "Staff"}
 _LONGEST_NAME = User._meta.get_field("username").max_length or 150
-_UNREADABLE = (ValueError, OverflowError, DataError)
+_UNREADABLE = (ValueError, OverflowError, DataError, IncorrectLookupParameters)
 
 
 class PasswordForm(AdminAuthenticationForm):
@@ -58,7 +59,8 @@ class Office(admin.AdminSite):
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         models: Any = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
         used = [each for each in models if each._meta.label_lower not in _LEFT_OUT]
-        super().register(used, lists.bounded(admin_class or admin.ModelAdmin), **options)
+        extra = (sessions.EndSessionsMixin,) if User in used else ()
+        super().register(used, lists.bounded(admin_class or admin.ModelAdmin, *extra), **options)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
         apps = super().get_app_list(request, app_label)
@@ -74,6 +76,7 @@ class Office(admin.AdminSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
             path("second-factor/", never_cache(self.second_factor), name="second_factor"),
+            path("sessions/", self.admin_view(self.own_sessions), name="own_sessions"),
             path("recovery-codes/", self.admin_view(self.recovery_codes), name="recovery_codes"),
             # Django's `r/` sends any member of staff to any object's own address, asking for no permission.
             *(each for each in super().get_urls() if getattr(each, "name", None) != "view_on_site"),
@@ -102,6 +105,10 @@ class Office(admin.AdminSite):
     def recovery_codes(self, request: HttpRequest) -> HttpResponse:
         return second_factor.recovery_codes(request, self.each_context(request))
 
+    def own_sessions(self, request: HttpRequest) -> HttpResponse:
+        """Where one is logged in, and how to end that."""
+        return sessions.page(request, self.each_context(request))
+
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         return super().admin_view(_readable(view), cacheable)
 
@@ -109,16 +116,18 @@ class Office(admin.AdminSite):
 def _readable(view: Callable[..., Any]) -> Callable[..., Any]:
     """Answer 400 where a query string holds what no filter can be asked for: Django's change lists would answer 500.
 
-    Telling the address's fault from ours: only pages that are read, and only with a query string.
+    Telling the address's fault from ours: only with a query string and, but for what a list cannot look up, only
+    pages that are read.
     """
 
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if request.method not in ("GET", "HEAD") or not request.META.get("QUERY_STRING"):
+        if not request.META.get("QUERY_STRING"):
             return view(request, *args, **kwargs)
+        unreadable = _UNREADABLE if request.method in ("GET", "HEAD") else IncorrectLookupParameters
         try:
             response = view(request, *args, **kwargs)
             return response.render() if isinstance(response, TemplateResponse) else response
-        except _UNREADABLE as error:
+        except unreadable as error:
             raise BadRequest("The address asks for something that cannot be read.") from error
 
     checked.__dict__.update(view.__dict__)  # csrf_exempt and the like

@@ -6,6 +6,7 @@ Django's LogEntry tells who set up what, when.
 
 import time
 from base64 import b32encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,6 +27,9 @@ from django_otp import verify_token
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathImage
+
+from xfhandyman.security import notices
+from xfhandyman.security.step_up import PasswordAgainForm
 
 RECOVERY_CODES = 8
 _PATIENCE = 600.0
@@ -54,11 +58,27 @@ class CodeForm(forms.Form):
         return "".join(self.cleaned_data["code"].split()).replace("-", "").lower()
 
 
+class SetUpForm(CodeForm, PasswordAgainForm):
+    """The first code of an app, and the password once more: an open page is not enough to choose the second factor."""
+
+    field_order = ("code", "password")
+
+
 def begin(request: HttpRequest, user: User, go_on: str) -> None:
-    """Remember in a fresh session that this user has given the password."""
+    """Remember in a fresh session that this user has given the password.
+
+    A key that was shown before and never confirmed is forgotten: whoever saw it then does not know the next one.
+    """
     request.session.flush()
+    TOTPDevice.objects.filter(user=user, confirmed=False).delete()
     backend = user.backend  # authenticate() leaves it there
     request.session[_PENDING] = {"user": user.pk, "backend": backend, "next": go_on, "at": time.time()}
+
+
+def pending_user(session: Mapping[str, Any]) -> int | None:
+    """Who has given a password in this session, and no code yet."""
+    kept = session.get(_PENDING)
+    return kept["user"] if kept else None
 
 
 def _pending(request: HttpRequest) -> Pending | None:
@@ -82,6 +102,8 @@ def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         used = _verified(pending.user, device, form.cleaned_data["code"])
         if used:
             _log_in(request, pending, used)
+            if isinstance(used, StaticDevice):
+                notices.tell(pending.user, "code_used")
             return redirect(pending.next)
         form.add_error("code", _refusal(device))
     status = 422 if form.errors else 200
@@ -91,13 +113,14 @@ def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 def _set_up(request: HttpRequest, pending: Pending, context: dict[str, Any]) -> HttpResponse:
     """The QR code until its first code is right; then the recovery codes, once."""
     device, _ = TOTPDevice.objects.get_or_create(user=pending.user, confirmed=False, name="Authenticator app")
-    form = CodeForm(request.POST or None)
+    form = SetUpForm(request, pending.user, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         if verify_token(pending.user, device.persistent_id, form.cleaned_data["code"]):
             with transaction.atomic():
-                TOTPDevice.objects.filter(pk=device.pk).update(confirmed=True)
+                device.refresh_from_db()
+                device.confirmed = True
+                device.save()  # whose owner is told
                 codes = _new_recovery_codes(pending.user)
-            device.confirmed = True
             _log_in(request, pending, device)
             LogEntry.objects.log_actions(pending.user.pk, [pending.user], CHANGE, "Set up the second factor.")
             shown = context | {"codes": codes, "next": pending.next}
@@ -115,14 +138,19 @@ def _set_up(request: HttpRequest, pending: Pending, context: dict[str, Any]) -> 
 
 
 def recovery_codes(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """GET tells how many are left, POST makes new ones and shows them once."""
+    """GET tells how many are left, POST with the password makes new ones and shows them once. 422 for a wrong one."""
     user = cast(User, request.user)  # the admin lets no anonymous one in
-    if request.method == "POST":
+    form = PasswordAgainForm(request, user, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
         codes = _new_recovery_codes(user)
+        notices.tell(user, "codes_made")
         LogEntry.objects.log_actions(user.pk, [user], CHANGE, "Made new recovery codes.")
         return TemplateResponse(request, "admin/second_factor/codes.html", context | {"codes": codes})
     left = StaticToken.objects.filter(device__user=user).count()
-    return TemplateResponse(request, "admin/second_factor/codes.html", context | {"left": left})
+    status = 422 if form.errors else 200
+    return TemplateResponse(
+        request, "admin/second_factor/codes.html", context | {"left": left, "form": form}, status=status
+    )
 
 
 def _verified(user: User, device: TOTPDevice, code: str) -> TOTPDevice | StaticDevice | None:

@@ -1,0 +1,103 @@
+"""Members of staff are told by e-mail when what lets them in changes, whoever changed it: they, the owner or a command.
+
+Passwords are watched through Django's hook for validators, accounts and devices through their signals. The notice is a
+task of the same transaction: it is sent if the change was made, and only then.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.hashers import is_password_usable
+from django.contrib.auth.models import User
+from django.core.mail import EmailMessage
+from django.db.models.signals import post_delete, post_save, pre_save
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django_otp.plugins.otp_static.models import StaticToken
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+CHANGES = {
+    "password": "the password was changed",
+    "account": "the user name or the e-mail address was changed",
+    "app_added": "an authenticator app was added or changed",
+    "app_removed": "an authenticator app was removed",
+    "codes_made": "new recovery codes were made",
+    "code_used": "a recovery code was used to log in",
+}
+
+
+def tell(user: User, change: str, *, to: str = "") -> None:
+    """Send the account's owner a notice, at `to` where the account's address is not theirs any more."""
+    from xfhandyman.tasks import send_security_notice
+
+    if to or user.email:
+        at = timezone.now()
+        key = f"security:{user.pk}:{change}:{at.isoformat()}"
+        send_security_notice.defer(user_id=user.pk, change=change, at=at.isoformat(), key=key, to=to)
+
+
+def email(user: User, change: str, at: Any, to: str = "") -> EmailMessage:
+    """What the notice says: what changed and when, and what to do about it."""
+    context = {"user": user, "change": CHANGES[change], "at": at, "business": settings.BUSINESS_NAME}
+    context |= {"site_url": settings.SITE_URL, "contact": settings.SECURITY_CONTACT}
+    return EmailMessage(
+        subject=f"{settings.BUSINESS_NAME}: {CHANGES[change]}",
+        body=render_to_string("emails/security.txt", context),
+        to=[to or user.email],
+    )
+
+
+class PasswordNotice:
+    """A validator that accepts every password: Django calls `password_changed` once a new one is kept."""
+
+    def validate(self, password: str, user: object = None) -> None:
+        """Accept it."""
+
+    def get_help_text(self) -> str:
+        return "You are told by e-mail when your password is changed."
+
+    def password_changed(self, password: str, user: User) -> None:
+        tell(user, "password")
+
+
+def watch_accounts() -> None:
+    """Connect the signals; called once, when the apps are ready."""
+    pre_save.connect(_account_changes, sender=User, dispatch_uid="xfhandyman.notices")
+    pre_save.connect(_app_changes, sender=TOTPDevice, dispatch_uid="xfhandyman.notices")
+    post_delete.connect(_app_deleted, sender=TOTPDevice, dispatch_uid="xfhandyman.notices")
+    post_save.connect(_code_added, sender=StaticToken, dispatch_uid="xfhandyman.notices")
+
+
+def _account_changes(instance: User, update_fields: Any = None, **_: Any) -> None:
+    watched = {"username", "email", "password"}
+    if update_fields is not None and not watched & set(update_fields):
+        return  # a login writes its time
+    before = User.objects.filter(pk=instance.pk).first()
+    if before is None:
+        return
+    if (before.username, before.email) != (instance.username, instance.email):
+        tell(instance, "account", to=before.email)
+    if is_password_usable(before.password) and not is_password_usable(instance.password):
+        tell(instance, "password")  # a password taken away is no new one, so the validators are not called
+
+
+def _app_changes(instance: TOTPDevice, **_: Any) -> None:
+    before = TOTPDevice.objects.filter(pk=instance.pk).first()
+    was, now = (each and (each.user_id, each.key, each.confirmed) for each in (before, instance))
+    if was == now:
+        return  # a login writes when a code was last used
+    if before and before.confirmed and (before.user_id != instance.user_id or not instance.confirmed):
+        tell(before.user, "app_removed")
+    if instance.confirmed:
+        tell(instance.user, "app_added")
+
+
+def _app_deleted(instance: TOTPDevice, **_: Any) -> None:
+    owner = User.objects.filter(pk=instance.user_id).first()  # none where the account itself is being deleted
+    if instance.confirmed and owner:
+        tell(owner, "app_removed")
+
+
+def _code_added(instance: StaticToken, created: bool, **_: Any) -> None:
+    if created:
+        tell(instance.device.user, "codes_made")

@@ -1,0 +1,116 @@
+"""Where a member of staff is logged in, and how that is ended: by themselves after their password, or by the owner."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.defaultfilters import pluralize
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from xfhandyman.security import second_factor
+from xfhandyman.security.step_up import PasswordAgainForm
+
+_BEGUN = "login"
+_BROWSERS = (("Edg", "Edge"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
+_SYSTEMS = ("Windows", "Android", "iPhone", "iPad", "Mac", "Linux")
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """A session as its owner sees it. `name` stands for its key, which is a secret."""
+
+    name: str
+    since: datetime | None
+    browser: str
+    key: str
+
+    @classmethod
+    def of(cls, session: Session, data: dict[str, Any]) -> "OpenSession":
+        begun = data.get(_BEGUN, {})
+        since = datetime.fromtimestamp(begun["at"], UTC) if begun else None
+        name = salted_hmac("xfhandyman.sessions", session.session_key, algorithm="sha256").hexdigest()[:20]
+        return cls(name, since, begun.get("browser", "unknown"), session.session_key)
+
+
+def begun(request: HttpRequest, **_: Any) -> None:
+    """Note in a new session when it began and in what browser; a receiver of user_logged_in."""
+    at = int(timezone.now().timestamp())
+    request.session[_BEGUN] = {"at": at, "browser": browser(request.headers.get("User-Agent", ""))}
+
+
+def browser(agent: str) -> str:
+    """Such as "Firefox on Linux": two words of what the browser says of itself."""
+    name = next((name for sign, name in _BROWSERS if sign in agent), "Another browser")
+    system = re.search("|".join(_SYSTEMS), agent)
+    return f"{name} on {system[0]}" if system else name
+
+
+def open_sessions(user: User) -> list[OpenSession]:
+    """All of the user's, the latest first. Only staff have sessions, so all are read."""
+    found = [OpenSession.of(session, data) for session, data in _of(user) if SESSION_KEY in data]
+    return sorted(found, key=lambda each: each.since or datetime.min.replace(tzinfo=UTC), reverse=True)
+
+
+def end(user: User, *, names: set[str] | None = None, but: str | None = None) -> int:
+    """End the user's sessions and logins half done: those named, or all, but never the one with the key `but`."""
+    keys = [
+        session.session_key
+        for session, data in _of(user)
+        if session.session_key != but and (names is None or OpenSession.of(session, data).name in names)
+    ]
+    return Session.objects.filter(pk__in=keys).delete()[0]
+
+
+def _of(user: User) -> Iterator[tuple[Session, dict[str, Any]]]:
+    for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator():
+        data = session.get_decoded()
+        if str(user.pk) in (data.get(SESSION_KEY), str(second_factor.pending_user(data))):
+            yield session, data
+
+
+def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """GET lists where one is logged in; POST with the password ends the chosen ones. 422 for a wrong password."""
+    user, here = cast(User, request.user), request.session.session_key  # the admin lets no anonymous one in
+    form = PasswordAgainForm(request, user, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        ended = end(user, names=None if "all" in request.POST else set(request.POST.getlist("session")), but=here)
+        LogEntry.objects.log_actions(user.pk, [user], CHANGE, f"Ended {ended} other session{pluralize(ended)}.")
+        messages.success(request, f"{ended} other session{pluralize(ended)} ended.")
+        return redirect("admin:own_sessions")
+    listed = open_sessions(user)
+    more = {
+        "form": form,
+        "here": [each for each in listed if each.key == here],
+        "others": [each for each in listed if each.key != here],
+    }
+    status = 422 if form.errors else 200
+    return TemplateResponse(request, "admin/second_factor/sessions.html", context | more, status=status)
+
+
+class EndSessionsMixin:
+    """For the accounts' list: an action that logs the chosen people out everywhere."""
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions: dict[str, Any] = super().get_actions(request)  # type: ignore[misc]  # ModelAdmin's
+        if self.has_change_permission(request):  # type: ignore[attr-defined]  # ModelAdmin's
+            actions["end_sessions"] = (_end_sessions, "end_sessions", "End all their sessions")
+        return actions
+
+
+def _end_sessions(model_admin: admin.ModelAdmin, request: HttpRequest, users: QuerySet[User]) -> None:
+    ended = sum(end(user, but=request.session.session_key) for user in users)
+    owner = cast(User, request.user)
+    LogEntry.objects.log_actions(owner.pk, users, CHANGE, "Ended all their sessions.")
+    messages.success(request, f"{ended} session{pluralize(ended)} ended.")

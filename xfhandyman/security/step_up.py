@@ -1,0 +1,33 @@
+"""Asking for the password once more, before what would let somebody else in for good."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+
+from bookings import limits
+
+
+class PasswordAgainForm(forms.Form):
+    """Valid with the user's own password. Wrong ones count as failed logins do, and lock as they do."""
+
+    password = forms.CharField(
+        label="Your password, once more",
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "current-password"}),
+        error_messages={"required": "Enter your password."},
+    )
+
+    def __init__(self, request: HttpRequest, user: User, *args: Any, **kwargs: Any) -> None:
+        self.request, self.user = request, user
+        super().__init__(*args, **kwargs)
+
+    def clean_password(self) -> str:
+        given = str(self.cleaned_data["password"])
+        if seconds := limits.wait(self.request, limits.Purpose.LOGIN):
+            raise forms.ValidationError(f"There were too many tries. Wait {-(-seconds // 60)} min, then try again.")
+        if authenticate(self.request, username=self.user.get_username(), password=given) != self.user:
+            raise forms.ValidationError("That is not your password.")
+        return given
