@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import timedelta
 from threading import Event
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.contrib.messages import get_messages
 from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
@@ -17,9 +16,8 @@ from django.utils import timezone
 from bookings import history, scheduling
 from bookings.admin import clashes
 from bookings.models import Booking, Handyman, Service
-from tests import factories
+from tests import factories, forms
 from tests.stack import wait_for
-from tests.test_admin_office import handyman_data
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
 AT = factories.tomorrow(10, days=3)
@@ -82,42 +80,42 @@ def time_off(person: Handyman) -> tuple[str, dict[str, Any]]:
 
 
 def time_off_beside_the_handyman(person: Handyman) -> tuple[str, dict[str, Any]]:
-    ends = AT + timedelta(hours=2)
-    row = {"handyman": person.pk} | moment("starts_at", AT) | moment("ends_at", ends)
-    rows = {f"time_off-0-{name}": value for name, value in row.items()} | {"time_off-TOTAL_FORMS": 1}
-    return f"handyman/{person.pk}/change/", handyman_data(person, **rows)
+    row = moment("time_off-0-starts_at", AT) | moment("time_off-0-ends_at", AT + timedelta(hours=2))
+    return page(person), row
 
 
 def holiday(person: Handyman) -> tuple[str, dict[str, Any]]:
-    day: date = timezone.localdate(AT)
-    return "holiday/add/", {"date": day, "name": "Feast"}
+    return "holiday/add/", {"date": timezone.localdate(AT), "name": "Feast"}
 
 
 def hours(person: Handyman) -> tuple[str, dict[str, Any]]:
-    ends = {f"working_hours-{weekday}-end": "09:00" for weekday in range(7)}
-    return f"handyman/{person.pk}/change/", handyman_data(person, **ends)
+    return page(person), {f"working_hours-{weekday}-end": "09:00" for weekday in range(7)}
 
 
 def skills(person: Handyman) -> tuple[str, dict[str, Any]]:
-    return f"handyman/{person.pk}/change/", handyman_data(person, skills=[])
+    return page(person), {"skills": None}
 
 
 def leaving(person: Handyman) -> tuple[str, dict[str, Any]]:
-    return f"handyman/{person.pk}/change/", handyman_data(person, active="")
+    return page(person), {"active": None}
+
+
+def page(person: Handyman) -> str:
+    return f"handyman/{person.pk}/change/"
 
 
 Change = Callable[[Handyman], tuple[str, dict[str, Any]]]
 CHANGES: list[Change] = [time_off, time_off_beside_the_handyman, holiday, hours, skills, leaving]
 
 
-def saved(user: User, path: str, data: dict[str, Any]) -> str:
+def saved(user: User, path: str, changed: dict[str, Any]) -> str:
     """What staff read after they saved it."""
     try:
         client = Client()
         client.force_login(user)
-        response = client.post(f"/admin/bookings/{path}", data)
-        assert response.status_code == 302, response.content.decode()
-        return " ".join(str(message) for message in get_messages(response.wsgi_request))
+        response = forms.submit(client, f"/admin/bookings/{path}", **changed)
+        assert response.redirect_chain, response.content.decode()
+        return " ".join(str(message) for message in response.context["messages"])
     finally:
         connections.close_all()
 
@@ -130,14 +128,14 @@ def test_it_lets_the_second_know_of_the_first(
     service = factories.service()
     person = factories.handyman(service)
     user = User.objects.create_superuser("office")
-    path, data = change(person)
+    path, changed = change(person)
     module, name = (history, "record") if first == "customer" else (clashes, "warn")
     with ThreadPoolExecutor(2) as at_once, stopping(monkeypatch, module, name) as (there, go_on):
         customer: Future[Any] = at_once.submit(booked, service) if first == "customer" else Future()
-        staff: Future[str] = at_once.submit(saved, user, path, data) if first == "staff" else Future()
+        staff: Future[str] = at_once.submit(saved, user, path, changed) if first == "staff" else Future()
         assert there.wait(20)
         if first == "customer":
-            staff = at_once.submit(saved, user, path, data)
+            staff = at_once.submit(saved, user, path, changed)
         else:
             customer = at_once.submit(booked, service)
         wait_for("the second to wait for the first", somebody_waits, 20)
