@@ -19,6 +19,10 @@ PROBES = ("/livez", "/readyz", "/api/health")
 BEACONS = ("/api/telemetry", "/api/telemetry/csp")
 """The paths to which browsers tell what they measured: they take no thread from pages, and are not traced."""
 
+TRUSTED_CALLER = "telemetry.trusted_caller"
+"""The key of a request's environment under which a host says that its peer is a proxy of its own, whose `X-Request-ID`
+and `traceparent` are believed. No header can set it."""
+
 UNMATCHED = "unmatched"
 """The route of a request no URL pattern matched (or that was answered before routing)."""
 

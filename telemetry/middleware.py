@@ -22,6 +22,7 @@ from telemetry import errors, traces
 from telemetry.context import (
     BEACONS,
     REQUEST_ID,
+    TRUSTED_CALLER,
     UNMATCHED,
     Observation,
     activate,
@@ -61,7 +62,6 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         RequestMiddleware.__init__(self, get_response)  # type: ignore[arg-type]  # it is narrower than Django
         self.metrics = self.metrics_cls.get_instance()
-        self.behind_proxy = bool(settings.TRUSTED_PROXIES)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         self.prepare(request)
@@ -87,8 +87,8 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         self.metrics.in_progress.set(len(in_flight))
 
     def request_id(self, request: HttpRequest) -> str:
-        """A trusted proxy's id if it is well-formed, else a new one; proxies.py has removed what others sent."""
-        given = request.META.get("HTTP_X_REQUEST_ID", "") if self.behind_proxy else ""
+        """A trusted proxy's id if it is well-formed, else a new one."""
+        given = request.META.get("HTTP_X_REQUEST_ID", "") if request.META.get(TRUSTED_CALLER) else ""
         return given if REQUEST_ID.fullmatch(given) else new_request_id()
 
     def process_view(self, request: HttpRequest, *_view: Any) -> None:

@@ -15,8 +15,8 @@ from django.test import Client
 from prometheus_client import REGISTRY
 from pytest_django import Settings
 
-from telemetry import errors
-from telemetry.rum import clients, foreign, projections, shared, shares, store, tokens, views
+from telemetry import errors, shared_table
+from telemetry.rum import clients, foreign, projections, shares, store, tokens, views
 from telemetry.rum.beacon import ScriptError
 from tests.rum import Watched
 from tests.stack import BASE_DIR, Stack, wait_for
@@ -38,8 +38,8 @@ ALL: dict[str, Any] = {
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """No limit, nobody counted yet, no row written."""
     monkeypatch.setattr(views, "_rate", clients.RateLimit(1e6, 1e6))
-    monkeypatch.setattr(shared, "pages", shared.SharedTable(1024))
-    monkeypatch.setattr(shared, "counts", shared.SharedTable(1024))
+    monkeypatch.setattr(shared_table, "pages", shared_table.SharedTable(1024))
+    monkeypatch.setattr(shared_table, "counts", shared_table.SharedTable(1024))
     monkeypatch.setattr(store, "put", lambda _row: None)
 
 
@@ -224,7 +224,7 @@ def test_it_counts_no_error_of_an_extension(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_table_forgets_the_oldest_and_never_takes_what_it_forgot_for_new() -> None:
-    table = shared.SharedTable(64)
+    table = shared_table.SharedTable(64)
     seen = [(key * 7919, 1000.0 + key) for key in range(1, 1000)]
     accepted = [table.update(key, at, 1.0, lambda value: value | 1) == 0 for key, at in seen]
     assert all(accepted)
@@ -235,7 +235,7 @@ def test_a_table_forgets_the_oldest_and_never_takes_what_it_forgot_for_new() -> 
 
 
 def test_a_table_is_one_for_all_processes() -> None:
-    table = shared.SharedTable(64)
+    table = shared_table.SharedTable(64)
     children = []
     for _ in range(4):
         if not (child := os.fork()):
@@ -251,7 +251,7 @@ def test_a_table_is_one_for_all_processes() -> None:
 
 
 def test_a_frozen_process_holds_up_no_other() -> None:
-    table = shared.SharedTable(16)
+    table = shared_table.SharedTable(16)
     ready, holding = os.pipe()
     if not (child := os.fork()):
         table._hold(0)

@@ -1,10 +1,14 @@
 """Traces as a collector receives them from the running site."""
 
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import pytest
+
+from telemetry.traces import pages
 from tests.broken import CANARY
 from tests.load import hammer
 from tests.peers.collector import Collector, Span
@@ -63,8 +67,8 @@ def test_it_names_the_request_by_its_route_and_what_it_waited_for(stack: Start, 
     assert server.attributes["request.id"] == line["request_id"]
 
 
-def test_it_continues_the_callers_trace_and_follows_its_sampling(stack: Start, collector: Collector) -> None:
-    site = site_with(stack, collector)
+def test_it_continues_a_trusted_proxys_trace_and_follows_its_sampling(stack: Start, collector: Collector) -> None:
+    site = site_with(stack, collector, {"TRUSTED_PROXIES": "127.0.0.1"})
     trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
     site.get("/broken/fine/unsampled/", headers={"traceparent": f"00-{'1' * 32}-{parent}-00"})
     site.get("/broken/fine/hostile/", headers={"traceparent": "00-" + "z" * 4000})
@@ -80,6 +84,57 @@ def test_it_continues_the_callers_trace_and_follows_its_sampling(stack: Start, c
     assert unsampled["trace_id"] == "1" * 32, "the log still joins the caller's trace"
 
 
+STRANGER = {
+    "traceparent": f"00-{'a' * 32}-{'b' * 16}-01",
+    "tracestate": "shop=alex.example",
+    "baggage": "name=alex.example,sentry-sampled=true",
+    "sentry-trace": f"{'a' * 32}-{'b' * 16}-1",
+    "b3": f"{'a' * 32}-{'b' * 16}-1",
+    "X-Request-ID": "a" * 32,
+    "X-Correlation-ID": "a" * 32,
+}
+"""Every header by which a caller may claim a trace, or a place in one."""
+
+
+def test_a_stranger_chooses_neither_trace_nor_sampling(stack: Start, collector: Collector) -> None:
+    site = site_with(stack, collector)
+    sampled = pages.ticket("c" * 32, sampled=True)
+    forged = {"Page-Trace": f"{'d' * 16}-{sampled[:-4]}AAAA"}
+    stale = {"Page-Trace": f"{'d' * 16}-{sampled.replace('-01-', '-00-')}"}
+    for headers in (STRANGER, forged, stale, {"Page-Trace": "x" * 4000}):
+        assert site.get("/broken/fine/stranger/", headers=headers)[0] == 200
+    spans = wait_for("the spans", lambda: collector.named("GET /broken/fine/<what>/")[3:]) and collector.spans
+    assert not {span.trace_id for span in spans} & {"a" * 32, "c" * 32}
+    assert {span.parent_id for span in spans if span.kind == "server"} == {""}
+    assert [link for span in spans for link in span.links] == [("a" * 32, "b" * 16)]
+    assert "alex" not in "".join(collector.text)
+    lines = site.log_events("request_finished")
+    assert not {"a" * 32, "c" * 32} & {line.get(key) for line in lines for key in ("trace_id", "request_id")}
+
+
+def test_a_stranger_gets_nothing_sampled_that_would_not_be(stack: Start, collector: Collector) -> None:
+    never = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"}
+    site = site_with(stack, collector, never)
+    for _ in range(3):
+        site.get("/broken/fine/stranger/", headers=STRANGER)
+    site.get("/broken/fine/page/", headers={"Page-Trace": f"{'d' * 16}-{pages.ticket('c' * 32, sampled=True)}"})
+    wait_for_span(collector, "GET /broken/fine/<what>/")
+    assert [(span.trace_id, span.parent_id) for span in collector.spans] == [("c" * 32, "d" * 16)]
+
+
+def test_a_page_vouches_for_so_many_requests_and_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = {pages.HEADER: f"{'d' * 16}-{pages.ticket('e' * 32, sampled=False)}"}
+    in_address = {"QUERY_STRING": f"start=1&{pages.PARAMETER}={value[pages.HEADER]}"}
+    assert pages.continued("GET", value) == pages.continued("POST", in_address) == f"00-{'e' * 32}-{'d' * 16}-00"
+    assert pages.continued("GET", in_address) == ""
+    answers = [pages.continued("GET", value) for _ in range(pages.MOST)]
+    assert answers.count("") == 2
+    fresh = {pages.HEADER: f"{'d' * 16}-{pages.ticket('f' * 32, sampled=False)}"}
+    now = time.time()
+    monkeypatch.setattr(pages.time, "time", lambda: now + pages.MAX_AGE + 2)
+    assert pages.continued("GET", fresh) == ""
+
+
 def test_it_does_not_trace_probes_metrics_or_files(stack: Start, collector: Collector) -> None:
     site = site_with(stack, collector)
     for path in ("/livez", "/readyz", "/api/health", "/metrics", "/static/css/site.css"):
@@ -91,7 +146,13 @@ def test_it_does_not_trace_probes_metrics_or_files(stack: Start, collector: Coll
 
 def test_it_samples_as_the_standard_variables_say(stack: Start, collector: Collector) -> None:
     site = site_with(
-        stack, collector, {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"}
+        stack,
+        collector,
+        {
+            "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG": "0",
+            "TRUSTED_PROXIES": "127.0.0.1",
+        },
     )
     site.get("/broken/queries/")
     site.get("/broken/fine/sampled/", headers={"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})

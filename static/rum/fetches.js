@@ -1,4 +1,4 @@
-// Same-origin fetch and XMLHttpRequest: how long the user waited, and a traceparent so that the server joins in.
+// Same-origin fetch and XMLHttpRequest: how long the user waited, and the page's trace so that the server joins in.
 import { record, settings } from "./page.js";
 
 // Returns a function to call with the status once the answer is there, or nothing when the request is not ours to watch.
@@ -6,7 +6,7 @@ const begin = (address, setHeader) => {
   const { origin, pathname } = new URL(address, location);
   if (origin != location.origin) return;
   const span = crypto.getRandomValues(new BigUint64Array(1))[0].toString(16).padStart(16, "0");
-  if (settings.trace) setHeader("traceparent", settings.trace.replace("*", span));
+  if (settings.trace) setHeader("page-trace", span + "-" + settings.trace);
   const at = performance.now();
   return (status) => record("fetches", { path: pathname, status, span, at, duration: performance.now() - at });
 };
@@ -49,14 +49,14 @@ export const watchFetches = () => {
 export const watchForms = () => {
   // A form that is shown again for its errors stands at that address: it is nobody's to see, to keep or to pass on.
   const here = new URL(location);
-  if (here.searchParams.has("traceparent")) {
-    here.searchParams.delete("traceparent");
+  if (here.searchParams.has("page-trace")) {
+    here.searchParams.delete("page-trace");
     history.replaceState(history.state, "", here);
   }
   addEventListener("submit", ({ target, defaultPrevented }) => {
     const address = new URL(target.getAttribute("action") || location, location);
     if (settings.trace && !defaultPrevented && /post/i.test(target.getAttribute("method")) && address.origin == location.origin) {
-      address.searchParams.set("traceparent", settings.trace.replace("*", settings.span));
+      address.searchParams.set("page-trace", settings.span + "-" + settings.trace);
       target.setAttribute("action", address);
     }
   });

@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 from prometheus_client import Histogram
 
-from telemetry import errors, traces
+from telemetry import errors, shared_table, traces
 from telemetry.metrics import catalogue
 from telemetry.observe.routes import route_of_path
 from telemetry.rum import shares, store
@@ -89,7 +89,7 @@ def _count_errors(ours: list[ScriptError], page: PageToken, sender: Sender) -> N
         catalogue.rum_js_errors.labels(page.route).inc()
     for error in ours if errors.reporting() else ():
         if not (
-            shares.within(sender.address, "issue", MOST_ISSUES) and shares.among_all("issue", MOST_ISSUES_OF_ALL, 60)
+            shares.within(sender.address, "issue", MOST_ISSUES) and shared_table.among("issue", MOST_ISSUES_OF_ALL, 60)
         ):
             catalogue.telemetry_dropped.labels("sentry", "rate_limited").inc()
             continue

@@ -7,11 +7,10 @@ in memory, under a key that ends with the process. All workers of a host count t
 import ipaddress
 import time
 from functools import lru_cache
-from hashlib import blake2b
 
 from django.conf import settings
 
-from telemetry.rum import shared
+from telemetry import shared_table
 
 
 def first(client: str, what: str, wanted: int) -> int:
@@ -23,29 +22,15 @@ def first(client: str, what: str, wanted: int) -> int:
     if not window:
         return wanted
     now = time.time()
-    before = shared.counts.update(_key(network(client), what), now, now - window, lambda counted: counted | wanted)
+    key = shared_table.key(f"{network(client)} {what}")
+    before = shared_table.counts.update(key, now, now - window, lambda counted: counted | wanted)
     return 0 if before is None else wanted & ~before
 
 
 def within(client: str, what: str, most: int) -> bool:
     """Whether this is one of the `most` of a client that are let through within RUM_CLIENT_WINDOW; all with 0."""
     window = settings.RUM_CLIENT_WINDOW
-    return not window or _among(network(client), what, most, window)
-
-
-def among_all(what: str, most: int, window: float) -> bool:
-    """Whether this is one of the `most` that all clients together have within `window` seconds."""
-    return _among("", what, most, window)
-
-
-def _among(client: str, what: str, most: int, window: float) -> bool:
-    now = time.time()
-    before = shared.counts.update(_key(client, what), now, now - window, lambda counted: counted + 1)
-    return before is not None and before < most
-
-
-def _key(client: str, what: str) -> int:
-    return int.from_bytes(blake2b(f"{client} {what}".encode(), digest_size=8, key=shared.secret).digest())
+    return not window or shared_table.among(f"{network(client)} {what}", most, window)
 
 
 @lru_cache(maxsize=4096)

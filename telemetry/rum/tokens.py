@@ -1,21 +1,17 @@
 """The signed token of a page: what the server knows about it, so that nothing the browser says becomes a label.
 
-Written into every page, so it is made of C calls: JSON, base64 and one HMAC with a key that is derived once.
+Written into every page, so it is made of C calls: JSON, base64 and one HMAC.
 """
 
-import hmac
 import random
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha256
 
 import orjson
 from django.conf import settings
-from django.utils.encoding import force_bytes
 
-from telemetry.rum import shared
+from telemetry import shared_table, signing
 
 MAX_AGE = 24 * 3600
 """Seconds a page may be open before its beacon is stale."""
@@ -24,6 +20,7 @@ MOST_BEACONS = 64
 """Beacons one page may send: they are numbered from 0, and each number is good once."""
 
 OTHER = "other"
+_PURPOSE = "telemetry.rum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,27 +55,16 @@ def issue(
     began = round(started or time.time(), 3)
     nonce = f"{random.getrandbits(64):016x}"  # tells pages apart; it is the signature that cannot be guessed
     page = urlsafe_b64encode(orjson.dumps([route, trace_id, span_id, sampled, settings.RELEASE, began, nonce]))
-    return (page + b":" + _signature(page, settings.SECRET_KEY)).decode()
+    return (page + b":" + signing.signature(_PURPOSE, page)).decode()
 
 
 def read(text: str) -> PageToken:
     """The page of a token, or UNVERIFIED where it is missing, forged or older than MAX_AGE."""
     page, _, signature = text.encode(errors="replace").partition(b":")
-    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    if not any(hmac.compare_digest(signature, _signature(page, key)) for key in keys):
+    if not signing.is_signed(_PURPOSE, page, signature):
         return UNVERIFIED
     token = PageToken(*orjson.loads(urlsafe_b64decode(page)))
     return token if time.time() - token.started <= MAX_AGE else UNVERIFIED
-
-
-def _signature(page: bytes, secret: str | bytes) -> bytes:
-    return urlsafe_b64encode(hmac.digest(_key(secret), page, "sha256"))
-
-
-@lru_cache(maxsize=8)
-def _key(secret: str | bytes) -> bytes:
-    """A key for nothing but these tokens."""
-    return sha256(b"telemetry.rum." + force_bytes(secret)).digest()
 
 
 def first(page: PageToken, number: int) -> bool:
@@ -89,5 +75,6 @@ def first(page: PageToken, number: int) -> bool:
     if number >= MOST_BEACONS:
         return False
     bit = 1 << number
-    before = shared.pages.update(int(page.nonce, 16), page.started, time.time() - MAX_AGE, lambda seen: seen | bit)
+    since = time.time() - MAX_AGE
+    before = shared_table.pages.update(int(page.nonce, 16), page.started, since, lambda seen: seen | bit)
     return before is not None and not before & bit

@@ -15,6 +15,7 @@ from telemetry import traces
 from telemetry.context import current
 from telemetry.observe.routes import route_name
 from telemetry.rum import clients, tokens
+from telemetry.traces import pages
 
 register = template.Library()
 
@@ -38,7 +39,7 @@ def rum_beacon(context: template.Context) -> SafeString | str:
     elapsed = time.perf_counter() - observation.started if observation else 0.0
     sampled = traces.sampled()
     token = tokens.issue(route, trace_id=trace_id, span_id=span_id, sampled=sampled, started=time.time() - elapsed)
-    trace = f"00-{trace_id}-*-{int(sampled):02d}" if trace_id else ""
+    trace = pages.ticket(trace_id, sampled) if trace_id else ""
     # Base64, hexadecimal digits and what `_script` has escaped.
     nonce = escape(getattr(request, "csp_nonce", ""))
     return SafeString(

@@ -82,7 +82,9 @@ def stop(timeout: float = STOP_TIMEOUT) -> None:
 
 
 def open_request(observation: Observation, environ: dict[str, Any]) -> None:
-    """Open the server span (a child of the caller's `traceparent`); sets span, trace_id and span_id of `observation`.
+    """Open the server span; sets span, trace_id and span_id of `observation`.
+
+    It continues the trace of a page of ours (pages.py) or a trusted proxy's `traceparent`; another caller's is linked.
 
     `environ` is the WSGI environment (`request.META`). Paths of `UNTRACED` get none.
     """

@@ -9,7 +9,6 @@ instrumentation of outgoing calls.
 
 import os
 import random
-import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,15 +26,12 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFl
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from telemetry import traces
-from telemetry.context import UNMATCHED, Observation, current
-from telemetry.traces import Attributes, Tracing
+from telemetry.context import TRUSTED_CALLER, UNMATCHED, Observation, current
+from telemetry.traces import Attributes, Tracing, pages
 from telemetry.traces.otlp import BoundedProcessor, CountingExporter, LightSpan
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 """W3C trace context alone: baggage could carry anything, and nobody here reads it."""
-
-_OF_FORM = re.compile(r"(?:^|&)traceparent=([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})(?:&|$)")
-"""What the beacon adds to the address of a form that is sent: a navigation takes no header."""
 
 _SCOPE = "xfhandyman"
 _FLAGS = {True: TraceFlags(TraceFlags.SAMPLED), False: TraceFlags(TraceFlags.DEFAULT)}
@@ -87,12 +83,14 @@ class OpenTelemetry(Tracing):
     def open_request(self, observation: Observation, environ: dict[str, Any]) -> None:
         if environ.get("PATH_INFO", "").startswith(traces.UNTRACED):
             return
-        parent = environ.get("HTTP_TRACEPARENT", "")
-        if observation.method == "POST" and not _continued(parent):
-            form = _OF_FORM.search(environ.get("QUERY_STRING", ""))
-            parent = form[1] if form else ""
+        parent, claimed = pages.continued(observation.method, environ), environ.get("HTTP_TRACEPARENT", "")
+        if not parent and environ.get(TRUSTED_CALLER):
+            parent, claimed = claimed, ""
         attributes = {"http.request.method": observation.method, "request.id": observation.request_id}
         self._begin(observation, observation.method, SpanKind.SERVER, parent, attributes)
+        if claimed and (link := _continued(claimed)):  # anybody may say so: it chooses neither our trace nor sampling
+            _, span = link
+            observation.span.open[0].link = span.trace_id.to_bytes(16), span.span_id.to_bytes(8)
 
     def close_request(self, observation: Observation, error: BaseException | None) -> None:
         traced: Trace | None = observation.span
@@ -175,7 +173,7 @@ class OpenTelemetry(Tracing):
             observation, observation.route, SpanKind.CONSUMER, carrier.get("traceparent", ""), attributes
         )
         task = traced.open[0]
-        task.link = bool(task.parent_id)
+        task.link = (task.trace_id, task.parent_id) if task.parent_id else None
         try:
             yield
         except BaseException as error:

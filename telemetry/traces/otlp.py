@@ -85,8 +85,8 @@ class LightSpan:
         self.events: list[tuple[str, int, Attributes]] = []
         self.remote = False
         """Whether the parent is in another process."""
-        self.link = False
-        """Whether it is linked to its parent besides being its child."""
+        self.link: tuple[bytes, bytes] | None = None
+        """The trace and the span in another process that it is linked to."""
 
     def fail(self, error: BaseException | str) -> None:
         """The class alone: an exception's text may name a customer."""
@@ -170,7 +170,8 @@ def _encode(span: LightSpan) -> Encoded:
     for name, at, noted in span.events:
         encoded.events.add(name=name, time_unix_nano=at, attributes=_key_values(noted))
     if span.link:
-        encoded.links.add(trace_id=span.trace_id, span_id=span.parent_id, flags=_REMOTE)
+        trace_id, span_id = span.link
+        encoded.links.add(trace_id=trace_id, span_id=span_id, flags=_REMOTE)
     return encoded
 
 

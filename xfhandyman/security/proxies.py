@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from telemetry.context import TRUSTED_CALLER
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _IPV4_INSIDE = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
@@ -83,7 +85,7 @@ class TrustedProxyMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         meta = request.META
         peer = meta.get("REMOTE_ADDR", "")
-        trusted = trusts(peer, self.trusted)
+        meta[TRUSTED_CALLER] = trusted = trusts(peer, self.trusted)
         if not trusted:
             for header in (*_FORWARDED, "HTTP_X_REQUEST_ID"):
                 meta.pop(header, None)

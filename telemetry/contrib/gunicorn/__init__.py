@@ -12,9 +12,9 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.workers.base import Worker
 
+from telemetry import shared_table  # noqa: F401 - its memory must be there before the first fork
 from telemetry.logs.setup import configure, from_environment
 from telemetry.metrics import multiprocess
-from telemetry.rum import shared  # noqa: F401 - its memory must be there before the first fork
 from telemetry.serve.exposition import MetricsServer
 
 _server: MetricsServer | None = None

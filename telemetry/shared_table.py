@@ -1,4 +1,4 @@
-"""A bounded table in memory that all web workers of a host share, without a database.
+"""A bounded table in memory that all web workers of one gunicorn share, without a database.
 
 The tables at the end are made when this module is imported, which gunicorn's arbiter does before it forks. In another
 process (a command, a test) they are that process's own. What they hold ends with the arbiter. Nothing else of telemetry
@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import IO
 
 _WAYS = 8
@@ -79,16 +80,27 @@ class SharedTable:
 def _memory(length: int) -> IO[bytes]:
     """A file without a name, of zeros, in memory where the system has that."""
     if hasattr(os, "memfd_create"):
-        file: IO[bytes] = open(os.memfd_create("telemetry-rum"), "r+b", buffering=0)  # noqa: SIM115 - stays open
+        file: IO[bytes] = open(os.memfd_create("telemetry-table"), "r+b", buffering=0)  # noqa: SIM115 - stays open
     else:
-        file = tempfile.TemporaryFile(prefix="telemetry-rum-", buffering=0)  # noqa: SIM115 - ditto
+        file = tempfile.TemporaryFile(prefix="telemetry-table-", buffering=0)  # noqa: SIM115 - ditto
     os.ftruncate(file.fileno(), length)
     return file
 
 
 pages = SharedTable(32_768)
-"""Which beacons of which page have been seen (tokens.py)."""
+"""Which beacons of which page have been seen."""
 counts = SharedTable(65_536)
-"""What clients have counted for (shares.py)."""
-secret = os.urandom(32)
-"""A key that no other arbiter has, for hashes of what is kept."""
+"""How often what has happened: what clients have counted for, what continues a trace."""
+_secret = os.urandom(32)  # of this arbiter: whoever reads the memory learns no address from a key
+
+
+def key(text: str) -> int:
+    """The key of a text: a hash that means nothing outside of this arbiter's processes."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8, key=_secret).digest())
+
+
+def among(text: str, most: int, window: float) -> bool:
+    """Whether this is one of the first `most` calls for `text` within `window` seconds, in all workers."""
+    now = time.time()
+    before = counts.update(key(text), now, now - window, lambda number: number + 1)
+    return before is not None and before < most
