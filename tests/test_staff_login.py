@@ -134,7 +134,7 @@ def test_it_tells_of_logins_without_names(client: Client, grace: User) -> None:
 
 def test_it_refuses_weak_passwords(client: Client, grace: User) -> None:
     log_in(client)
-    for weak in ("short-one-1", "password1234", "123456789012", f"{NAME}1"):
+    for weak in ("xfhandyman rules", "the-office-door-1", "short-one-1", "password1234", "123456789012", f"{NAME}1"):
         data = {"old_password": PASSWORD, "new_password1": weak, "new_password2": weak}
         assert client.post("/admin/password_change/", data).status_code == 200, weak
 

@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from bookings import events
 from bookings.rates import Limit
+from xfhandyman.security import logins
 
 pytestmark = pytest.mark.django_db
 LOGIN = "/admin/login/"
@@ -62,6 +63,15 @@ def test_everybody_together_is_limited(settings: Settings, hasher: type[Counting
     statuses = [log_in("grace", address=f"203.0.113.{number}").status_code for number in range(6)]
     assert statuses == [200, 200, 200, 200, 429, 429]
     assert hasher.hashed == 4
+
+
+def test_a_worker_hashes_one_password_at_a_time(hasher: type[CountingHasher], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logins, "_PATIENCE", 0.01)
+    with logins.turn():
+        refused = log_in("grace", PASSWORD)
+    assert (refused.status_code, refused["Retry-After"], hasher.hashed) == (429, "2", 0)
+    assert "Wait 2 seconds" in refused.content.decode()
+    assert log_in("grace", PASSWORD).status_code == 302
 
 
 @pytest.mark.parametrize("name", ["x" * 151, "x" * 254, "x" * 100_000, "ﷺ" * 20])

@@ -206,6 +206,35 @@ def test_one_sees_and_ends_ones_other_sessions(client: Client, grace: User) -> N
     assert LogEntry.objects.filter(change_message="Ended 1 other session.").exists()
 
 
+def test_a_session_ends_when_it_is_not_used_and_after_a_day_in_any_case(client: Client, grace: User) -> None:
+    log_in(client)
+    session = client.session
+    ends = session.get_expiry_date()
+    session["login"] |= {"seen": time.time() - 119 * 60}
+    session.save()
+    assert client.get("/admin/").status_code == 200
+    assert time.time() - client.session["login"]["seen"] < 60, "noted as used"
+    assert client.session.get_expiry_date() == ends, "and no longer for it"
+    session = client.session
+    session["login"] |= {"seen": time.time() - 121 * 60}
+    session.save()
+    assert client.get("/admin/").status_code == 302
+    assert not Session.objects.filter(pk=session.session_key).exists()
+
+
+def test_logging_out_clears_what_the_browser_kept(client: Client, grace: User) -> None:
+    log_in(client)
+    assert client.post("/admin/logout/")["Clear-Site-Data"] == '"cache", "storage"'
+
+
+def test_asking_again_gives_the_session_a_new_key(client: Client, grace: User) -> None:
+    log_in(client)
+    before = client.session.session_key
+    client.post(CODES, {"password": PASSWORD})
+    assert client.session.session_key != before
+    assert not Session.objects.filter(pk=before).exists()
+
+
 def test_the_owner_ends_the_sessions_of_another(client: Client, grace: User, settings: Settings) -> None:
     settings.STAFF_SECOND_FACTOR = False
     clerk = User.objects.create_user("clerk", is_staff=True)

@@ -85,7 +85,7 @@ RATE_LIMITS = {
     "contact": _limit("CONTACT", "30/h 1000/h"),
     "link": _limit("LINK", "60/h 6000/h"),
     "availability": _limit("AVAILABILITY", "600/m 60000/m"),
-    "login": _limit("LOGIN", "30/h 60/m"),
+    "login": _limit("LOGIN", "30/h 30/m"),
 }
 
 # Deposits (docs/payments.md): on when there is a key.
@@ -268,6 +268,7 @@ SESSION_COOKIE_NAME = "__Host-session" if PRODUCTION else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrf"
 CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600  # s; a working day of staff, who alone have sessions
+STAFF_IDLE_MINUTES = env.int("STAFF_IDLE_MINUTES", 120)  # a session that is not used for so long ends
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # names of customers stay out of cookies
 CSRF_FAILURE_VIEW = "bookings.views.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
@@ -281,7 +282,10 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ] + [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}}]
-AUTH_PASSWORD_VALIDATORS.append({"NAME": "xfhandyman.security.notices.PasswordNotice"})
+AUTH_PASSWORD_VALIDATORS += [
+    {"NAME": "xfhandyman.security.passwords.BusinessWordsValidator"},
+    {"NAME": "xfhandyman.security.notices.PasswordNotice"},
+]
 LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # together: nobody is locked out by what others do elsewhere
 AXES_VERBOSE = False

@@ -1,6 +1,9 @@
 """Staff logins: whom django-axes takes for one client, what a locked one reads, and what is told. No names anywhere."""
 
 import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import structlog
@@ -47,14 +50,28 @@ def locked(request: HttpRequest, _response: object = None, _credentials: object 
     return response
 
 
+_one_at_a_time = Lock()  # of this process: a burst of hashes would take every processor from the pages
+_PATIENCE = 0.5
+"""Seconds to wait for one's turn, which is some hashes long."""
+
+
+@contextmanager
+def turn(seconds: int = 0) -> Iterator[int]:
+    """Hash one password at a time. Gives `seconds`, or where that is 0 and no turn came in time, the 2 s to wait."""
+    mine = not seconds and _one_at_a_time.acquire(timeout=_PATIENCE)
+    try:
+        yield seconds if mine else seconds or 2
+    finally:
+        if mine:
+            _one_at_a_time.release()
+
+
 def wait(step: LoginView, seconds: int) -> HttpResponse:
     """429 with the login page, the name that was typed, and how long to wait. No password was looked at."""
     form = step.get_form_class()(step.request, initial={"username": step.request.POST.get("username", "")})
     minutes = -(-seconds // 60)
-    messages.error(
-        step.request,
-        f"There were too many tries to log in. Wait {minutes} minute{pluralize(minutes)}, then try again.",
-    )
+    told = f"{minutes} minute{pluralize(minutes)}" if seconds > 5 else f"{seconds} seconds"
+    messages.error(step.request, f"There were too many tries to log in. Wait {told}, then try again.")
     context = step.get_context_data(form=form)
     response = TemplateResponse(step.request, step.get_template_names(), context, status=429)
     response["Retry-After"] = str(seconds)

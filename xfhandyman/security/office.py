@@ -46,7 +46,8 @@ class PasswordStep(LoginView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """429 where a client, or everybody, tries too often: a hash takes 50 ms of a processor, so it is not begun."""
         seconds = limits.wait(request, limits.Purpose.LOGIN)
-        return logins.wait(self, seconds) if seconds else super().post(request, *args, **kwargs)
+        with logins.turn(seconds) as seconds:
+            return logins.wait(self, seconds) if seconds else super().post(request, *args, **kwargs)
 
     def form_valid(self, form: Any) -> HttpResponse:
         if not settings.STAFF_SECOND_FACTOR:
@@ -68,7 +69,7 @@ class Office(admin.AdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         verified = not settings.STAFF_SECOND_FACTOR or request.user.is_verified()  # type: ignore[union-attr]  # django-otp's
-        return super().has_permission(request) and verified
+        return super().has_permission(request) and verified and sessions.is_in_use(request)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return super().each_context(request) | {"second_factor": settings.STAFF_SECOND_FACTOR}
@@ -97,6 +98,12 @@ class Office(admin.AdminSite):
             **(extra_context or {}),
         }
         return cast(HttpResponse, PasswordStep.as_view(extra_context=context)(request))
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Django's, and the browser forgets what it kept of the pages."""
+        response = super().logout(request, extra_context)
+        response["Clear-Site-Data"] = '"cache", "storage"'
+        return response
 
     def second_factor(self, request: HttpRequest) -> HttpResponse:
         """The code of the authenticator app; before that, for who has none yet, its set-up."""

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.auth import SESSION_KEY
+from django.contrib.auth import SESSION_KEY, logout
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db.models import QuerySet
@@ -23,6 +24,7 @@ from xfhandyman.security import second_factor
 from xfhandyman.security.step_up import PasswordAgainForm
 
 _BEGUN = "login"
+_NOTED_EVERY = 60  # s
 _BROWSERS = (("Edg", "Edge"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
 _SYSTEMS = ("Windows", "Android", "iPhone", "iPad", "Mac", "Linux")
 
@@ -45,9 +47,27 @@ class OpenSession:
 
 
 def begun(request: HttpRequest, **_: Any) -> None:
-    """Note in a new session when it began and in what browser; a receiver of user_logged_in."""
-    at = int(timezone.now().timestamp())
-    request.session[_BEGUN] = {"at": at, "browser": browser(request.headers.get("User-Agent", ""))}
+    """Note in a new session when it began and in what browser; a receiver of user_logged_in.
+
+    Its end is fixed here: Django would move it on with every message that is kept in the session.
+    """
+    now = timezone.now()
+    agent = browser(request.headers.get("User-Agent", ""))
+    request.session[_BEGUN] = {"at": int(now.timestamp()), "browser": agent}
+    request.session.set_expiry(now + timedelta(seconds=settings.SESSION_COOKIE_AGE))
+
+
+def is_in_use(request: HttpRequest) -> bool:
+    """Whether the session was used in the last STAFF_IDLE_MINUTES; one that was not is ended. Notes a use a minute."""
+    now = int(timezone.now().timestamp())
+    kept: dict[str, Any] = request.session.get(_BEGUN) or {"at": now}  # an earlier release noted nothing
+    idle = now - kept.get("seen", kept["at"])
+    if idle > settings.STAFF_IDLE_MINUTES * 60:
+        logout(request)
+        return False
+    if idle > _NOTED_EVERY:
+        request.session[_BEGUN] = kept | {"seen": now}
+    return True
 
 
 def browser(agent: str) -> str:
@@ -73,6 +93,10 @@ def end(user: User, *, names: set[str] | None = None, but: str | None = None) ->
     return Session.objects.filter(pk__in=keys).delete()[0]
 
 
+def _key(request: HttpRequest) -> str | None:
+    return request.session.session_key
+
+
 def _of(user: User) -> Iterator[tuple[Session, dict[str, Any]]]:
     for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator():
         data = session.get_decoded()
@@ -82,14 +106,15 @@ def _of(user: User) -> Iterator[tuple[Session, dict[str, Any]]]:
 
 def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     """GET lists where one is logged in; POST with the password ends the chosen ones. 422 for a wrong password."""
-    user, here = cast(User, request.user), request.session.session_key  # the admin lets no anonymous one in
+    user = cast(User, request.user)  # the admin lets no anonymous one in
     form = PasswordAgainForm(request, user, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        ended = end(user, names=None if "all" in request.POST else set(request.POST.getlist("session")), but=here)
+        chosen = None if "all" in request.POST else set(request.POST.getlist("session"))
+        ended = end(user, names=chosen, but=_key(request))
         LogEntry.objects.log_actions(user.pk, [user], CHANGE, f"Ended {ended} other session{pluralize(ended)}.")
         messages.success(request, f"{ended} other session{pluralize(ended)} ended.")
         return redirect("admin:own_sessions")
-    listed = open_sessions(user)
+    listed, here = open_sessions(user), _key(request)
     more = {
         "form": form,
         "here": [each for each in listed if each.key == here],
@@ -110,7 +135,7 @@ class EndSessionsMixin:
 
 
 def _end_sessions(model_admin: admin.ModelAdmin, request: HttpRequest, users: QuerySet[User]) -> None:
-    ended = sum(end(user, but=request.session.session_key) for user in users)
+    ended = sum(end(user, but=_key(request)) for user in users)
     owner = cast(User, request.user)
     LogEntry.objects.log_actions(owner.pk, users, CHANGE, "Ended all their sessions.")
     messages.success(request, f"{ended} session{pluralize(ended)} ended.")

@@ -30,4 +30,5 @@ class PasswordAgainForm(forms.Form):
             raise forms.ValidationError(f"There were too many tries. Wait {-(-seconds // 60)} min, then try again.")
         if authenticate(self.request, username=self.user.get_username(), password=given) != self.user:
             raise forms.ValidationError("That is not your password.")
+        self.request.session.cycle_key()  # whoever holds the key from before holds no more than before
         return given
