@@ -1,7 +1,8 @@
-"""The watching: context, logs, metrics, queries, traces, errors, health, RUM. Knows no bookings."""
+"""The watching: context, logs, metrics, queries, traces, errors, health, RUM. Knows nothing of its host."""
+
+from importlib.util import find_spec
 
 from django.apps import AppConfig
-from django.conf import settings
 
 
 class TelemetryConfig(AppConfig):
@@ -9,8 +10,15 @@ class TelemetryConfig(AppConfig):
     verbose_name = "Telemetry"
 
     def ready(self) -> None:
-        from telemetry import checks  # noqa: F401 - the checks register themselves
+        from telemetry import checks, health  # noqa: F401 - the checks register themselves
+        from telemetry.conf import conf
+        from telemetry.health import mail_server
         from telemetry.observe import outgoing_http
 
-        if settings.TELEMETRY:
+        health.register("email", mail_server.ask)
+        if find_spec("psutil"):
+            from telemetry.health import memory
+
+            health.register("memory", memory.memory)
+        if conf.enabled:
             outgoing_http.install()

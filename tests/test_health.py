@@ -18,12 +18,13 @@ from aiosmtpd.handlers import Sink
 from django.test import Client
 from structlog.testing import capture_logs
 
+from telemetry import health
 from telemetry.diagnosis import incidents
 from telemetry.diagnosis.incidents import Board, Incident
-from telemetry.health import dependencies, views
-from telemetry.health.dependencies import Check
+from telemetry.health import Check, mail_server, memory, views
 from telemetry.observe.probe import DatabaseProbe, Reachability, connect, database
 from tests.stack import free_port, wait_for
+from xfhandyman.wiring import health as stripe_health
 
 pytestmark = pytest.mark.django_db
 
@@ -151,17 +152,17 @@ def test_it_gives_up_on_a_server_process_that_keeps_silent_and_tries_another() -
 
 
 def test_it_tells_how_each_part_is_doing(client: Client, probe: Fake, board: Board, settings: Any) -> None:
-    settings.RELEASE = "2026.3.1"
-    for check in dependencies.checks:
+    settings.TELEMETRY = {"RELEASE": "2026.3.1"}
+    for check in health.checks():
         check.state = "ok"
     assert client.get("/api/health").json() == {
         "status": "healthy",
         "checks": {"database": "ok", "stripe": "ok", "email": "ok", "memory": "ok"},
         "version": "2026.3.1",
     }
-    dependencies.checks[0].state = "disabled"
+    health.checks()[0].state = "disabled"
     assert client.get("/api/health").json()["status"] == "healthy"
-    dependencies.checks[1].state = "degraded"
+    health.checks()[1].state = "degraded"
     answer = client.get("/api/health")
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
 
@@ -191,7 +192,7 @@ def test_it_never_waits_for_a_dependency(client: Client, probe: Fake, monkeypatc
         time.sleep(2)
         return "ok"
 
-    monkeypatch.setattr(dependencies, "checks", [Check("stripe", hang, 60)])
+    monkeypatch.setattr(health, "_checks", {"stripe": Check("stripe", hang, 60)})
     began = time.perf_counter()
     assert client.get("/api/health").json()["checks"]["stripe"] == "unknown"
     assert time.perf_counter() - began < 1
@@ -226,18 +227,18 @@ def test_it_logs_once_that_a_dependency_is_degraded_however_it_tells() -> None:
 def test_it_connects_to_the_mail_server(settings: Any) -> None:
     settings.EMAIL_DELIVERY_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     settings.EMAIL_FILE_PATH = "/tmp"
-    assert dependencies.email() == "disabled"
+    assert mail_server.ask() == "disabled"
     settings.EMAIL_DELIVERY_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_port()
     server = Controller(Sink(), hostname="127.0.0.1", port=settings.EMAIL_PORT)
     server.start()
     try:
-        assert dependencies.email() == "ok"
+        assert mail_server.ask() == "ok"
     finally:
         server.stop()
     with pytest.raises(OSError, match="refused"):
-        dependencies.email()
-    check = Check("email", dependencies.email, 60)
+        mail_server.ask()
+    check = Check("email", mail_server.ask, 60)
     check.refresh()
     wait_for("the answer", lambda: check.state == "degraded")
 
@@ -267,41 +268,41 @@ def stripe_api() -> Iterator[dict[str, Any]]:
 
 def test_it_asks_stripe_with_the_key(settings: Any, stripe_api: dict[str, Any]) -> None:
     settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = "", stripe_api["url"]
-    assert dependencies.stripe() == "disabled"
+    assert stripe_health.stripe() == "disabled"
     settings.STRIPE_SECRET_KEY = "sk_test_demo"
-    assert dependencies.stripe() == "ok"
+    assert stripe_health.stripe() == "ok"
     assert stripe_api["authorization"].startswith("Basic ")
     for status, state in ((401, "degraded"), (503, "degraded"), (403, "ok")):
         stripe_api["status"] = status
-        assert dependencies.stripe() == state
+        assert stripe_health.stripe() == state
     stripe_api |= {"status": 200, "body": b"<html>Please log in to this network</html>"}
     with pytest.raises(requests.RequestException):  # which a check takes for what it is
-        dependencies.stripe()
+        stripe_health.stripe()
 
 
 def test_it_measures_the_process_group_against_the_control_group(tmp_path: Path) -> None:
     own = psutil.Process().memory_full_info().pss
-    assert dependencies.group_memory() >= own * 0.9
+    assert memory.group_memory() >= own * 0.9
     inner = tmp_path / "cgroup" / "site" / "web"
     inner.mkdir(parents=True)
     membership = tmp_path / "membership"
     membership.write_text("0::/site/web\n")
     limits = {"root": tmp_path / "cgroup", "membership": membership}
-    assert dependencies.memory_limit(**limits) == psutil.virtual_memory().total
+    assert memory.memory_limit(**limits) == psutil.virtual_memory().total
     (inner / "memory.max").write_text("max\n")
     (inner.parent / "memory.max").write_text("268435456\n")
-    assert dependencies.memory_limit(**limits) == 256 * 1024**2
+    assert memory.memory_limit(**limits) == 256 * 1024**2
     membership.write_text("4:cpu:/\n7:memory:/site\n")
     (tmp_path / "cgroup" / "memory" / "site").mkdir(parents=True)
     (tmp_path / "cgroup" / "memory" / "site" / "memory.limit_in_bytes").write_text("1048576\n")
-    assert dependencies.memory_limit(**limits) == 1024**2
+    assert memory.memory_limit(**limits) == 1024**2
 
 
 def test_it_calls_memory_short_near_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dependencies, "memory_limit", lambda: int(dependencies.group_memory() / 0.95))
-    assert dependencies.memory() == "degraded"
-    monkeypatch.setattr(dependencies, "memory_limit", lambda: dependencies.group_memory() * 4)
-    assert dependencies.memory() == "ok"
+    monkeypatch.setattr(memory, "memory_limit", lambda: int(memory.group_memory() / 0.95))
+    assert memory.memory() == "degraded"
+    monkeypatch.setattr(memory, "memory_limit", lambda: memory.group_memory() * 4)
+    assert memory.memory() == "ok"
 
 
 def test_it_tells_full_from_refused(monkeypatch: pytest.MonkeyPatch) -> None:

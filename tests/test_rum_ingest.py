@@ -205,7 +205,7 @@ def test_it_leaves_machines_out_unless_told(rows: list[store.Row], settings: Set
         agent = SAFARI if "automated" in data else "Googlebot/2.1"
         assert send({**data, "token": tokens.issue("/")}, HTTP_USER_AGENT=agent).status_code == 204
     assert rows == []
-    settings.RUM_COUNT_AUTOMATION = True
+    settings.TELEMETRY = {"RUM_COUNT_AUTOMATION": True}
     send({**VIEW, "automated": True, "token": tokens.issue("/")})
     assert len(rows) == 1
 
@@ -217,7 +217,7 @@ def test_it_drops_what_was_sent_in_spite_of_an_objection(rows: list[store.Row]) 
 
 
 def test_it_keeps_a_sample_of_rows(rows: list[store.Row], settings: Settings) -> None:
-    settings.RUM_SAMPLE_RATE = 0.25
+    settings.TELEMETRY = {"RUM_SAMPLE_RATE": 0.25}
     for _ in range(200):
         send({**VIEW, "token": tokens.issue("/")})
     assert 25 <= len(rows) <= 80

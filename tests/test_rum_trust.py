@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY
 from pytest_django import Settings
 
 from telemetry import errors, shared_table
+from telemetry.conf import conf
 from telemetry.rum import clients, foreign, projections, shares, store, tokens, views
 from telemetry.rum.beacon import ScriptError
 from tests.rum import Watched
@@ -131,7 +132,7 @@ def test_a_client_counts_once_for_a_page_however_often_it_comes(settings: Settin
     assert count("rum_js_errors_total") == failed + 2
     send({**ALL, "token": tokens.issue("/services/")}, "192.0.2.1")
     assert count("rum_lcp_seconds_count", route="/services/") == 1
-    settings.RUM_CLIENT_WINDOW = 0
+    settings.TELEMETRY = {"RUM_CLIENT_WINDOW": 0}
     for _ in range(3):
         send({**ALL, "token": tokens.issue("/contact/")}, "192.0.2.1")
     assert count("rum_lcp_seconds_count") == before + 6
@@ -150,7 +151,7 @@ def test_a_client_counts_again_when_its_window_is_over(settings: Settings, monke
     monkeypatch.setattr(shares.time, "time", lambda: now)
     assert shares.first("192.0.2.1", "/", 0b11) == 0b11
     assert shares.first("192.0.2.1", "/", 0b110) == 0b100
-    now += settings.RUM_CLIENT_WINDOW + 1
+    now += conf.rum_client_window + 1
     assert shares.first("192.0.2.1", "/", 0b111) == 0b111
 
 

@@ -5,12 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from prometheus_client.metrics import MetricWrapperBase
-
-from bookings import events
-from telemetry.metrics import catalogue
+from telemetry import events, metrics
 from tests.stack import BASE_DIR
-from xfhandyman.observers import event_name
 
 CATALOGUE = (BASE_DIR / "docs" / "telemetry.md").read_text()
 LOGGED = {"debug", "info", "warning", "error", "exception", "critical", "_open", "_close", "say"}
@@ -40,11 +36,10 @@ def calls(*packages: str) -> Iterator[tuple[Path, str, ast.Call]]:
 
 
 def test_it_lists_every_metric_with_its_labels() -> None:
-    declared = {}
-    for metric in vars(catalogue).values():
-        if isinstance(metric, MetricWrapperBase):
-            name = metric._name + ("_total" if metric._type == "counter" else "")
-            declared[name] = (metric._type, ", ".join(f"`{label}`" for label in metric._labelnames))
+    declared = {
+        name: (metric.kind, ", ".join(f"`{label}`" for label in metric.labels))
+        for name, metric in metrics.registered().items()
+    }
     listed = {}
     for line in section("Metrics").splitlines():
         if line.startswith("| `"):
@@ -64,7 +59,7 @@ def test_it_lists_every_event() -> None:
         if re.fullmatch(r"[a-z]+(_[a-z]+)+", constant.value)
     }
     written -= {"pool_exhausted"}  # a kind of incident
-    published = {event_name(kind) for kind in _events()}
+    published = set(events.registered())
     assigned = {"request_rejected"}  # in logging.py, in place of Django's message
     assert first_cells(section("Log events")) == written | published | assigned | TRANSLATED
 
@@ -72,11 +67,6 @@ def test_it_lists_every_event() -> None:
 def _results(argument: ast.expr) -> list[ast.expr]:
     """What an argument may come to: both arms of a conditional expression, or itself."""
     return [argument.body, argument.orelse] if isinstance(argument, ast.IfExp) else [argument]
-
-
-def _events() -> set[type[events.Event]]:
-    kinds = {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)}
-    return {kind for kind in kinds if not any(other is not kind and issubclass(other, kind) for other in kinds)}
 
 
 def test_it_lists_every_span() -> None:

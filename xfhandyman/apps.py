@@ -1,7 +1,6 @@
 """Introduces the two apps to each other once the models of both are loaded."""
 
 from django.apps import AppConfig
-from django.conf import settings
 
 
 class XFHandymanConfig(AppConfig):
@@ -11,16 +10,23 @@ class XFHandymanConfig(AppConfig):
     verbose_name = "XFHandyman"
 
     def ready(self) -> None:
-        from xfhandyman import checks, pooler  # noqa: F401 - their checks register themselves
+        from telemetry import health
+        from telemetry.conf import conf
+        from xfhandyman import pooler  # noqa: F401 - their checks register themselves
         from xfhandyman.security import checks as _security_checks  # noqa: F401 - ditto
         from xfhandyman.security.logins import watch_logins
         from xfhandyman.security.notices import watch_accounts
+        from xfhandyman.wiring import checks as _checks  # noqa: F401 - ditto
+        from xfhandyman.wiring.health import stripe
+        from xfhandyman.wiring.redaction import redact_postcodes
 
         watch_logins()
         watch_accounts()
-        if settings.TELEMETRY:
-            from xfhandyman.observers import watch_bookings
-            from xfhandyman.spans import trace_business
+        health.register("stripe", stripe)
+        redact_postcodes()
+        if conf.enabled:
+            from xfhandyman.wiring.observers import watch_bookings
+            from xfhandyman.wiring.spans import trace_business
 
             trace_business()
             watch_bookings()

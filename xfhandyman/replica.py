@@ -15,8 +15,8 @@ from django.conf import settings
 from django.db import Error, models
 from django.http import Http404, HttpRequest, HttpResponse
 
-from telemetry.metrics import catalogue
 from telemetry.observe.probe import DatabaseProbe
+from xfhandyman.wiring import metrics
 
 ALIAS = "replica"
 PAGES = frozenset({"home", "services", "service", "sitemap", "operations"})
@@ -74,7 +74,7 @@ class StaleReadsMiddleware:
                 response = view(request, *args, **kwargs)
                 if hasattr(response, "render"):  # its template reads as well
                     response = response.render()
-                catalogue.db_replica_requests.labels("replica").inc()
+                metrics.db_replica_requests.labels("replica").inc()
                 return response
             except Http404:  # or only not there yet: the primary knows
                 pass
@@ -82,5 +82,5 @@ class StaleReadsMiddleware:
                 log.warning("replica_failed", error=type(error).__name__)
             finally:
                 _reading.reset(reading)
-        catalogue.db_replica_requests.labels("primary").inc()
+        metrics.db_replica_requests.labels("primary").inc()
         return None

@@ -9,6 +9,7 @@ from environs import Env, EnvError
 
 from bookings import money
 from bookings.rates import Limit
+from telemetry.conf import conf
 from telemetry.logs.setup import from_environment
 from xfhandyman import embedded
 from xfhandyman.security import policy
@@ -27,7 +28,13 @@ SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
 SITE_URL = env.str("SITE_URL", f"http://127.0.0.1:{env.int('PORT', 8000)}").rstrip("/")
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [] if PRODUCTION else ["127.0.0.1", "localhost", "[::1]"])
 TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [])
-TELEMETRY = env.str("TELEMETRY", "on") != "off"
+WEB_THREADS = env.int("WEB_THREADS", 4)
+TELEMETRY = {
+    "ENVIRONMENT": ENVIRONMENT,
+    "RELEASE": RELEASE,
+    "WEB_THREADS": WEB_THREADS,
+}
+SILENCED_SYSTEM_CHECKS = ["telemetry.W001"]  # errors here: xfhandyman/wiring/checks.py
 
 BUSINESS_NAME = env.str("BUSINESS_NAME", "XFHandyman")
 BUSINESS_TIME_ZONE = env.str("BUSINESS_TIME_ZONE", "Europe/London")
@@ -41,14 +48,6 @@ if not money.known(BUSINESS_CURRENCY):
 BUSINESS_COUNTRY = env.str("BUSINESS_COUNTRY", "GB").upper()
 BUSINESS_PHONE = env.str("BUSINESS_PHONE", "020 7946 0123")
 BUSINESS_ADDRESS = env.str("BUSINESS_ADDRESS", "Unit 4, Mallet Yard, London SE1 0XX")
-
-# Real user monitoring (docs/rum.md).
-RUM_SAMPLE_RATE = env.float("RUM_SAMPLE_RATE", 1.0)  # of page views: a row and a log line each; metrics count all
-RUM_RETENTION_DAYS = env.int("RUM_RETENTION_DAYS", 30)
-RUM_COUNT_AUTOMATION = env.bool("RUM_COUNT_AUTOMATION", False)  # crawlers and driven browsers count as customers
-RUM_CLIENT_WINDOW = env.float("RUM_CLIENT_WINDOW", 3600)  # s in which one client counts once for a page; 0: always
-RUM_RATE = env.float("RUM_RATE", 50)  # beacons a second that one web worker takes from everybody
-RUM_RATE_PER_CLIENT = env.float("RUM_RATE_PER_CLIENT", 2)  # and from one address; bursts of ten seconds' worth
 
 # How long personal data is kept; the privacy page tells customers the same.
 KEEP_BOOKINGS_DAYS = env.int("KEEP_BOOKINGS_DAYS", 730)  # who and where; the numbers stay for the books
@@ -95,7 +94,7 @@ STRIPE_API_BASE = env.str("STRIPE_API_BASE", "https://api.stripe.com").rstrip("/
 STRIPE_CHECKOUT_ORIGIN = env.str("STRIPE_CHECKOUT_ORIGIN", "https://checkout.stripe.com").rstrip("/")
 DEPOSIT_HOLD_MINUTES = env.int("DEPOSIT_HOLD_MINUTES", 30)  # a slot is kept so long for the deposit
 
-if TELEMETRY:
+if conf.enabled:
     LOGGING_CONFIG = "telemetry.logs.setup.configure"
     LOGGING = from_environment()
 
@@ -121,11 +120,11 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "xfhandyman.security.proxies.TrustedProxyMiddleware",
-    *(["telemetry.middleware.ObservingMiddleware"] if TELEMETRY else []),
+    *(["telemetry.middleware.ObservingMiddleware"] if conf.enabled else []),
     "xfhandyman.security.headers.HeadersMiddleware",
     "telemetry.serve.probes.middleware",
     "django.middleware.security.SecurityMiddleware",
-    *(["telemetry.rum.views.middleware"] if TELEMETRY else []),
+    *(["telemetry.rum.views.middleware"] if conf.enabled else []),
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "xfhandyman.security.cookies.middleware",
@@ -159,11 +158,6 @@ TEMPLATES = [
 ]
 
 PORT = env.int("PORT", 8000)
-METRICS_HOST = env.str("METRICS_HOST", "127.0.0.1")
-METRICS_PORT = env.int("METRICS_PORT", 9091)
-WORKER_METRICS_PORT = env.int("WORKER_METRICS_PORT", METRICS_PORT + 1)
-METRICS_TOKEN = env.str("METRICS_TOKEN", "")
-WEB_THREADS = env.int("WEB_THREADS", 4)
 if not PRODUCTION and not env.str("DATABASE_URL", ""):
     # The environment, so that every process started from this one uses the same server.
     os.environ["DATABASE_URL"] = embedded.start(env.path("EMBEDDED_DATA", DATA_DIR / "postgres"))
@@ -179,7 +173,7 @@ DB_STATEMENT_TIMEOUT = env.float("DB_STATEMENT_TIMEOUT", 15)  # s
 DATABASES = {
     "default": {
         **_database,
-        **({"ENGINE": "telemetry.postgresql"} if TELEMETRY else {}),
+        **({"ENGINE": "telemetry.postgresql"} if conf.enabled else {}),
         "DISABLE_SERVER_SIDE_CURSORS": POOLED,
         "OPTIONS": {
             **_database.get("OPTIONS", {}),
@@ -225,7 +219,7 @@ EMAIL = env.dj_email_url("EMAIL_URL", f"file:///{DATA_DIR / 'emails'}")
 if "EMAIL_BACKEND" not in EMAIL:
     raise EnvError("EMAIL_URL must be of the form smtp://user:password@host:587/?tls=true")
 vars().update({key: value for key, value in EMAIL.items() if key.startswith("EMAIL_")})
-if TELEMETRY:
+if conf.enabled:
     EMAIL_DELIVERY_BACKEND, EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"], "telemetry.observe.mail.EmailBackend"
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{BUSINESS_NAME} <bookings@example.com>")

@@ -7,8 +7,11 @@ and errors that code turns into a response from its call of `capture` before it 
 
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any
+from urllib.parse import urlsplit
 
 from structlog.typing import EventDict
 
@@ -46,6 +49,16 @@ _active = _OFF
 def wanted() -> bool:
     """Whether SENTRY_DSN is set and nothing reports yet."""
     return bool(os.environ.get("SENTRY_DSN")) and _active is _OFF
+
+
+def faults() -> Iterator[str]:
+    """What makes SENTRY_DSN unusable, a sentence each."""
+    dsn = os.environ.get("SENTRY_DSN", "")
+    parts = urlsplit(dsn)
+    if dsn and not (parts.scheme in ("http", "https") and parts.username and parts.hostname and parts.path.strip("/")):
+        yield "SENTRY_DSN is not of the form https://key@host/project."
+    elif dsn and find_spec("sentry_sdk") is None:
+        yield "SENTRY_DSN is set, but sentry-sdk is not installed."
 
 
 def use(backend: Errors) -> None:

@@ -6,14 +6,14 @@ wait for); no error text, no host, and no version of a package.
 
 from collections.abc import Callable
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from telemetry import health as dependencies
+from telemetry.conf import conf
 from telemetry.context import PROBES
 from telemetry.diagnosis import incidents
-from telemetry.health import dependencies
 from telemetry.observe.probe import database
 
 
@@ -41,11 +41,11 @@ def health(request: HttpRequest) -> JsonResponse:
     reachable = database.check().ok
     exhausted = any(incident.kind == "pool_exhausted" for incident in incidents.current())
     dependencies.refresh()
-    states = {check.name: check.state for check in dependencies.checks}
+    states = {check.name: check.state for check in dependencies.checks()}
     checks = {"database": ("degraded" if exhausted else "ok") if reachable else "down", **states}
     healthy = all(state in ("ok", "disabled", "unknown") for state in checks.values())
     return JsonResponse(
-        {"status": "healthy" if healthy else "degraded", "checks": checks, "version": settings.RELEASE},
+        {"status": "healthy" if healthy else "degraded", "checks": checks, "version": conf.release},
         status=200 if reachable else 503,
     )
 

@@ -23,6 +23,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from telemetry import errors, redaction
+from telemetry.conf import conf
 from telemetry.context import current
 
 _SAID_ELSEWHERE = frozenset({"start_job", "job_success", "job_error", "job_error_retry"})
@@ -329,10 +330,5 @@ def _log_thread_crash(crash: threading.ExceptHookArgs) -> None:
 
 
 def from_environment() -> dict[str, str]:
-    """The options of a process without Django's settings: LOG_FORMAT, LOG_LEVEL, ENVIRONMENT."""
-    production = os.environ.get("ENVIRONMENT", "development") == "production"
-    level = os.environ.get("LOG_LEVEL") or "INFO"
-    return {
-        "format": os.environ.get("LOG_FORMAT") or ("json" if production else "console"),
-        "level": level if level in logging.getLevelNamesMapping() else "INFO",  # a check tells that it is unknown
-    }
+    """The options of `configure`, as telemetry's settings say."""
+    return {"format": conf.log_format, "level": conf.log_level}

@@ -13,7 +13,7 @@ import structlog
 
 from telemetry import traces
 from telemetry.context import current
-from telemetry.metrics import catalogue
+from telemetry.metrics import BoundedLabel, catalogue
 from telemetry.metrics.containment import failsafe
 from telemetry.observe.pool import Holder, Registry
 from telemetry.observe.snapshot import LONG, Slow
@@ -38,7 +38,7 @@ class ObservedConnection(Protocol):
 
 
 log = structlog.get_logger(__name__)
-_bounded = catalogue.BoundedLabel(MAX_SUMMARIES)
+_bounded = BoundedLabel(MAX_SUMMARIES)
 _histograms: dict[str, Any] = {}
 
 

@@ -1,4 +1,4 @@
-"""Names a query by what it does to which table: `SELECT bookings_booking`. Pure; never a value in the name."""
+"""Names a query by what it does to which table: `SELECT shop_order`. Pure; never a value in the name."""
 
 import re
 from functools import lru_cache
@@ -138,7 +138,7 @@ def _name_after(tokens: list[tuple[str, int]], words: list[str], at: int) -> str
     if at >= len(words) or not _is_name(tokens[at][0]):
         return ""
     while at + 2 < len(words) and words[at + 1] == "." and _is_name(tokens[at + 2][0]):
-        at += 2  # "public"."bookings_booking"
+        at += 2  # "public"."shop_order"
     return _identifier(tokens[at][0])
 
 

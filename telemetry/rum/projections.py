@@ -5,10 +5,10 @@ import time
 from functools import lru_cache
 
 import structlog
-from django.conf import settings
 from prometheus_client import Histogram
 
 from telemetry import errors, shared_table, traces
+from telemetry.conf import conf
 from telemetry.metrics import catalogue
 from telemetry.observe.routes import route_of_path
 from telemetry.rum import shares, store
@@ -49,7 +49,7 @@ def project(beacon: Beacon, page: PageToken, sender: Sender) -> None:
         _count_errors(ours, page, sender)
     if page.sampled and page.trace_id and shares.within(sender.address, "trace", MOST_TRACED):
         _trace(beacon, page, sender.device, received)
-    if page.in_sample(settings.RUM_SAMPLE_RATE):
+    if page.in_sample(conf.rum_sample_rate):
         if beacon.part == 0:
             _log(beacon, page, sender.device, vitals, len(ours))
         if beacon.part == 0 or vitals:

@@ -8,9 +8,8 @@ import ipaddress
 import time
 from functools import lru_cache
 
-from django.conf import settings
-
 from telemetry import shared_table
+from telemetry.conf import conf
 
 
 def first(client: str, what: str, wanted: int) -> int:
@@ -18,7 +17,7 @@ def first(client: str, what: str, wanted: int) -> int:
 
     `client` is an address; `what` names the page or thing the bits belong to. All of them with a window of 0.
     """
-    window = settings.RUM_CLIENT_WINDOW
+    window = conf.rum_client_window
     if not window:
         return wanted
     now = time.time()
@@ -29,7 +28,7 @@ def first(client: str, what: str, wanted: int) -> int:
 
 def within(client: str, what: str, most: int) -> bool:
     """Whether this is one of the `most` of a client that are let through within RUM_CLIENT_WINDOW; all with 0."""
-    window = settings.RUM_CLIENT_WINDOW
+    window = conf.rum_client_window
     return not window or shared_table.among(f"{network(client)} {what}", most, window)
 
 

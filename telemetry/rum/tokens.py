@@ -9,9 +9,9 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 
 import orjson
-from django.conf import settings
 
 from telemetry import shared_table, signing
+from telemetry.conf import conf
 
 MAX_AGE = 24 * 3600
 """Seconds a page may be open before its beacon is stale."""
@@ -54,7 +54,7 @@ def issue(
     """A token for a page being rendered now, whose request `started` (seconds since the epoch; now by default)."""
     began = round(started or time.time(), 3)
     nonce = f"{random.getrandbits(64):016x}"  # tells pages apart; it is the signature that cannot be guessed
-    page = urlsafe_b64encode(orjson.dumps([route, trace_id, span_id, sampled, settings.RELEASE, began, nonce]))
+    page = urlsafe_b64encode(orjson.dumps([route, trace_id, span_id, sampled, conf.release, began, nonce]))
     return (page + b":" + signing.signature(_PURPOSE, page)).decode()
 
 

@@ -6,11 +6,11 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import structlog
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
+from telemetry.conf import conf
 from telemetry.context import current
 from telemetry.metrics import catalogue
 from telemetry.rum import beacon, body, clients, projections, tokens, violations
@@ -21,7 +21,7 @@ _BEACON = frozenset({"application/json"})
 T = TypeVar("T")
 
 log = structlog.get_logger("telemetry.rum")
-_rate = clients.RateLimit(settings.RUM_RATE_PER_CLIENT, settings.RUM_RATE)
+_rate = clients.RateLimit(conf.rum_rate_per_client, conf.rum_rate)
 _outcomes = lru_cache(maxsize=64)(catalogue.rum_beacons.labels)
 
 
@@ -33,7 +33,7 @@ def ingest(request: HttpRequest) -> HttpResponse:
         return sent
     if clients.opted_out(request.META):
         return _answer("opted_out")
-    if not settings.RUM_COUNT_AUTOMATION and (sent.automated or clients.is_machine(request.META)):
+    if not conf.rum_count_automation and (sent.automated or clients.is_machine(request.META)):
         return _answer("automation")
     page = tokens.read(sent.token)
     if not (page.verified and tokens.first(page, sent.number)):

@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
+from telemetry.conf import conf
 from telemetry.metrics import multiprocess
 
 log = structlog.get_logger("telemetry.serve.exposition")
@@ -37,10 +38,8 @@ def render() -> bytes:
 @require_safe
 def metrics_view(request: HttpRequest) -> HttpResponse:
     """`/metrics` on the public port: only with `Authorization: Bearer $METRICS_TOKEN`, otherwise it does not exist."""
-    from django.conf import settings
-
     given = request.headers.get("Authorization", "")
-    if not settings.METRICS_TOKEN or not constant_time_compare(given, f"Bearer {settings.METRICS_TOKEN}"):
+    if not conf.metrics_token or not constant_time_compare(given, f"Bearer {conf.metrics_token}"):
         raise Http404
     return HttpResponse(render(), content_type=CONTENT_TYPE)
 

@@ -2,11 +2,13 @@
 
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any, Protocol
 
-from django.conf import settings
+import structlog
 
 from telemetry import errors, traces
+from telemetry.conf import conf
 from telemetry.metrics import catalogue
 from telemetry.rum import store
 from telemetry.serve import sampler
@@ -23,6 +25,7 @@ class Part(Protocol):
     def stop(self) -> None: ...
 
 
+log = structlog.get_logger(__name__)
 _of_worker: list[Part] = []
 
 
@@ -31,27 +34,35 @@ def start(service: str, *parts: Part) -> None:
 
     A name that ends with "-worker" is a task worker's: it serves its own metrics, and `parts` begin and end with it.
     """
-    if settings.TELEMETRY:
-        catalogue.app_info.labels(settings.RELEASE, settings.ENVIRONMENT).set(1)
+    if conf.enabled:
+        catalogue.app_info.labels(conf.release, conf.environment).set(1)
         _start_back_ends(service)
         worker = service.endswith("-worker")
         sampler.start("worker" if worker else "web")
         if worker:  # the web workers' metrics are served by gunicorn's arbiter
-            _of_worker[:] = [MetricsServer(settings.METRICS_HOST, settings.WORKER_METRICS_PORT), *parts]
+            _of_worker[:] = [MetricsServer(conf.metrics_host, conf.worker_metrics_port), *parts]
             for each in _of_worker:
                 each.start()
 
 
 def _start_back_ends(service: str) -> None:
     """Tracing and error reports where they are configured; their packages are imported only then."""
-    if traces.wanted():
+    if traces.wanted() and _sound("traces", traces.faults()):
         from telemetry.traces import opentelemetry
 
-        opentelemetry.start(service, settings.RELEASE, settings.ENVIRONMENT)
-    if errors.wanted():
+        opentelemetry.start(service, conf.release, conf.environment)
+    if errors.wanted() and _sound("errors", errors.faults()):
         from telemetry.errors import sentry
 
-        sentry.start(settings.RELEASE, settings.ENVIRONMENT)
+        sentry.start(conf.release, conf.environment)
+
+
+def _sound(part: str, faults: Iterator[str]) -> bool:
+    """Whether nothing is wrong with a part's configuration; what is, is logged, and the part stays off."""
+    found = list(faults)
+    for fault in found:
+        log.warning("telemetry_part_off", part=part, reason=fault)
+    return not found
 
 
 def stop() -> None:

@@ -5,12 +5,11 @@ import time
 
 import psutil
 import structlog
-from django.conf import settings
 
-from telemetry import context
+from telemetry import context, health
+from telemetry.conf import conf
 from telemetry.diagnosis import locks
 from telemetry.diagnosis.watchdog import Watchdog
-from telemetry.health import dependencies
 from telemetry.metrics import catalogue
 from telemetry.observe.pool import registry
 from telemetry.observe.queries import label_of
@@ -66,7 +65,7 @@ class Sampler(threading.Thread):
         self._process_itself()
         self._watchdog.look(snapshot)
         self._waits_for_locks(snapshot)
-        dependencies.refresh()
+        health.refresh()
 
     def _pool(self, snapshot: Snapshot) -> None:
         pool = registry().pool
@@ -114,7 +113,7 @@ class Sampler(threading.Thread):
         if self._process == "web":
             requests = (each.route for each in list(context.in_flight.values()) if each.kind == "request")
             catalogue.http_threads_busy.set(sum(route not in _APART for route in requests))
-            catalogue.http_threads_total.set(settings.WEB_THREADS)
+            catalogue.http_threads_total.set(conf.web_threads)
 
 
 _sampler: Sampler | None = None
@@ -123,7 +122,7 @@ _sampler: Sampler | None = None
 def start(process: str) -> None:
     """Begin to look around in this process ("web", "worker"). Call it after fork; nothing happens the second time."""
     global _sampler
-    if settings.TELEMETRY and (_sampler is None or not _sampler.is_alive()):
+    if conf.enabled and (_sampler is None or not _sampler.is_alive()):
         _sampler = Sampler(process)
         _sampler.start()
 

@@ -12,6 +12,7 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from telemetry import traces
+from telemetry.conf import conf
 from telemetry.context import current
 from telemetry.observe.routes import route_name
 from telemetry.rum import clients, tokens
@@ -27,7 +28,7 @@ def rum_beacon(context: template.Context) -> SafeString | str:
     Put it before the page's other scripts: their errors are then seen. Sets no cookie and asks no database.
     """
     request: Any = context.get("request")
-    if not settings.TELEMETRY or request is None or clients.opted_out(request.META):
+    if not conf.enabled or request is None or clients.opted_out(request.META):
         return ""
     try:
         script = _script(settings.STATIC_URL)

@@ -10,7 +10,10 @@ Names and attributes are bounded and hold no personal data: route templates, que
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import Any
+from urllib.parse import urlsplit
 
 from telemetry.context import BEACONS, PROBES, Observation
 
@@ -18,6 +21,13 @@ Attributes = Mapping[str, str | int | float | bool]
 
 UNTRACED = (*PROBES, "/metrics", *BEACONS, "/static/")
 """Path prefixes whose requests get no span: probes, scrapes, beacons, files."""
+
+_SIZES = {
+    "OTEL_BSP_MAX_QUEUE_SIZE": 2048,
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": 512,
+    "OTEL_BSP_SCHEDULE_DELAY": 5000,
+}
+"""Of the batch processor, with the SDK's defaults."""
 
 STOP_TIMEOUT = 0.8
 """Seconds the last spans get to leave when the process ends."""
@@ -66,6 +76,47 @@ def wanted() -> bool:
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
     return bool(endpoint) and not disabled and _active is _OFF
+
+
+def faults() -> Iterator[str]:
+    """What OpenTelemetry's libraries would refuse, a sentence each; nothing while no endpoint is configured."""
+    get = os.environ.get
+    endpoint = get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if not endpoint:
+        return
+    if urlsplit(endpoint).scheme not in ("http", "https"):
+        yield f"{endpoint!r} is no endpoint for OTLP over HTTP; it must begin with http:// or https://."
+    for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"):
+        if get(name, "http/protobuf") != "http/protobuf":
+            yield f"{name} is {get(name)!r}; it must be http/protobuf."
+    if not all(map(_installed, ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"))):
+        yield "An OTLP endpoint is set, but the package opentelemetry-exporter-otlp-proto-http is not installed."
+        return
+    yield from _refused_sizes()
+    known = {"none", *(each.name for each in entry_points(group="opentelemetry_propagator"))}
+    for propagator in filter(None, (word.strip() for word in get("OTEL_PROPAGATORS", "").split(","))):
+        if propagator not in known:
+            yield f"OTEL_PROPAGATORS names {propagator!r}, which is not installed."
+
+
+def _refused_sizes() -> Iterator[str]:
+    sizes = {}
+    for name, default in _SIZES.items():
+        value = os.environ.get(name) or str(default)
+        if not value.isdigit() or not int(value):
+            yield f"{name} is {value!r}; it must be a whole number from 1."
+            return
+        sizes[name] = int(value)
+    queue, batch, _ = sizes.values()
+    if queue < batch:
+        yield f"OTEL_BSP_MAX_QUEUE_SIZE ({queue}) is less than OTEL_BSP_MAX_EXPORT_BATCH_SIZE ({batch})."
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the package it would lie in
+        return False
 
 
 def use(backend: Tracing) -> None:
@@ -159,7 +210,7 @@ def task(observation: Observation, carrier: Mapping[str, str]) -> AbstractContex
 
 
 def traced_query(summary: str, seconds: float, error: BaseException | None = None) -> None:
-    """The span of one database query. `summary` is bounded, e.g. `SELECT bookings_booking`."""
+    """The span of one database query. `summary` is bounded, e.g. `SELECT shop_order`."""
     # Two attributes and no more: operation and table stand in the summary, and each one costs CPU in every request.
     attributes = {"db.system.name": "postgresql", "db.query.summary": summary}
     record(summary, seconds, kind="client", attributes=attributes, error=error)

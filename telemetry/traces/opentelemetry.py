@@ -33,7 +33,7 @@ from telemetry.traces.otlp import BoundedProcessor, CountingExporter, LightSpan
 _PROPAGATOR = TraceContextTextMapPropagator()
 """W3C trace context alone: baggage could carry anything, and nobody here reads it."""
 
-_SCOPE = "xfhandyman"
+_SCOPE = "telemetry"
 _FLAGS = {True: TraceFlags(TraceFlags.SAMPLED), False: TraceFlags(TraceFlags.DEFAULT)}
 
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from django.db.models import Count, Min, Q, Sum
 from procrastinate.contrib.django.models import ProcrastinateEvent, ProcrastinateJob
 
+from telemetry import health
 from telemetry.diagnosis import incidents
-from telemetry.health import dependencies
 from telemetry.models import RumDaily, RumSample
 from telemetry.rum.models import GROWTH, ZERO
 
@@ -117,7 +117,7 @@ def wrong_now(found: Tasks, now: datetime) -> list[str]:
     sentences = [incident.sentence for incident in incidents.current()]
     sentences += [
         f"The check of {check.name} fails: ask what its log line `dependency_degraded` says."
-        for check in dependencies.checks
+        for check in health.checks()
         if check.state == "degraded"
     ]
     if found.oldest and now - found.oldest > LATE:

@@ -7,7 +7,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from telemetry.health import dependencies
+from telemetry import health
 from xfhandyman.operations import business, site
 
 
@@ -17,7 +17,7 @@ def operations(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("bookings.view_operations"):
         raise PermissionDenied
     now = timezone.now()
-    dependencies.refresh()
+    health.refresh()
     tasks, cancellations = site.tasks(now), business.cancellations(now)
     bookings = business.by_day("by-day", "Bookings made by day, last 30 days", "bookings", business.made, now)
     off = business.by_day("cancelled", "Cancellations by day, last 30 days", "cancellations", business.cancelled, now)
@@ -37,6 +37,6 @@ def operations(request: HttpRequest) -> HttpResponse:
         "pages": site.pages(now),
         "js_errors": site.js_errors(now),
         "tasks": tasks,
-        "checks": dependencies.checks,
+        "checks": health.checks(),
     }
     return TemplateResponse(request, "admin/operations/page.html", context)

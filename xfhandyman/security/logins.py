@@ -20,8 +20,8 @@ from django.shortcuts import render
 from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 
-from telemetry.metrics import catalogue
 from xfhandyman.security import sessions
+from xfhandyman.wiring import metrics
 
 log = structlog.get_logger("xfhandyman.logins")
 
@@ -95,15 +95,15 @@ def watch_logins() -> None:
 def _logged_in(user: User, **_: Any) -> None:
     device = getattr(user, "otp_device", None)
     factor = type(device).__name__.removesuffix("Device").lower() if device else "none"
-    catalogue.staff_logins.labels("ok").inc()
+    metrics.staff_logins.labels("ok").inc()
     log.info("staff_logged_in", user_id=user.pk, second_factor=factor)
 
 
 def _failed(**_: Any) -> None:
-    catalogue.staff_logins.labels("failed").inc()
+    metrics.staff_logins.labels("failed").inc()
     log.warning("staff_login_failed")
 
 
 def _locked_out(*_who: Any, **_: Any) -> None:
-    catalogue.staff_logins.labels("locked").inc()
+    metrics.staff_logins.labels("locked").inc()
     log.warning("staff_login_locked")

@@ -5,7 +5,6 @@ What goes wrong here is told and ends nothing: an exception in one of these hook
 """
 
 import logging
-import os
 
 from gunicorn import glogging
 from gunicorn.arbiter import Arbiter
@@ -13,6 +12,7 @@ from gunicorn.config import Config
 from gunicorn.workers.base import Worker
 
 from telemetry import shared_table  # noqa: F401 - its memory must be there before the first fork
+from telemetry.conf import conf
 from telemetry.logs.setup import configure, from_environment
 from telemetry.metrics import multiprocess
 from telemetry.serve.exposition import MetricsServer
@@ -33,8 +33,7 @@ class Logger(glogging.Logger):
 
 def when_ready(arbiter: Arbiter) -> None:
     global _server
-    host, port = os.environ.get("METRICS_HOST", "127.0.0.1"), int(os.environ.get("METRICS_PORT", "9091"))
-    _server = MetricsServer(host, port).start()
+    _server = MetricsServer(conf.metrics_host, conf.metrics_port).start()
 
 
 def post_fork(arbiter: Arbiter, worker: Worker) -> None:

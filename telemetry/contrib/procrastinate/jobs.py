@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import structlog
-from django.conf import settings
 from procrastinate import App, JobContext, types
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
 
 from telemetry import errors, traces
+from telemetry.conf import conf
 from telemetry.context import Observation, current, new_request_id, observing
 from telemetry.metrics import catalogue
 
@@ -38,7 +38,7 @@ def install(app: App) -> None:
     """Make every job deferred through `app` carry its origin, and every worker observe what it runs."""
     # Beside what is there: procrastinate's own give back the database connection after each task.
     cleaning = app.worker_defaults.get("task_middleware") or []
-    if settings.TELEMETRY:
+    if conf.enabled:
         app.job_manager = CarryingJobManager(app.connector)
         app.worker_defaults["task_middleware"] = [*cleaning, observe]
     else:

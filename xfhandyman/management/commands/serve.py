@@ -18,6 +18,7 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
 
+from telemetry.conf import conf
 from xfhandyman import embedded
 
 GRACE = 1.2  # seconds that web and worker get to finish what they hold before they are killed
@@ -43,8 +44,8 @@ class Command(BaseCommand):
         signal.signal(signal.SIGINT, _stop)
         signal.signal(signal.SIGTERM, _stop)
         self._require_free_port("PORT", settings.PORT)
-        if settings.TELEMETRY:
-            self._require_free_port("METRICS_PORT", settings.METRICS_PORT)
+        if conf.enabled:
+            self._require_free_port("METRICS_PORT", conf.metrics_port)
         self._require_database()
         call_command("migrate", interactive=False, verbosity=0)
         if not no_demo and not settings.PRODUCTION:

@@ -1,0 +1,191 @@
+"""Every setting of telemetry, read in one place: `from telemetry.conf import conf`, then `conf.metrics_port`.
+
+A value comes from the environment, else from `TELEMETRY = {"METRICS_PORT": 9100}` in the settings, else from the
+default given here. A wrong value is a line of `manage.py check` and counts as not given: nothing in here raises.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar, overload
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+T = TypeVar("T")
+
+
+class Problem(NamedTuple):
+    """A value that is not used. `where`: "the environment" or "settings.TELEMETRY"."""
+
+    key: str
+    value: object
+    where: str
+    wanted: str
+
+
+class Kind(NamedTuple, Generic[T]):
+    """A type of value: how it is read (raises ValueError or TypeError) and how it is called."""
+
+    name: str
+    read: Callable[[Any], T]
+
+
+def _switch(value: Any) -> bool:
+    known = {"on": True, "true": True, "1": True, "yes": True, "off": False, "false": False, "0": False, "no": False}
+    if isinstance(value, bool):
+        return value
+    return known[str(value).lower()]
+
+
+def _one_of(*words: str, upper: bool = False) -> Kind[str]:
+    def read(value: Any) -> str:
+        word = str(value).upper() if upper else str(value).lower()
+        if word not in words:
+            raise ValueError(value)
+        return word
+
+    return Kind(f"one of {', '.join(words)}", read)
+
+
+def _number(least: float, most: float | None = None) -> Kind[float]:
+    def read(value: Any) -> float:
+        number = float(value)
+        if not least <= number <= (most if most is not None else number):
+            raise ValueError(value)
+        return number
+
+    return Kind(f"a number from {least:g}" + (f" to {most:g}" if most is not None else ""), read)
+
+
+def _whole(least: int, most: int | None = None) -> Kind[int]:
+    def read(value: Any) -> int:
+        number = int(value)
+        if number < least or (most is not None and number > most):
+            raise ValueError(value)
+        return number
+
+    return Kind(f"a whole number from {least}" + (f" to {most}" if most is not None else ""), read)
+
+
+def _secret(value: Any) -> str:
+    if value and len(str(value)) < 16:
+        raise ValueError(value)
+    return str(value)
+
+
+SWITCH = Kind("on or off", _switch)
+TEXT = Kind("a text", str)
+SECRET = Kind("16 characters or more", _secret)
+PORT = _whole(1, 65535)
+
+
+class Setting(Generic[T]):
+    """One setting: read at the first access and kept, so that reading it again is an attribute's look-up."""
+
+    def __init__(self, kind: Kind[T], default: T | Callable[["Configuration"], T], text: str, unit: str = "") -> None:
+        self.kind, self.default, self.text, self.unit = kind, default, text, unit
+        self.key = self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+        self.key = "TELEMETRY" if name == "enabled" else name.upper()
+
+    @overload
+    def __get__(self, conf: None, owner: type) -> "Setting[T]": ...
+    @overload
+    def __get__(self, conf: "Configuration", owner: type) -> T: ...
+    def __get__(self, conf: "Configuration | None", owner: type) -> "T | Setting[T]":
+        if conf is None:
+            return self
+        value, _ = self.read(conf)
+        if settings.configured:
+            conf.__dict__[self.name] = value
+        return value
+
+    def read(self, conf: "Configuration") -> tuple[T, list[Problem]]:
+        """The value, and what was found wrong on the way to it."""
+        problems: list[Problem] = []
+        for where, given in conf.given(self.key):
+            try:
+                return self.kind.read(given), problems
+            except (ValueError, TypeError, KeyError):
+                # A secret that is too short is still one.
+                shown = "…" if self.kind is SECRET else given
+                problems.append(Problem(self.key, shown, where, self.kind.name))
+        default: Any = self.default
+        return (default(conf) if callable(default) else default), problems
+
+
+class Configuration:
+    """The settings, by name. `describe()` lists them; telemetry/README.md has the same table."""
+
+    enabled = Setting(SWITCH, True, "Off leaves nothing of telemetry but the answers to probes.")
+    release = Setting(TEXT, "development", "The version in metrics, spans, error reports and health.")
+    environment = Setting(
+        TEXT,
+        lambda _: "development" if not settings.configured or settings.DEBUG else "production",
+        "In metrics, spans and error reports; unset, what DEBUG says.",
+    )
+    service_name = Setting(TEXT, lambda _: _project(), "Of spans, unless OTEL_SERVICE_NAME says otherwise.")
+    log_format = Setting(
+        _one_of("json", "console"),
+        lambda conf: "console" if conf.environment == "development" else "json",
+        "json: a line each; console: for people. Unset, console in development.",
+    )
+    log_level = Setting(
+        _one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", upper=True), "INFO", "Of the root logger."
+    )
+    metrics_host = Setting(TEXT, "127.0.0.1", "Where the metrics are served.")
+    metrics_port = Setting(PORT, 9091, "Of the web's metrics.")
+    worker_metrics_port = Setting(PORT, lambda conf: conf.metrics_port + 1, "Of a task worker's metrics.")
+    metrics_token = Setting(SECRET, "", "Opens /metrics on the public port to who sends it as a bearer token.")
+    web_threads = Setting(_whole(0), 0, "Threads of a web worker; 0: what the server says of itself.")
+    rum_sample_rate = Setting(_number(0, 1), 1.0, "Of page views: a row and a log line each. Metrics count all.")
+    rum_retention_days = Setting(_whole(1), 30, "How long rows of page views are kept.", "days")
+    rum_count_automation = Setting(SWITCH, False, "Count crawlers and driven browsers as customers.")
+    rum_client_window = Setting(_number(0), 3600.0, "In which one client counts once for a page; 0: always.", "seconds")
+    rum_rate = Setting(_number(0), 50.0, "Beacons a web worker takes from everybody.", "per second")
+    rum_rate_per_client = Setting(_number(0), 2.0, "And from one address; bursts of ten seconds' worth.", "per second")
+
+    def given(self, key: str) -> Iterator[tuple[str, object]]:
+        """What the environment and the settings say of a key, in the order in which they count."""
+        if value := os.environ.get(key):
+            yield "the environment", value
+        # Not before the host has read its settings: asking for them would read them, in processes that must not.
+        declared: Any = getattr(settings, "TELEMETRY", None) if settings.configured else None
+        if isinstance(declared, dict):
+            name = "ENABLED" if key == "TELEMETRY" else key
+            if name in declared:
+                yield "settings.TELEMETRY", declared[name]
+        elif key == "TELEMETRY" and declared is not None:
+            yield "settings.TELEMETRY", declared
+
+    def describe(self) -> list[Setting[Any]]:
+        """Every setting, in the order of this class."""
+        return [each for each in vars(Configuration).values() if isinstance(each, Setting)]
+
+    def problems(self) -> list[Problem]:
+        """Every value that is not used because it is wrong."""
+        return [problem for setting in self.describe() for problem in setting.read(self)[1]]
+
+    def unknown(self) -> list[str]:
+        """Keys of settings.TELEMETRY that are no setting."""
+        declared = getattr(settings, "TELEMETRY", None)
+        known = {"ENABLED", *(each.key for each in self.describe())}
+        return sorted(map(str, declared.keys() - known)) if isinstance(declared, dict) else []
+
+    def forget(self, **changed: Any) -> None:
+        """Read everything again at its next use."""
+        if changed.get("setting", "TELEMETRY") in ("TELEMETRY", "DEBUG"):
+            self.__dict__.clear()
+
+
+def _project() -> str:
+    """The package that the settings lie in, which is the name of the project."""
+    module = os.environ.get("DJANGO_SETTINGS_MODULE", "").partition(".")[0]
+    return module if module not in ("", "settings") else Path.cwd().name
+
+
+conf = Configuration()
+setting_changed.connect(conf.forget, dispatch_uid="telemetry.conf")

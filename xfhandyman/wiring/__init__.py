@@ -1,0 +1,1 @@
+"""Introduces the business and telemetry to each other, through the public registries of both."""

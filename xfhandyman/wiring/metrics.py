@@ -1,0 +1,30 @@
+"""The metrics of the business."""
+
+from telemetry.metrics import counter, histogram
+
+bookings_created = counter("bookings_created_total", "Bookings made.", ("service",), most=100)
+bookings_rejected = counter("bookings_rejected_total", "Bookings refused.", ("reason",))
+bookings_cancelled = counter("bookings_cancelled_total", "Bookings cancelled.", ("by",))
+contact_forms_submitted = counter("contact_forms_submitted_total", "Contact messages received.", ("topic",))
+emails = counter("emails_total", "E-mails handed to the mail server, or failed to be.", ("kind", "outcome"))
+limits = counter("rate_limits_total", "Requests asked to wait, or let through unchecked.", ("limit", "whose"))
+payments = counter("payments_total", "Deposits by what became of them.", ("outcome",))
+stripe_calls = histogram(
+    "stripe_call_seconds",
+    "Calls to Stripe (outcome: ok, unavailable, refused).",
+    (0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    ("action", "outcome"),
+)
+webhook_lag = histogram(
+    "payment_webhook_lag_seconds",
+    "From what happened at Stripe to the webhook that tells of it.",
+    (1, 2.5, 5, 10, 30, 60, 300, 3600, 86400),
+    ("kind",),
+)
+webhooks_refused = counter(
+    "payment_webhooks_refused_total", "Posts to the webhook that were not Stripe's.", ("reason",)
+)
+staff_logins = counter("staff_logins_total", "Logins of staff (outcome: ok, failed, locked).", ("outcome",))
+db_replica_requests = counter(
+    "db_replica_requests_total", "Requests that may be answered from a replica (by: replica, primary).", ("by",)
+)

@@ -1,0 +1,59 @@
+"""Booking events become business counters, log lines and span events. With spans.py, all that knows both apps."""
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from bookings import events
+from telemetry.events import Event, Level, register
+from xfhandyman.wiring import metrics
+
+_WORRYING = events.EmailFailed | events.LimitUnchecked | events.StripeFailed | events.WebhookRefused
+
+
+def watch_bookings() -> None:
+    """Listen to what happens in the business; to be called once."""
+    events.occurred.connect(_observe, dispatch_uid="xfhandyman.wiring.observers")
+
+
+def _observe(*, event: events.Event, **_signal: Any) -> None:
+    if count := _COUNTS.get(type(event)):
+        count(event)
+    _REGISTERED[type(event)].happened(**asdict(event))
+
+
+def _registered(kind: type[events.Event]) -> Event:
+    """`BookingCreated` becomes `booking_created`, with what its docstring says."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+    level: Level = "warning" if issubclass(kind, _WORRYING) else "info"
+    return register(name, level, (kind.__doc__ or "").partition("\n")[0], logger="bookings")
+
+
+_KINDS = {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)}
+# What others are kinds of is not published itself.
+_REGISTERED = {kind: _registered(kind) for kind in _KINDS if not any(kind in other.__mro__[1:] for other in _KINDS)}
+
+
+_COUNTS: dict[type[events.Event], Callable[[Any], None]] = {
+    # A held slot is not yet a booking; it becomes one when it is confirmed.
+    events.BookingCreated: lambda event: metrics.bookings_created.labels(event.service).inc(),
+    events.BookingConfirmed: lambda event: metrics.bookings_created.labels(event.service).inc(),
+    events.BookingReinstated: lambda event: metrics.bookings_created.labels(event.service).inc(),
+    events.BookingRejected: lambda event: metrics.bookings_rejected.labels(event.reason).inc(),
+    events.BookingCancelled: lambda event: metrics.bookings_cancelled.labels(event.by).inc(),
+    events.ContactMessageReceived: lambda event: metrics.contact_forms_submitted.labels(event.topic).inc(),
+    events.CheckoutOpened: lambda _: metrics.payments.labels("opened").inc(),
+    events.CheckoutClosed: lambda _: metrics.payments.labels("unpaid").inc(),
+    events.DepositPaid: lambda _: metrics.payments.labels("paid").inc(),
+    events.RefundOwed: lambda _: metrics.payments.labels("refund_owed").inc(),
+    events.DepositRefunded: lambda _: metrics.payments.labels("refunded").inc(),
+    events.StripeAnswered: lambda event: metrics.stripe_calls.labels(event.action, "ok").observe(event.seconds),
+    events.StripeFailed: lambda event: metrics.stripe_calls.labels(event.action, event.outcome).observe(event.seconds),
+    events.WebhookReceived: lambda event: metrics.webhook_lag.labels(event.kind).observe(event.lag),
+    events.WebhookRefused: lambda event: metrics.webhooks_refused.labels(event.reason).inc(),
+    events.EmailSent: lambda event: metrics.emails.labels(event.kind, "sent").inc(),
+    events.EmailFailed: lambda event: metrics.emails.labels(event.kind, "failed").inc(),
+    events.LimitReached: lambda event: metrics.limits.labels(event.limit, event.whose).inc(),
+    events.LimitUnchecked: lambda event: metrics.limits.labels(event.limit, "unchecked").inc(),
+}
