@@ -31,7 +31,7 @@ def invitation(booking: Booking) -> Calendar:
     event.add("dtend", booking.latest_end.astimezone(UTC))
     event.add("summary", f"{booking.service.name}, arrival {window}: {settings.BUSINESS_NAME}")
     event.add("description", _description(booking, window))
-    event.add("location", f"{booking.address}, {booking.postcode}")
+    event.add("location", ", ".join(booking.place))
     event.add("status", _STATUS.get(Status(booking.status), "CONFIRMED"))
     event.add("url", settings.SITE_URL + booking.get_absolute_url())
     event.add("organizer", _address(parseaddr(settings.DEFAULT_FROM_EMAIL)[1], settings.BUSINESS_NAME), encode=False)

@@ -3,6 +3,8 @@
 from django.conf import settings
 from django.http import HttpRequest
 
+from . import country, phone
+
 # When the phone is answered; visits follow each handyman's working hours.
 PHONE_HOURS = (("Monday to Friday", "8am to 6pm"), ("Saturday", "9am to 1pm"), ("Sunday", "Closed"))
 
@@ -13,7 +15,9 @@ def business(request: HttpRequest) -> dict[str, object]:
         "business": {
             "name": settings.BUSINESS_NAME,
             "phone": settings.BUSINESS_PHONE,
-            "phone_uri": "tel:" + settings.BUSINESS_PHONE.replace(" ", ""),
+            "phone_uri": phone.uri(settings.BUSINESS_PHONE),
+            "country": country.current(),
+            "language": f"en-{settings.BUSINESS_COUNTRY}",
             "address": settings.BUSINESS_ADDRESS,
             "url": settings.SITE_URL,
             "hours": PHONE_HOURS,

@@ -1,10 +1,11 @@
-"""An invented handyman business in London, for looking around and for tests. Loading it again changes nothing."""
+"""An invented handyman business (in London, where BUSINESS_COUNTRY is GB), for looking around and for tests."""
 
 from datetime import date, datetime, time, timedelta
 
 from django.db import transaction
 
-from . import availability, diary, history
+from . import availability, country, diary, history
+from . import phone as phones
 from .models import (
     Booking,
     Handyman,
@@ -164,7 +165,8 @@ def load(*, now: datetime) -> bool:
         WorkingHours.objects.bulk_create(
             WorkingHours(handyman=handyman, weekday=d, start=s, end=e) for d, s, e in hours
         )
-    ServiceArea.objects.bulk_create(ServiceArea(prefix=prefix, name=name) for prefix, name in _AREA)
+    at_home = country.current().code == "GB"
+    ServiceArea.objects.bulk_create(ServiceArea(prefix=prefix, name=name) for prefix, name in _AREA if at_home)
     zone, today = diary.rules().zone, diary.rules().today(now)
     Holiday.objects.bulk_create(Holiday(date=day, name=name) for day, name in _holidays(today))
     TimeOff.objects.create(
@@ -179,6 +181,9 @@ def load(*, now: datetime) -> bool:
             date=today - timedelta(days=9 * ago),
         )  # fmt: skip
     for number, (name, phone, address, postcode, slug, ahead, notes) in enumerate(_BOOKINGS, start=1):
+        if not at_home:  # London's streets are elsewhere, but numbers and postcodes read as they do here
+            phone, postcode = phones.example(), country.current().example
+            address = address.removesuffix(", London")
         _book(services[slug], today + timedelta(days=ahead), now, number, customer_name=name, customer_phone=phone,
               address=address, postcode=postcode, notes=notes)  # fmt: skip
     return True

@@ -35,7 +35,12 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
     context = {
         "booking": booking,
         "changeable": booking.can_be_changed(timezone.now()),
-        "business": {"name": settings.BUSINESS_NAME, "phone": settings.BUSINESS_PHONE, "url": settings.SITE_URL},
+        "business": {
+            "name": settings.BUSINESS_NAME,
+            "phone": settings.BUSINESS_PHONE,
+            "url": settings.SITE_URL,
+            "language": f"en-{settings.BUSINESS_COUNTRY}",
+        },
         "link": settings.SITE_URL + booking.get_absolute_url(),
         "pay_link": settings.SITE_URL + reverse("booking_pay", args=[booking.link_token]),
     }

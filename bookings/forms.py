@@ -3,38 +3,22 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from email.errors import MessageError
-from email.headerregistry import Address
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
-from django.core.validators import RegexValidator
 
-from . import photos
+from . import country, photos
+from .fields import EmailField, LineField, PhoneField, PostcodeField, ProseField
 from .models import ContactMessage, new_idempotency_key
 from .scheduling import Customer
 from .uploads import TooLargeFile, UnkeptFile
 
-# A full UK postcode: outward code, then digit and two letters. Spaces and case are forgiven.
-_POSTCODE = re.compile(r"^([A-Z]{1,2}\d[A-Z\d]?)(\d[A-Z]{2})$", re.ASCII)
-
-
-class PostcodeField(forms.CharField):
-    """Cleans "se1 7pb" to "SE1 7PB"."""
-
-    default_error_messages = {"invalid": "Enter a full UK postcode, such as SE1 7PB."}  # noqa: RUF012 - Django's own shape
-
-    def clean(self, value: object) -> str:
-        text = super().clean(value)
-        match = _POSTCODE.match(re.sub(r"[\s.-]", "", text).upper())
-        if not match:
-            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
-        return " ".join(match.groups())
-
 
 class PostcodeForm(forms.Form):
-    postcode = PostcodeField(max_length=20, error_messages={"required": "Enter a postcode to check."})
+    postcode = PostcodeField(
+        required=True, error_messages={"required": f"Enter a {country.current().postcode_name} to check."}
+    )
 
 
 class WeekForm(forms.Form):
@@ -56,37 +40,6 @@ def read_instant(text: str | None) -> datetime | None:
     return instant.astimezone(UTC)
 
 
-_PHONE = RegexValidator(r"^\+?[\d\s().-]{8,24}$", "Enter a phone number with its area code, such as 07700 900123.")
-
-
-class LineField(forms.CharField):
-    """Text of one line, as a browser's input gives it. Line breaks, which e-mail headers refuse, become spaces."""
-
-    def to_python(self, value: object) -> str:
-        return re.sub(r"[\s\x01-\x1f\x7f-\x9f]+", " ", super().to_python(value) or "").strip()
-
-
-class AddressField(forms.EmailField):
-    """An e-mail address that we can keep and write to."""
-
-    default_error_messages = {  # noqa: RUF012 - Django's own shape
-        "required": "Enter your e-mail address.",
-        "invalid": "Enter an e-mail address like name@example.com.",
-    }
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=254, **options)  # as the models' columns
-
-    def clean(self, value: object) -> str:
-        address: str = super().clean(value)
-        try:
-            Address(addr_spec=address)
-        # Django accepts quoted control characters, which cannot be written in a header.
-        except (ValueError, MessageError) as error:
-            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from error
-        return address
-
-
 class PersonForm(forms.Form):
     """Who writes. `key` makes a form that is posted twice count once."""
 
@@ -103,32 +56,26 @@ class BookingForm(PersonForm):
         error_messages={"required": "Enter your name."},
         widget=forms.TextInput({"autocomplete": "name"}),
     )
-    customer_email = AddressField(
+    customer_email = EmailField(
         label="E-mail",
         help_text="For the confirmation and a reminder the day before.",
         widget=forms.EmailInput({"autocomplete": "email", "spellcheck": "false"}),
     )
-    customer_phone = LineField(
+    customer_phone = PhoneField(
         label="Phone",
         help_text="Your handyman rings it on the way.",
-        max_length=32,
-        validators=[_PHONE],
-        error_messages={"required": "Enter a phone number."},
         widget=forms.TextInput({"type": "tel", "autocomplete": "tel"}),
     )
-    address = forms.CharField(
+    address = ProseField(
         label="Address of the job",
         max_length=300,
         error_messages={"required": "Enter the address of the job."},
         widget=forms.Textarea({"rows": 2, "autocomplete": "street-address"}),
     )
     postcode = PostcodeField(
-        label="Postcode",
-        max_length=20,
-        error_messages={"required": "Enter the postcode."},
         widget=forms.TextInput({"autocomplete": "postal-code", "class": "short", "spellcheck": "false"}),
     )
-    notes = forms.CharField(
+    notes = ProseField(
         label="Anything we should know? (optional)",
         help_text="What is broken, which floor, where to park.",
         max_length=2000,
@@ -146,7 +93,11 @@ class BookingForm(PersonForm):
         return {"customer": Customer(**customer), "idempotency_key": self.cleaned_data["key"]}
 
     def refuse_postcode(self) -> None:
-        message = "We do not come to this postcode yet. Check it, or ring us: for a larger job we might."
+        name = country.current().postcode_name
+        if self.cleaned_data.get("postcode"):
+            message = f"We do not come to this {name} yet. Check it, or ring us: for a larger job we might."
+        else:
+            message = f"Enter the {name}, so that we know whether we come to you."
         self.add_error("postcode", message)
 
 
@@ -192,18 +143,16 @@ class ContactForm(PersonForm):
         error_messages={"required": "Enter your name."},
         widget=forms.TextInput({"autocomplete": "name"}),
     )
-    email = AddressField(
+    email = EmailField(
         label="E-mail",
         widget=forms.EmailInput({"autocomplete": "email", "spellcheck": "false"}),
     )
-    phone = LineField(
+    phone = PhoneField(
         label="Phone (optional)",
-        max_length=32,
         required=False,
-        validators=[_PHONE],
         widget=forms.TextInput({"type": "tel", "autocomplete": "tel"}),
     )
-    body = forms.CharField(
+    body = ProseField(
         label="Your message",
         max_length=5000,
         error_messages={"required": "Write your message."},

@@ -5,10 +5,11 @@ from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 
-from babel import Locale
 from babel.core import get_global
 from babel.numbers import format_currency, get_currency_precision, get_currency_symbol, get_territory_currencies
 from django.conf import settings
+
+from .country import english
 
 MOST = 10**9 - 1
 """The largest amount that can be typed, in minor units; the columns hold twice as much."""
@@ -49,7 +50,7 @@ def minor(amount: Decimal, currency: str = "") -> int:
 
 def symbol() -> str:
     """What stands for BUSINESS_CURRENCY on a page, such as "£"."""
-    return get_currency_symbol(settings.BUSINESS_CURRENCY, _locale(settings.BUSINESS_COUNTRY))
+    return get_currency_symbol(settings.BUSINESS_CURRENCY, english(settings.BUSINESS_COUNTRY))
 
 
 def text(minor: int, currency: str = "") -> str:
@@ -59,7 +60,7 @@ def text(minor: int, currency: str = "") -> str:
 
 @lru_cache(maxsize=1000)
 def _text(minor: int, currency: str, country: str) -> str:
-    locale, decimals = _locale(country), digits(currency)
+    locale, decimals = english(country), digits(currency)
     fraction = "." + "0" * decimals if minor % 10**decimals else ""
     pattern = re.sub(r"\.0+", fraction, locale.currency_formats["standard"].pattern)
     if get_currency_symbol(currency, locale)[-1].isalpha():
@@ -67,14 +68,6 @@ def _text(minor: int, currency: str, country: str) -> str:
     return format_currency(exact(minor, currency), currency, pattern, locale=locale, currency_digits=False)
 
 
-@lru_cache(maxsize=8)
-def _locale(country: str) -> Locale:
-    """English as it is written in the country, or else plain English."""
-    return Locale.parse(f"en_{country}") if f"en_{country}" in _english() else Locale("en")
-
-
-@lru_cache(maxsize=1)
-def _english() -> frozenset[str]:
-    from babel.localedata import locale_identifiers
-
-    return frozenset(name for name in locale_identifiers() if name.startswith("en_"))
+def of_country(country: str) -> str:
+    """The code of the money that one pays with in a country."""
+    return str((get_territory_currencies(country, tender=True) or ["USD"])[0])

@@ -53,7 +53,11 @@ def _business() -> dict[str, object]:
         "name": settings.BUSINESS_NAME,
         "url": settings.SITE_URL + "/",
         "telephone": settings.BUSINESS_PHONE,
-        "address": settings.BUSINESS_ADDRESS,
+        "address": {
+            "@type": "PostalAddress",
+            "streetAddress": settings.BUSINESS_ADDRESS,
+            "addressCountry": settings.BUSINESS_COUNTRY,
+        },
     }
 
 

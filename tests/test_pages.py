@@ -104,7 +104,7 @@ def test_it_allows_a_strict_content_security_policy(client: Client, booking: Boo
     [
         ("se1 7pb", "Yes, we come to SE1 7PB"),
         ("ZE1 0AA", "Not to ZE1 0AA yet"),
-        ("nowhere", "Enter a full UK postcode"),
+        ("nowhere", "Enter a full postcode, such as"),
         ("", "Enter a postcode to check"),
         ("SE1\x00 7PB", "Null characters are not allowed"),
     ],
@@ -291,14 +291,14 @@ def test_it_offers_anybody_when_the_wanted_handyman_has_nothing_near(client: Cli
         ("customer_email", "robin@", "Enter an e-mail address like"),
         ("customer_phone", "call me", "Enter a phone number with its area code"),
         ("address", " ", "Enter the address of the job"),
-        ("postcode", "12345", "Enter a full UK postcode"),
+        ("postcode", "12345", "Enter a full postcode, such as"),
         ("postcode", "ZE1 0AA", "We do not come to this postcode yet"),
         ("customer_name", "x" * 121, "at most 120 characters"),
         ("notes", "x" * 2001, "at most 2000 characters"),
         ("notes", "a\x00b", "Null characters are not allowed"),
         ("customer_email", "x" * 250 + "@example.com", "at most 254 characters"),
         ("customer_email", '"\x01"@example.com', "Enter an e-mail address like"),
-        ("postcode", "SE\u0661 \u0667PB", "Enter a full UK postcode"),
+        ("postcode", "SE\u0661 \u0667PB", "Enter a full postcode, such as"),
     ],
 )
 def test_it_names_the_field_to_correct_and_keeps_the_rest(

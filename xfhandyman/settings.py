@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from environs import Env, EnvError
 
-from bookings import money
+from bookings import country, money, phone
 from bookings.rates import Limit
 from telemetry.conf import conf
 from telemetry.logs.setup import from_environment
@@ -42,12 +42,23 @@ try:
     ZoneInfo(BUSINESS_TIME_ZONE)
 except (ZoneInfoNotFoundError, ValueError) as error:
     raise EnvError(f"BUSINESS_TIME_ZONE is {BUSINESS_TIME_ZONE!r}; it must be a name like Europe/London") from error
-BUSINESS_CURRENCY = env.str("BUSINESS_CURRENCY", "GBP").upper()
+BUSINESS_COUNTRY = env.str("BUSINESS_COUNTRY", "GB").upper()
+try:
+    _country = country.of(BUSINESS_COUNTRY)
+except ValueError as error:
+    raise EnvError(f"BUSINESS_COUNTRY is {BUSINESS_COUNTRY!r}; it must be the code of a country, such as GB") from error
+BUSINESS_CURRENCY = env.str("BUSINESS_CURRENCY", money.of_country(BUSINESS_COUNTRY)).upper()
 if not money.known(BUSINESS_CURRENCY):
     raise EnvError(f"BUSINESS_CURRENCY is {BUSINESS_CURRENCY!r}; it must be the code of a currency, such as GBP or JPY")
-BUSINESS_COUNTRY = env.str("BUSINESS_COUNTRY", "GB").upper()
-BUSINESS_PHONE = env.str("BUSINESS_PHONE", "020 7946 0123")
-BUSINESS_ADDRESS = env.str("BUSINESS_ADDRESS", "Unit 4, Mallet Yard, London SE1 0XX")
+_at_home = BUSINESS_COUNTRY == "GB"
+BUSINESS_PHONE = env.str("BUSINESS_PHONE", "020 7946 0123" if _at_home else phone.example(BUSINESS_COUNTRY))
+try:
+    phone.written(BUSINESS_PHONE, BUSINESS_COUNTRY)
+except ValueError as error:
+    raise EnvError(f"BUSINESS_PHONE is {BUSINESS_PHONE!r}; it must be a phone number of {_country.name}") from error
+BUSINESS_ADDRESS = env.str(
+    "BUSINESS_ADDRESS", "Unit 4, Mallet Yard, London SE1 0XX" if _at_home else "1 Example Street"
+)
 
 # How long personal data is kept; the privacy page tells customers the same.
 KEEP_BOOKINGS_DAYS = env.int("KEEP_BOOKINGS_DAYS", 730)  # who and where; the numbers stay for the books
@@ -225,7 +236,7 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{BUSINESS_NAME} <bookings@example.com>")
 STAFF_EMAIL = env.str("STAFF_EMAIL", "office@example.com")
 
-LANGUAGE_CODE = "en-gb"
+LANGUAGE_CODE = "en" if _country.month_first else "en-gb"
 FORMAT_MODULE_PATH = "bookings.formats"
 TIME_ZONE = BUSINESS_TIME_ZONE
 USE_TZ = True

@@ -15,9 +15,9 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from bookings import money, scheduling
+from bookings import country, money, scheduling
 from bookings.admin.fields import MomentWidget, MoneyField
-from bookings.forms import PostcodeField
+from bookings.fields import PostcodeField
 from bookings.models import Booking, BookingEvent, Handyman, Payment, Service
 
 STAFF = BookingEvent.By.STAFF
@@ -29,7 +29,7 @@ REFUSALS = {
     "off_grid": "Visits do not start at that minute.",
     "closed": "Nobody who does this works long enough then.",
     "taken": "That time is taken.",
-    "out_of_area": "The business does not come to this postcode.",
+    "out_of_area": f"The business does not come to this {country.current().postcode_name}.",
     "not_possible": "The booking's status does not allow that.",
     "too_late": "It is too late for that.",
     "too_early": "The visit has not begun yet.",
@@ -53,7 +53,7 @@ class VisitForm(forms.ModelForm):
     who = forms.ModelChoiceField(
         Handyman.objects.active(), required=False, label="Handyman", empty_label="Whoever is free"
     )
-    postcode = PostcodeField(max_length=20)
+    postcode = PostcodeField()
 
     class Meta:
         model = Booking

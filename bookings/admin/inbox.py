@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
+from bookings import phone
 from bookings.admin.audit import record
 from bookings.admin.customers import CustomerAction
 from bookings.admin.export import CSVExport, MessageResource
@@ -101,11 +102,8 @@ class ContactMessageAdmin(CSVExport, CustomerAction, OfficeAdmin):
 
     @admin.display(description="phone")
     def call(self, message: ContactMessage) -> str:
-        return (
-            format_html('<a href="tel:{}">{}</a>', message.phone.replace(" ", ""), message.phone)
-            if message.phone
-            else "-"
-        )
+        link = phone.uri(message.phone)
+        return format_html('<a href="{}">{}</a>', link, message.phone) if link else message.phone or "-"
 
     @admin.action(description="Mark as handled", permissions=["change"])
     def mark_handled(self, request: HttpRequest, queryset: QuerySet[ContactMessage]) -> None:

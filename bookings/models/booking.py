@@ -15,7 +15,9 @@ from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
 
+from .. import country
 from .catalogue import Priced, Service
+from .fields import AddressField, EmailField, LineField, PhoneField, ProseField
 from .people import Handyman
 from .posts import new_idempotency_key
 
@@ -109,12 +111,12 @@ class Booking(Priced):
     ends_at = models.DateTimeField(help_text="The job is done if it begins as planned.")
     during = DateTimeRangeField(editable=False)
 
-    customer_name = models.CharField(max_length=120)
-    customer_email = models.EmailField(blank=True, help_text="Empty: the customer rang, and is told by phone.")
-    customer_phone = models.CharField(max_length=32)
-    address = models.CharField(max_length=300)
-    postcode = models.CharField(max_length=10)
-    notes = models.TextField(blank=True, max_length=2000)
+    customer_name = LineField(max_length=120)
+    customer_email = EmailField(blank=True, help_text="Empty: the customer rang, and is told by phone.")
+    customer_phone = PhoneField(max_length=32)
+    address = AddressField(max_length=300)
+    postcode = models.CharField(max_length=12, blank=True)
+    notes = ProseField(blank=True, max_length=2000)
     consent_at = models.DateTimeField(editable=False)
 
     idempotency_key = models.CharField(max_length=64, default=new_idempotency_key, editable=False)
@@ -197,6 +199,11 @@ class Booking(Priced):
         self.pricing = self.service.pricing
         self.price_pence = self.service.price_pence
         self.minimum_minutes = self.service.minimum_minutes
+
+    @property
+    def place(self) -> list[str]:
+        """Where the visit is: the lines of the address with its postcode, as one writes it in BUSINESS_COUNTRY."""
+        return country.current().lines(self.address, self.postcode)
 
     @property
     def link_token(self) -> str:

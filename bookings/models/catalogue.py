@@ -9,6 +9,9 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.urls import reverse
 
+from .. import country
+from .fields import LineField, ProseField
+
 LEAST_DEPOSIT = 100
 """In minor units: what it costs to take less is more than it is worth."""
 
@@ -51,10 +54,10 @@ class ServiceQuerySet(models.QuerySet["Service"]):
 
 class Service(Priced):
     slug = models.SlugField(unique=True)
-    name = models.CharField(max_length=80)
-    group = models.CharField(max_length=40, blank=True, help_text="The heading it stands under, such as Plumbing.")
-    summary = models.CharField(max_length=160)
-    description = models.TextField(blank=True)
+    name = LineField(max_length=80)
+    group = LineField(max_length=40, blank=True, help_text="The heading it stands under, such as Plumbing.")
+    summary = LineField(max_length=160)
+    description = ProseField(blank=True)
     duration_minutes = models.PositiveSmallIntegerField(
         default=60, validators=[MinValueValidator(15)], help_text="Time on the job, in minutes."
     )
@@ -109,26 +112,19 @@ class Service(Priced):
 
 class ServiceAreaQuerySet(models.QuerySet["ServiceArea"]):
     def covers(self, postcode: str) -> bool:
-        """Whether the business comes to this UK postcode. With no area on record it goes everywhere."""
-        prefixes = list(self.values_list("prefix", flat=True))
-        compact = re.sub(r"\s", "", postcode.upper())
-        return not prefixes or any(_has_prefix(compact, prefix) for prefix in prefixes)
-
-
-def _has_prefix(postcode: str, prefix: str) -> bool:
-    """SE covers SE1 to SE28, SE1 covers SE1 but not SE10, SW1 covers SW1A."""
-    outward = postcode[:-3]
-    if not outward.startswith(prefix):
-        return False
-    rest = outward[len(prefix) :]
-    return rest.isalpha() or not rest if prefix[-1:].isdigit() else not rest or rest[0].isdigit()
+        """Whether the business comes to this postcode. With no area on record, or no postcodes, it goes everywhere."""
+        here = country.current()
+        prefixes = list(self.values_list("prefix", flat=True)) if here.pattern else []
+        return not prefixes or any(here.covers(prefix, postcode) for prefix in prefixes)
 
 
 class ServiceArea(models.Model):
     prefix = models.CharField(
-        max_length=4, unique=True, help_text="The start of a postcode: SE covers all of SE, SE1 only SE1."
+        max_length=10,
+        unique=True,
+        help_text="The start of a postcode: SE covers all of SE, SE1 only SE1; 100 covers 10001.",
     )
-    name = models.CharField(max_length=60, blank=True)
+    name = LineField(max_length=60, blank=True)
 
     objects = ServiceAreaQuerySet.as_manager()
 
@@ -139,4 +135,4 @@ class ServiceArea(models.Model):
         return f"{self.prefix} {self.name}".strip()
 
     def clean(self) -> None:
-        self.prefix = self.prefix.strip().upper()
+        self.prefix = re.sub(r"[\W_]", "", self.prefix).upper()

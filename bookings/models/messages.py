@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from .catalogue import Service
+from .fields import EmailField, LineField, PhoneField, ProseField
 from .posts import new_idempotency_key
 
 
@@ -25,11 +26,11 @@ class ContactMessage(models.Model):
         COMPLAINT = "complaint", "A complaint"
         OTHER = "other", "Something else"
 
-    name = models.CharField(max_length=120)
-    email = models.EmailField()
-    phone = models.CharField(max_length=32, blank=True)
+    name = LineField(max_length=120)
+    email = EmailField()
+    phone = PhoneField(max_length=32, blank=True)
     topic = models.CharField(max_length=10, choices=Topic, default=Topic.QUESTION)
-    body = models.TextField(max_length=5000)
+    body = ProseField(max_length=5000)
     suspected_spam = models.BooleanField(default=False, help_text="Kept apart in the inbox; nobody was told of it.")
     idempotency_key = models.CharField(max_length=64, unique=True, default=new_idempotency_key, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -59,10 +60,10 @@ class MessagePhoto(models.Model):
 class Review(models.Model):
     """What a customer said, entered and published by staff."""
 
-    author = models.CharField(max_length=80)
-    place = models.CharField(max_length=60, blank=True)
+    author = LineField(max_length=80)
+    place = LineField(max_length=60, blank=True)
     rating = models.PositiveSmallIntegerField(default=5, validators=[MinValueValidator(1), MaxValueValidator(5)])
-    body = models.TextField(max_length=600)
+    body = ProseField(max_length=600)
     service = models.ForeignKey(Service, models.SET_NULL, null=True, blank=True, related_name="reviews")
     date = models.DateField()
     published = models.BooleanField(default=True)

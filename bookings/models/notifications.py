@@ -4,13 +4,14 @@ from django.conf import settings
 from django.db import models
 
 from .booking import BookingEvent
+from .fields import EmailField
 from .people import Handyman, Recipient
 
 
 class OfficeContact(Recipient):
     """An address in the office that is notified of bookings. The first row, without an address, is STAFF_EMAIL."""
 
-    email = models.EmailField(
+    email = EmailField(
         blank=True, db_default="", unique=True, help_text="Empty: the address that STAFF_EMAIL is set to."
     )
 

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from .catalogue import Service
+from .fields import EmailField, LineField
 
 
 class HowOften(models.TextChoices):
@@ -19,7 +20,7 @@ class HowOften(models.TextChoices):
 class Recipient(models.Model):
     """Somebody in the business who is notified of new, moved, corrected and cancelled bookings by e-mail."""
 
-    email = models.EmailField(blank=True, db_default="")
+    email = EmailField(blank=True, db_default="")
     notifications = models.CharField(
         "notify of bookings",
         max_length=10,
@@ -62,11 +63,11 @@ class HandymanQuerySet(models.QuerySet["Handyman"]):
 
 class Handyman(Recipient):
     slug = models.SlugField(unique=True)
-    name = models.CharField(max_length=80)
-    bio = models.CharField(max_length=200, blank=True)
+    name = LineField(max_length=80)
+    bio = LineField(max_length=200, blank=True)
     skills = models.ManyToManyField(Service, related_name="handymen", blank=True)
     active = models.BooleanField(default=True)
-    email = models.EmailField(blank=True, db_default="", help_text="Empty: not notified of bookings.")
+    email = EmailField(blank=True, db_default="", help_text="Empty: not notified of bookings.")
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,
@@ -134,7 +135,7 @@ class TimeOff(models.Model):
     handyman = models.ForeignKey(Handyman, models.CASCADE, related_name="time_off")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
-    reason = models.CharField(max_length=80, blank=True)
+    reason = LineField(max_length=80, blank=True)
 
     objects = TimeOffQuerySet.as_manager()
 
@@ -159,7 +160,7 @@ class Holiday(models.Model):
     """A day on which nobody works."""
 
     date = models.DateField(unique=True)
-    name = models.CharField(max_length=80)
+    name = LineField(max_length=80)
 
     class Meta:
         ordering = ("date",)

@@ -1,13 +1,12 @@
 """Forgetting rows: on a customer's wish, and by age."""
 
-import re
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from bookings import events
+from bookings import country, events
 from bookings.models import Booking, BookingEvent, BookingQuerySet, ContactMessage, new_link_key
 
 NAME = "Erased"
@@ -34,7 +33,7 @@ def anonymise(bookings: BookingQuerySet, now: datetime) -> int:
         for booking in chosen:
             booking.customer_name = NAME
             booking.customer_email = booking.customer_phone = booking.address = booking.notes = ""
-            booking.postcode = re.sub(r"\s", "", booking.postcode)[:-3]  # SE1 of SE1 7PB
+            booking.postcode = country.current().district(booking.postcode)
             booking.link_key = new_link_key()
             booking.erased_at = now
         Booking.objects.bulk_update(chosen, _PERSONAL, batch_size=_AT_ONCE)

@@ -6,6 +6,7 @@ from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from bookings import country
 from bookings import money as amounts
 from bookings.models import Priced, Pricing, Service
 
@@ -89,7 +90,17 @@ def clock(moment: datetime) -> str:
 def day(moment: date | datetime) -> str:
     """Thursday 26 November, in the business's zone."""
     local = timezone.localtime(moment) if isinstance(moment, datetime) else moment
-    return date_format(local, "l j F")
+    return date_format(local, "l, F j" if _month_first() else "l j F")
+
+
+@register.filter
+def short_day(moment: date) -> str:
+    """26 Nov, or Nov 26 where one writes it so."""
+    return date_format(moment, "M j" if _month_first() else "j M")
+
+
+def _month_first() -> bool:
+    return country.current().month_first
 
 
 @register.filter
