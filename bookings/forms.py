@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 
 from . import country, photos
 from .fields import EmailField, LineField, PhoneField, PostcodeField, ProseField
-from .models import ContactMessage, new_idempotency_key
+from .models import ContactMessage, ServiceArea, new_idempotency_key
 from .scheduling import Customer
 from .uploads import TooLargeFile, UnkeptFile
 
@@ -93,12 +93,24 @@ class BookingForm(PersonForm):
         return {"customer": Customer(**customer), "idempotency_key": self.cleaned_data["key"]}
 
     def refuse_postcode(self) -> None:
+        """Say that the business does not come there."""
+        self.add_error("postcode", self._out_of_area(self.cleaned_data.get("postcode", "")))
+
+    def clean_postcode(self) -> str:
+        """Judged with the other fields, so that all that is wrong is said in one answer."""
+        postcode: str = self.cleaned_data["postcode"]
+        if not ServiceArea.objects.covers(postcode):
+            raise self._out_of_area(postcode)
+        return postcode
+
+    @staticmethod
+    def _out_of_area(postcode: str) -> forms.ValidationError:
         name = country.current().postcode_name
-        if self.cleaned_data.get("postcode"):
+        if postcode:
             message = f"We do not come to this {name} yet. Check it, or ring us: for a larger job we might."
         else:
             message = f"Enter the {name}, so that we know whether we come to you."
-        self.add_error("postcode", message)
+        return forms.ValidationError(message, code="out_of_area")
 
 
 class Wish(TypedDict):

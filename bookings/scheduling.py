@@ -60,6 +60,20 @@ def book(
     return _take(wish, customer, idempotency_key, Status.CONFIRMED, None)
 
 
+def check(
+    *,
+    service: Service,
+    starts_at: datetime,
+    by: By,
+    handyman: Handyman | None = None,
+    moving: Booking | None = None,
+    now: datetime | None = None,
+) -> None:
+    """Raise what booking this slot (or `moving` a booking there) would raise; nothing is written or published."""
+    now = now or timezone.now()
+    _Wish(service=service, starts_at=starts_at, handyman=handyman, by=by, moving=moving, now=now).find()
+
+
 def hold(
     *,
     service: Service,

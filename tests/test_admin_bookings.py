@@ -122,6 +122,7 @@ def test_it_takes_a_booking_on_the_phone_once(office: Client) -> None:
         "postcode": "se15 4ql",
         "consent": "on",
         "key": page.context["adminform"].form["key"].value(),
+        "offers": f"{service.pk}:{service.offer}",
     }
     for _ in range(2):
         assert office.post(LIST + "add/", data, follow=True).status_code == 200
@@ -142,6 +143,7 @@ def test_it_takes_a_booking_of_a_caller_without_e_mail(
     start = timezone.localtime(visit.starts_at) + timedelta(days=7)
     data = {name: getattr(visit, name) for name in CUSTOMER_FIELDS} | {"customer_email": "", "consent": "on"}
     data |= {"service": visit.service_id, "starts_0": f"{start:%Y-%m-%d}", "starts_1": f"{start:%H:%M}", "key": "k"}
+    data["offers"] = f"{visit.service_id}:{visit.service.offer}"
     office.post(LIST + "add/", data)
     booking = Booking.objects.get(customer_email="")
     tasks.send_booking_email(booking_id=booking.pk, kind="confirmation", sequence=0)

@@ -156,7 +156,7 @@ def test_it_keeps_what_was_typed_and_says_what_to_do(client: Client, limited: Ca
     service = factories.service()
     factories.handyman(service)
     details = f"/book/{service.slug}/details/"
-    wish = {**ROBIN, "start": factories.tomorrow().isoformat()}
+    wish = {**ROBIN, "start": factories.tomorrow().isoformat(), "offer": service.offer}
     assert client.post("/contact/", LETTER).status_code == 302
     assert client.post(details, {**wish, "customer_email": "no address"}).status_code == 422
     for path, typed in (("/contact/", LETTER), (details, ROBIN)):

@@ -5,6 +5,7 @@ import re
 import struct
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -65,6 +66,11 @@ def slot(service: Service) -> Slot:
 def booking(service: Service, slot: Slot) -> Booking:
     customer = scheduling.Customer(**{name: TYPED[name] for name in scheduling.Customer.__dataclass_fields__})
     return scheduling.book(service=service, starts_at=slot.starts_at, customer=customer, idempotency_key="made")
+
+
+def post(client: Client, typed: dict[str, str], **options: Any) -> Any:
+    """Post the details form as it was just shown."""
+    return client.post(DETAILS, {"offer": Service.objects.get(slug="tap-repair").offer} | typed, **options)
 
 
 def iso(moment: datetime) -> str:
@@ -196,7 +202,7 @@ def test_it_costs_a_week_a_bounded_number_of_queries(
 
 
 def test_it_books_and_shows_the_confirmation(client: Client, slot: Slot) -> None:
-    response = client.post(DETAILS, TYPED | {"start": iso(slot.starts_at)})
+    response = post(client, TYPED | {"start": iso(slot.starts_at)})
     booking = Booking.objects.get(customer_email="robin@example.com")
     assert response.status_code == 302
     assert (booking.starts_at, booking.postcode, booking.status) == (slot.starts_at, "SE1 7PB", Status.CONFIRMED)
@@ -207,7 +213,7 @@ def test_it_books_and_shows_the_confirmation(client: Client, slot: Slot) -> None
 
 def test_it_makes_one_booking_of_a_form_posted_twice(client: Client, slot: Slot) -> None:
     posted = TYPED | {"start": iso(slot.starts_at)}
-    first, second = client.post(DETAILS, posted), client.post(DETAILS, posted)
+    first, second = post(client, posted), post(client, posted)
     assert [first.status_code, second.status_code] == [302, 302]
     booking = Booking.objects.get(customer_email="robin@example.com")
     assert booking.reference in text(client.get(second["Location"]))
@@ -221,7 +227,7 @@ def assert_kept(page: str) -> None:
 
 
 def refuse(client: Client, start: str, sentence: str, status: int = 422, **extra: str) -> str:
-    response = client.post(DETAILS, TYPED | {"start": start} | extra)
+    response = post(client, TYPED | {"start": start} | extra)
     page = text(response)
     assert response.status_code == status
     assert sentence in page
@@ -235,7 +241,7 @@ def assert_offers(client: Client, page: str) -> None:
     """Every window on offer can really be had: the first is booked."""
     offered = re.findall(r'type="radio" name="start" value="([^"]+)"', page)
     assert 1 <= len(offered) <= 6
-    assert client.post(DETAILS, TYPED | {"start": offered[0]}).status_code == 302
+    assert post(client, TYPED | {"start": offered[0]}).status_code == 302
 
 
 @pytest.mark.parametrize(
@@ -304,7 +310,7 @@ def test_it_offers_anybody_when_the_wanted_handyman_has_nothing_near(client: Cli
 def test_it_names_the_field_to_correct_and_keeps_the_rest(
     client: Client, slot: Slot, field: str, value: str, sentence: str
 ) -> None:
-    response = client.post(DETAILS, TYPED | {"start": iso(slot.starts_at), field: value})
+    response = post(client, TYPED | {"start": iso(slot.starts_at), field: value})
     page = text(response)
     assert response.status_code == 422
     assert page.count(sentence) == 2, "once in the summary and once at the field"
@@ -317,13 +323,13 @@ def test_it_names_the_field_to_correct_and_keeps_the_rest(
 
 
 def test_it_asks_for_consent(client: Client, slot: Slot) -> None:
-    response = client.post(DETAILS, {k: v for k, v in TYPED.items() if k != "consent"} | {"start": iso(slot.starts_at)})
+    response = post(client, {k: v for k, v in TYPED.items() if k != "consent"} | {"start": iso(slot.starts_at)})
     assert response.status_code == 422
     assert 'href="#id_consent"' in text(response)
 
 
 def test_it_shows_other_windows_without_losing_what_was_typed(client: Client, slot: Slot) -> None:
-    response = client.post(DETAILS, TYPED | {"start": iso(slot.starts_at), "change": "1"})
+    response = post(client, TYPED | {"start": iso(slot.starts_at), "change": "1"})
     assert response.status_code == 200
     assert_kept(text(response))
     assert len(re.findall(r'type="radio" name="start"', text(response))) > 1
@@ -338,7 +344,7 @@ def test_it_asks_again_when_the_wanted_handyman_does_not_do_the_job(client: Clie
 
 def test_it_writes_to_a_name_of_two_lines(client: Client, slot: Slot) -> None:
     name = {"customer_name": "Robin\r\nBcc: other@example.com"}
-    client.post(DETAILS, TYPED | {"start": iso(slot.starts_at)} | name)
+    post(client, TYPED | {"start": iso(slot.starts_at)} | name)
     booking = Booking.objects.get(customer_email="robin@example.com")
     written = emails.booking_email(booking, "confirmation").message()
     assert written["Bcc"] is None
@@ -346,7 +352,7 @@ def test_it_writes_to_a_name_of_two_lines(client: Client, slot: Slot) -> None:
 
 
 def test_it_books_from_a_form_that_lost_its_key(client: Client, slot: Slot) -> None:
-    assert client.post(DETAILS, TYPED | {"start": iso(slot.starts_at), "key": ""}).status_code == 302
+    assert post(client, TYPED | {"start": iso(slot.starts_at), "key": ""}).status_code == 302
 
 
 def test_it_does_not_call_a_cancelled_booking_booked(client: Client, booking: Booking) -> None:
@@ -625,7 +631,8 @@ def test_it_never_asks_money_for_a_free_quote(client: Client) -> None:
     """A visit to look and measure costs nothing, before and after it is booked."""
     slot = diary.next_slots(service=Service.objects.get(slug="room-painting"))[0]
     details = "/book/room-painting/details/"
-    posted = client.post(details, TYPED | {"start": iso(slot.starts_at)}, follow=True)
+    offer = Service.objects.get(slug="room-painting").offer
+    posted = client.post(details, TYPED | {"start": iso(slot.starts_at), "offer": offer}, follow=True)
     shown = [text(client.get(path)) for path in ("/services/room-painting/", "/book/room-painting/")]
     shown += [text(client.get(f"{details}?start={iso(slot.starts_at)}")), text(posted)]
     assert "Booked" in shown[-1]

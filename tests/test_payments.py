@@ -70,9 +70,9 @@ def again(booking: Booking) -> Booking:
     return Booking.objects.select_related("service", "handyman", "payment").get(pk=booking.pk)
 
 
-def posted() -> dict[str, str]:
+def posted(service: Service) -> dict[str, str]:
     """The details form, filled in."""
-    return {"start": factories.tomorrow(10, days=5).isoformat(), "key": "a-form"} | TYPED
+    return {"start": factories.tomorrow(10, days=5).isoformat(), "key": "a-form", "offer": service.offer} | TYPED
 
 
 TYPED = {
@@ -87,7 +87,7 @@ TYPED = {
 
 def test_it_confirms_at_once_when_payments_are_off(client: Client, service: Service, handyman: Handyman) -> None:
     assert "deposit" not in client.get(f"/services/{service.slug}/").content.decode()
-    answer = client.post(f"/book/{service.slug}/details/", posted())
+    answer = client.post(f"/book/{service.slug}/details/", posted(service))
     assert answer.headers["Location"].endswith("/confirmed/")
     assert Booking.objects.get().status == Status.CONFIRMED
     assert not Payment.objects.exists()
@@ -97,7 +97,7 @@ def test_it_confirms_at_once_when_payments_are_off(client: Client, service: Serv
 def test_it_confirms_at_once_what_asks_for_no_deposit(client: Client, peer: StripePeer) -> None:
     service = factories.service()
     factories.handyman(service)
-    assert client.post(f"/book/{service.slug}/details/", posted()).headers["Location"].endswith("/confirmed/")
+    assert client.post(f"/book/{service.slug}/details/", posted(service)).headers["Location"].endswith("/confirmed/")
     assert peer.ledger()["checkout.session"] == []
 
 
@@ -105,7 +105,7 @@ def test_it_sends_the_customer_to_pay_and_back(
     client: Client, peer: StripePeer, service: Service, handyman: Handyman
 ) -> None:
     for _ in range(2):  # an impatient second tap
-        answer = client.post(f"/book/{service.slug}/details/", posted())
+        answer = client.post(f"/book/{service.slug}/details/", posted(service))
         assert answer.headers["Location"].startswith(f"{peer.url}/c/pay/")
     session = peer.ledger()["checkout.session"]
     assert [each["amount_total"] for each in session] == [payments.DEPOSIT]
@@ -144,7 +144,7 @@ def test_it_keeps_the_time_and_charges_once_when_stripe_fails(
         settings.STRIPE_SECRET_KEY = "not a key"
     else:
         peer.fail(mode)
-    answer = client.post(f"/book/{service.slug}/details/", posted())
+    answer = client.post(f"/book/{service.slug}/details/", posted(service))
     page = client.get(answer.headers["Location"])
     assert page.status_code == 200
     assert "Your card was not charged, and your time is still kept" in page.content.decode()
@@ -427,7 +427,7 @@ def test_it_holds_no_connection_while_stripe_hangs(
         book = f"{site.url}/book/tv-mounting/"
         windows = re.findall(r"details/\?start=([^&\"]+)", browser.get(f"{book}?week=1", timeout=10).text)
         form = browser.get(f"{book}details/", params={"start": windows[-1]}, timeout=10).text
-        hidden = dict(re.findall(r'name="(csrfmiddlewaretoken|key)" value="([^"]+)"', form))
+        hidden = dict(re.findall(r'name="(csrfmiddlewaretoken|key|offer)" value="([^"]+)"', form))
         typed = TYPED | hidden | {"start": windows[-1]}
         answer = customer.submit(browser.post, f"{book}details/", typed, timeout=30)
         wait_for("the hold", lambda: site.log_events("booking_held"), 30)

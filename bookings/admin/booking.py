@@ -99,7 +99,7 @@ class BookingAdmin(CSVExport, CustomerAction, OfficeAdmin):
         return super().changelist_view(request, {"is_nav_sidebar_enabled": False} | (extra_context or {}))
 
     def get_fieldsets(self, request: HttpRequest, obj: Booking | None = None) -> Any:
-        customer = ("Customer", {"fields": CUSTOMER_FIELDS if obj else (*CUSTOMER_FIELDS, "consent", "key")})
+        customer = ("Customer", {"fields": CUSTOMER_FIELDS if obj else (*CUSTOMER_FIELDS, "consent", "key", "offers")})
         if obj is None:
             return ((None, {"fields": ("service", "starts", "who")}), customer)
         if not self.has_change_permission(request, obj):

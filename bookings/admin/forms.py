@@ -19,6 +19,7 @@ from bookings import country, money, scheduling
 from bookings.admin.fields import MomentWidget, MoneyField
 from bookings.fields import PostcodeField
 from bookings.models import Booking, BookingEvent, Handyman, Payment, Service
+from bookings.templatetags.business import price
 
 STAFF = BookingEvent.By.STAFF
 CUSTOMER_FIELDS = ("customer_name", "customer_email", "customer_phone", "address", "postcode", "notes")
@@ -62,13 +63,25 @@ class VisitForm(forms.ModelForm):
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]  # Django's hook, not in the stubs
-        if not self.errors:
-            try:
-                self.schedule()
-            except scheduling.OutOfArea as error:
-                self.add_error("postcode", refusal(error))
-            except scheduling.SchedulingError as error:
-                self.add_error("starts", refusal(error))
+        try:
+            # Where something else is wrong, whether the time can be had is said in the same answer.
+            self.check() if self.errors else self.schedule()
+        except scheduling.OutOfArea as error:
+            self.add_error("postcode", refusal(error))
+        except scheduling.SchedulingError as error:
+            self.add_error("starts", refusal(error))
+
+    def check(self) -> None:
+        """Look whether the time can be had, as far as it is known. Raises SchedulingError."""
+        service, start = self.wanted_service(), self.cleaned_data.get("starts")
+        if service and start and "who" in self.cleaned_data:
+            moving = self.instance if self.instance.pk else None
+            who = self.cleaned_data["who"]
+            scheduling.check(service=service, starts_at=start, handyman=who, by=STAFF, moving=moving)
+
+    def wanted_service(self) -> Service | None:
+        """The job that a time is wanted for; None when no time is asked for."""
+        raise NotImplementedError
 
     def schedule(self) -> None:
         """Ask for the time. Raises SchedulingError."""
@@ -81,12 +94,34 @@ class PhoneBookingForm(VisitForm):
     key = forms.CharField(widget=forms.HiddenInput, initial=uuid.uuid4)
     consent = forms.BooleanField(label="The customer agrees that we keep these details for the visit")
 
+    offers = forms.CharField(widget=forms.HiddenInput, required=False)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        cast(forms.ModelChoiceField, self.fields["service"]).queryset = Service.objects.active()
+        service = cast(forms.ModelChoiceField, self.fields["service"])
+        service.queryset = Service.objects.active()
+        service.label_from_instance = lambda obj: f"{obj.name}, {price(obj)}"  # type: ignore[method-assign]
+        self.initial["offers"] = " ".join(map(self._offer, Service.objects.active()))
+        self.fields["offers"].bound_data = lambda data, initial: initial  # type: ignore[method-assign]  # as they are now
 
     class Meta(VisitForm.Meta):
         fields = ("service", *CUSTOMER_FIELDS)
+
+    def clean(self) -> Any:
+        """What staff tell the customer is what they saw: another price is shown before it is booked."""
+        data = super().clean() or self.cleaned_data
+        service = self._wanted = data.get("service")
+        if service and self._offer(service) not in data.get("offers", "").split():
+            now = f"Changed meanwhile: it is now {price(service)}. Save again if that is all right."
+            self.add_error("service", now)
+        return data
+
+    @staticmethod
+    def _offer(service: Service) -> str:
+        return f"{service.pk}:{service.offer}"
+
+    def wanted_service(self) -> Service | None:
+        return self._wanted
 
     def schedule(self) -> None:
         data = self.cleaned_data
@@ -120,6 +155,9 @@ class BookingForm(VisitForm):
             who.required = True
             who.queryset = Handyman.objects.filter(Q(active=True) | Q(pk=self.instance.handyman_id))
             self.fields["starts"].disabled = self.fields["who"].disabled = not self.instance.is_open
+
+    def wanted_service(self) -> Service | None:
+        return self.instance.service if {"starts", "who"} & set(self.changed_data) else None
 
     def clean_price_pence(self) -> int:
         """No less than what the customer has paid, or is about to pay, in advance."""

@@ -1,5 +1,6 @@
 """What can be booked, what it costs, and where the business comes to."""
 
+import hashlib
 import re
 from datetime import timedelta
 from typing import Self
@@ -14,6 +15,9 @@ from .fields import LineField, ProseField
 
 LEAST_DEPOSIT = 100
 """In minor units: what it costs to take less is more than it is worth."""
+
+
+_OFFER = r"(fixed|hourly|quote)\.(\d{1,9})\.(\d{1,5})\.(\d{1,9})\.(\d{1,5})\.\w{8}"
 
 
 class Pricing(models.TextChoices):
@@ -100,6 +104,22 @@ class Service(Priced):
     def deposit(self) -> int:
         """What is to be paid to book it, in pence; 0 when it asks for none or payments are off."""
         return self.deposit_pence if settings.STRIPE_SECRET_KEY else 0
+
+    @property
+    def offer(self) -> str:
+        """What a page shows of it, for a form to carry: price, deposit, duration and, shortened, the name."""
+        name = hashlib.sha256(self.name.encode()).hexdigest()[:8]
+        return f"{self.pricing}.{self.price_pence}.{self.minimum_minutes}.{self.deposit}.{self.duration_minutes}.{name}"
+
+    @classmethod
+    def as_offered(cls, offer: str) -> "Service | None":
+        """A service, unsaved and without its name, as an offer showed it; None when that cannot be read."""
+        match = re.fullmatch(_OFFER, offer, re.ASCII)
+        if match is None:
+            return None
+        price, least, deposit, minutes = map(int, match.groups()[1:])
+        shown = {"price_pence": price, "minimum_minutes": least, "deposit_pence": deposit, "duration_minutes": minutes}
+        return cls(pricing=match[1], **shown)
 
     @property
     def duration(self) -> timedelta:

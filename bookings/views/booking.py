@@ -1,5 +1,7 @@
 """Booking a visit: choose a window, give the details, see the confirmation.
 
+The form carries the price, deposit and duration that it shows; if they are others when it is posted, it asks again.
+
 Bad input gets 422 and the form again with everything typed kept; a slot lost to a race gets 409; who comes too often
 gets 429. The first two offer the nearest free windows. An address without a readable time leads back to the week.
 """
@@ -8,13 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from bookings import diary, limits, scheduling
+from bookings import diary, events, limits, scheduling
 from bookings.availability import Reason
 from bookings.forms import BookingForm, WeekForm, read_instant
 from bookings.models import Booking, Handyman, Service, Status, new_idempotency_key
@@ -28,7 +30,9 @@ from bookings.week import Week, week
 @never_cache
 def book(request: HttpRequest, slug: str) -> HttpResponse:
     """Step 2: a week's windows (`?day=` or `?week=`, `?handyman=`)."""
-    service = get_object_or_404(Service.objects.active(), slug=slug)
+    service = _service(slug)
+    if service is None:
+        return _gone(request, slug)
     if seconds := limits.wait(request, limits.Purpose.AVAILABILITY):
         return wait_a_while(request, seconds)
     return render(request, "bookings/book.html", _picker(request, service))
@@ -48,27 +52,36 @@ def availability(request: HttpRequest) -> HttpResponse:
     context = _picker(request, service)
     if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
         return render(request, "bookings/_picker.html", context)
-    return JsonResponse({"service": slug, **_as_json(context["week"])})
+    return JsonResponse({"service": slug, "offer": service.offer, **_as_json(context["week"])})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def details(request: HttpRequest, slug: str) -> HttpResponse:
     """Step 3: who and where. POST books; POST with `change` shows other windows and keeps what was typed."""
-    service = get_object_or_404(Service.objects.active(), slug=slug)
+    service = _service(slug)
+    if service is None:
+        return _gone(request, slug)
     asked = request.POST if request.method == "POST" else request.GET
     start, handyman = read_instant(asked.get("start")), _handyman(service, asked.get("handyman"))
     gone = bool(asked.get("handyman")) and handyman is None
     books = request.method == "POST" and "change" not in asked
     if seconds := limits.wait(request, limits.Purpose.BOOKING if books else limits.Purpose.AVAILABILITY):
         return _wait(request, seconds, service, start, handyman)
-    if request.method != "POST":
-        form = BookingForm(initial={"key": new_idempotency_key()})
-        return _details(request, service, form, start, handyman, gone=gone) if start else redirect("book", slug)
-    if not books:
+    if books:
+        return _book(request, service, start, handyman, gone=gone)
+    if request.method == "POST":
         return _details(request, service, BookingForm(initial=asked.dict()), start, handyman, offer=True)
-    form, reason = BookingForm(asked), None
-    if form.is_valid() and start and not gone:
+    form = BookingForm(initial={"key": new_idempotency_key()})
+    return _details(request, service, form, start, handyman, gone=gone) if start else redirect("book", slug)
+
+
+def _book(
+    request: HttpRequest, service: Service, start: datetime | None, handyman: Handyman | None, *, gone: bool
+) -> HttpResponse:
+    """Book what was shown, or show the form again with everything that is in the way."""
+    form, reason = BookingForm(request.POST), None
+    if form.is_valid() and start and not gone and request.POST.get("offer") == service.offer:
         try:
             booking = _take(service, start, handyman, form)
         except scheduling.OutOfArea:
@@ -78,7 +91,22 @@ def details(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             held = booking.status == Status.HELD
             return to_stripe(booking) if held else redirect("booking_confirmed", booking.link_token)
+    elif form.has_error("postcode", "out_of_area"):
+        events.publish_now(events.BookingRejected(service=service.slug, action="book", reason="out_of_area"))
     return _details(request, service, form, start, handyman, reason, gone=gone)
+
+
+def _service(slug: str) -> Service | None:
+    return Service.objects.active().filter(slug=slug).first()
+
+
+def _gone(request: HttpRequest, slug: str) -> HttpResponse:
+    """A job that is not (or no longer) to be had: what else there is, and what was typed goes with it."""
+    group = Service.objects.filter(slug=slug).values_list("group", flat=True).first()
+    others = sorted(Service.objects.active(), key=lambda each: each.group != group)
+    typed = BookingForm(initial=request.POST.dict()) if request.method == "POST" else None
+    context = {"others": others, "typed": typed, "start": request.POST.get("start", ""), "section": "services"}
+    return render(request, "bookings/service_gone.html", context, status=404)
 
 
 def _take(service: Service, start: datetime, handyman: Handyman | None, form: BookingForm) -> Booking:
@@ -105,6 +133,8 @@ def _details(
 
     Where the handyman asked for does not do this job (`gone`), anybody's windows, for the customer to decide.
     """
+    carried = (request.POST if request.method == "POST" else request.GET).get("offer")
+    changed = carried != service.offer and (form.is_bound or carried is not None)
     wanted = start or timezone.now()
     if gone:
         start = None
@@ -124,10 +154,12 @@ def _details(
         "handyman": handyman,
         "nearest": nearest,
         "problem": "handyman" if gone else reason or (None if start else "missing"),
+        "changed": changed,
+        "was": Service.as_offered(carried or "") if changed else None,
         "wrong": form.is_bound or reason or not start,
         "section": "services",
     }
-    status = 409 if reason is Reason.TAKEN else 422 if context["wrong"] else 200
+    status = 409 if reason is Reason.TAKEN or (changed and form.is_bound) else 422 if context["wrong"] else 200
     return render(request, "bookings/details.html", context, status=status)
 
 
