@@ -140,6 +140,9 @@ class Configuration:
     metrics_port = Setting(PORT, 9091, "Of the web's metrics.")
     worker_metrics_port = Setting(PORT, lambda conf: conf.metrics_port + 1, "Of a task worker's metrics.")
     metrics_token = Setting(SECRET, "", "Opens /metrics on the public port to who sends it as a bearer token.")
+    incidents_dir = Setting(
+        TEXT, "", "Where the processes of a host share their looks and incidents; unset, in the temporary directory."
+    )
     web_threads = Setting(_whole(0), 0, "Threads of a web worker; 0: what the server says of itself.")
     rum_sample_rate = Setting(_number(0, 1), 1.0, "Of page views: a row and a log line each. Metrics count all.")
     rum_retention_days = Setting(_whole(1), 30, "How long rows of page views are kept.", "days")

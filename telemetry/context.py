@@ -51,6 +51,41 @@ class Observation:
     span: Any = None
     """The open span, when tracing is on."""
     finished: bool = False
+    queued: float = 0.0
+    """Seconds that the request had waited for a thread before it began."""
+    error: BaseException | None = None
+    """What made it fail, when that was reported."""
+    spent: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    """(kind, name) of each activity that ended → [seconds, operations]."""
+    doing: list[tuple[str, str]] = field(default_factory=list)
+    """The activities going on, the innermost last; empty while it runs Python."""
+    turned: float = 0.0
+    """When the innermost activity began, or went on."""
+    thread: int = 0
+    """The thread that runs it, by `threading.get_native_id()`; 0 where several share one (asyncio)."""
+    cpu: float = 0.0
+    """CPU seconds that its thread had used when it began."""
+
+    def begin(self, kind: str, name: str, now: float) -> None:
+        """From now on it does or waits for this; `end` follows."""
+        if self.doing:
+            self._spend(self.doing[-1], now, 0)
+        self.doing.append((kind, name))
+        self.turned = now
+
+    def end(self, now: float, operations: int = 1) -> None:
+        """The innermost activity is over; `operations` is 0 for a step of one that goes on."""
+        if self.doing:  # work of several threads at once may have ended it already
+            self._spend(self.doing.pop(), now, operations)
+            self.turned = now
+
+    def _spend(self, activity: tuple[str, str], now: float, operations: int) -> None:
+        sums = self.spent.get(activity)
+        if sums is None:
+            self.spent[activity] = [now - self.turned, operations]
+        else:
+            sums[0] += now - self.turned
+            sums[1] += operations
 
 
 _current: ContextVar[Observation | None] = ContextVar("telemetry_observation", default=None)

@@ -32,6 +32,7 @@ from telemetry.context import (
 )
 from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
+from telemetry.observe import queueing, work
 from telemetry.observe.routes import method_name, route_name
 
 QUIET = frozenset(BEACONS)
@@ -76,6 +77,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
 
     def prepare(self, request: HttpRequest) -> None:
         observation = Observation(self.request_id(request), method=method_name(request.method))
+        observation.queued = queueing.take()
         request.request_id = observation.request_id  # type: ignore[attr-defined]  # for templates and error pages
         request.observation = observation  # type: ignore[attr-defined]
         activate(observation)
@@ -83,6 +85,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
 
     @failsafe("requests")
     def begin(self, request: HttpRequest, observation: Observation) -> None:
+        work.begin(observation)
         traces.open_request(observation, request.META)
         self.metrics.in_progress.set(len(in_flight))
 
@@ -129,6 +132,10 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         duration.observe(seconds)
         queries.observe(observation.db_queries)
         error = getattr(request, "_raised_exception", None) or sent.error
+        failed = observation.status >= 500
+        work.ledger.finished(
+            observation, work.failure(error or observation.error, observation.status) if failed else ""
+        )
         traces.close_request(observation, error)
         ending = {} if sent.complete else {"aborted": True}
         if observation.status >= 500:

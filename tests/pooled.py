@@ -18,6 +18,7 @@ from procrastinate.contrib.django import app  # noqa: E402 - ditto
 from bookings.models import Service  # noqa: E402 - ditto
 from telemetry.diagnosis import locks  # noqa: E402 - ditto
 from telemetry.observe.probe import database  # noqa: E402 - ditto
+from telemetry.observe.snapshot import Held  # noqa: E402 - ditto
 from telemetry.rum import store  # noqa: E402 - ditto
 from telemetry.rum.store import Row  # noqa: E402 - ditto
 
@@ -44,9 +45,12 @@ with psycopg.connect(os.environ["DATABASE_DIRECT_URL"]) as holder:
     holder.execute("SELECT 1 FROM bookings_service FOR UPDATE")
     waiting = threading.Thread(target=lambda: Service.objects.update(position=1))
     waiting.start()
-    deadline, sentence = time.monotonic() + 30, ""
-    while not sentence and time.monotonic() < deadline:
-        sentence = locks.explain((1,), (), time.time(), query="UPDATE bookings_service")
-    assert "held by another session (`SELECT bookings_service`, idle in transaction" in sentence, sentence
+    stuck = [Held("query", "UPDATE bookings_service", "/", 1.0, 1.0, backend_pid=1)]
+    deadline = time.monotonic() + 30
+    while not (found := locks.waiting(stuck, ())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [(lock.holder, lock.last_query, lock.idle) for lock in found] == [
+        ("another session", "SELECT bookings_service", True)
+    ]
 waiting.join()
 print("done")

@@ -145,6 +145,7 @@ def running_stack(
         "LOG_FORMAT": "json",
         "EMAIL_URL": f"file:///{directory / 'emails'}",
         "PYTHONUNBUFFERED": "1",
+        "INCIDENTS_DIR": str(directory / "state"),
         # A load generator is one client that comes far too often: checked as ever, refused never.
         **{f"RATE_LIMIT_{name}": "1000000/s 1000000/s" for name in ("BOOKING", "CONTACT", "LINK", "AVAILABILITY")},
         **(env or {}),

@@ -14,6 +14,8 @@ from pytest_django import DjangoAssertNumQueries
 from bookings import scheduling
 from bookings.models import Booking, BookingEvent, ContactMessage, Holiday, TimeOff
 from telemetry.diagnosis import incidents
+from telemetry.diagnosis.board import Board
+from telemetry.diagnosis.model import Cause, Incident, Symptom
 from telemetry.models import RumDaily, RumSample
 from telemetry.rum.models import bucket
 from tests import factories
@@ -144,11 +146,12 @@ def test_it_lists_script_errors_of_the_last_day() -> None:
 
 def test_it_says_what_is_wrong_in_the_watchdogs_words(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     sentence = "The database pool is exhausted because of high latency in the `SELECT bookings_booking` query"
-    board = incidents.Board(None)
+    board = Board(None)
     monkeypatch.setattr(incidents, "board", lambda: board)
     assert "Nothing is wrong right now" in admin_client.get(PAGE).content.decode()
     began = time.time()
-    board.join(incidents.Incident("pool_exhausted", "slow_query", sentence, began, began))
+    cause = Cause("query", "SELECT bookings_booking", "duration")
+    board.show([Incident("1", Symptom("pool_exhausted"), cause, began, began, sentence)])
     assert sentence in admin_client.get(PAGE).content.decode()
 
 

@@ -20,7 +20,8 @@ from structlog.testing import capture_logs
 
 from telemetry import health
 from telemetry.diagnosis import incidents
-from telemetry.diagnosis.incidents import Board, Incident
+from telemetry.diagnosis.board import Board
+from telemetry.diagnosis.model import Cause, Incident, Symptom
 from telemetry.health import Check, mail_server, memory, views
 from telemetry.observe.probe import DatabaseProbe, Reachability, connect, database
 from tests.stack import free_port, wait_for
@@ -170,7 +171,8 @@ def test_it_tells_how_each_part_is_doing(client: Client, probe: Fake, board: Boa
 def test_it_calls_an_exhausted_pool_degraded_and_a_missing_database_down(
     client: Client, probe: Fake, board: Board
 ) -> None:
-    board.join(Incident("pool_exhausted", "slow_query", "The database pool is exhausted", 1.0, 2.0))
+    cause = Cause("query", "SELECT bookings_booking", "duration")
+    board.show([Incident("1", Symptom("pool_exhausted"), cause, 1.0, 2.0, "The database pool is exhausted")])
     answer = client.get("/api/health")
     assert (answer.status_code, answer.json()["checks"]["database"]) == (200, "degraded")
     assert "exhausted" not in answer.content.decode()

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from structlog.typing import EventDict
 
+from telemetry.context import current
+
 STOP_TIMEOUT = 0.8
 """Seconds the last events get to leave when the process ends."""
 
@@ -85,11 +87,14 @@ def capture(error: BaseException, *, handled: bool = True, request: Any = None) 
         return
     with suppress(AttributeError):  # an exception with slots: it may be reported twice, which is better than never
         setattr(error, _REPORTED, True)
+    observation = current()
+    if observation is not None:
+        observation.error = error
     _active.capture(error, handled, request)
 
 
 def incident(sentence: str, *, kind: str, culprit: str) -> None:
-    """Report a watchdog incident: one issue per `kind` and `culprit`, titled with `sentence`. Never raises."""
+    """Report an incident: one issue per `kind` and `culprit`, titled with `sentence`. Never raises."""
     _active.incident(sentence, kind, culprit)
 
 

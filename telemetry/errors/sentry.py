@@ -169,7 +169,7 @@ class Sentry(errors.Errors):
             return
         event = {
             "level": "error",
-            "logger": "telemetry.diagnosis.watchdog",
+            "logger": "telemetry.incidents",
             "logentry": {"message": sentence},
             "fingerprint": [kind, culprit],
             "tags": {"incident": kind, "culprit": culprit[:200]},

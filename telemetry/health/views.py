@@ -31,6 +31,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=200 if database.check().ok else 503, content_type="text/plain")
 
 
+_OF_DATABASE = frozenset({"query", "commit", "lock", "held", "database"})
+
+
 @require_safe
 @never_cache
 def health(request: HttpRequest) -> JsonResponse:
@@ -39,11 +42,12 @@ def health(request: HttpRequest) -> JsonResponse:
     503 only when the database is gone: exhausted, or a part missing, is degraded.
     """
     reachable = database.check().ok
-    exhausted = any(incident.kind == "pool_exhausted" for incident in incidents.current())
+    wrong = incidents.current()
+    exhausted = any(incident.cause.kind in _OF_DATABASE for incident in wrong)
     dependencies.refresh()
     states = {check.name: check.state for check in dependencies.checks()}
     checks = {"database": ("degraded" if exhausted else "ok") if reachable else "down", **states}
-    healthy = all(state in ("ok", "disabled", "unknown") for state in checks.values())
+    healthy = not wrong and all(state in ("ok", "disabled", "unknown") for state in checks.values())
     return JsonResponse(
         {"status": "healthy" if healthy else "degraded", "checks": checks, "version": conf.release},
         status=200 if reachable else 503,

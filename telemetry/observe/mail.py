@@ -9,6 +9,7 @@ from django.core.mail.message import EmailMessage
 from django.utils.module_loading import import_string
 
 from telemetry import traces
+from telemetry.observe import work
 
 
 class EmailBackend(BaseEmailBackend):
@@ -27,5 +28,6 @@ class EmailBackend(BaseEmailBackend):
         self._delivery.close()
 
     def send_messages(self, messages: Sequence[EmailMessage]) -> int:
-        with traces.span("email.send", kind="client", attributes={"email.messages": len(messages)}):
+        sending = traces.span("email.send", kind="client", attributes={"email.messages": len(messages)})
+        with sending, work.doing("mail"):
             return self._delivery.send_messages(messages)

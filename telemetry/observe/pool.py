@@ -129,6 +129,8 @@ class Registry:
         if len(self.holders) >= pool.max_size and len(self.waiters) > self.peak_waiting:
             self.peak_waiting = len(self.waiters)
         outcome, error = "ok", None
+        if observation is not None:
+            observation.begin("pool", "", waiter.since)
         try:
             raw = connect()
         except Exception as raised:
@@ -140,7 +142,10 @@ class Registry:
             raise
         finally:
             del self.waiters[id(waiter)]
-            waited = time.perf_counter() - waiter.since
+            now = time.perf_counter()
+            waited = now - waiter.since
+            if observation is not None:
+                observation.end(now)
             _waited(waited, outcome, observation, error)
         return raw, self._hold(Holder(raw, waited))
 

@@ -12,7 +12,7 @@ from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
 from psycopg_pool import ConnectionPool
 
-from telemetry.observe import pool, queries
+from telemetry.observe import pool, queries, work
 from telemetry.observe.sql_summary import summarise
 
 
@@ -91,7 +91,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
             began = time.perf_counter()
             self.holder.begin("COMMIT", began)
             try:
-                super()._commit()  # type: ignore[misc]  # the stubs omit it
+                with work.doing("commit", "COMMIT"):
+                    super()._commit()  # type: ignore[misc]  # the stubs omit it
             finally:
                 ended = time.perf_counter()
                 self.holder.end(ended)

@@ -46,9 +46,11 @@ def observe(execute: Callable[..., Any], sql: Any, params: Any, many: bool, cont
     """The execute-wrapper the backend installs once on each connection wrapper."""
     db: ObservedConnection = context["connection"]
     summary = summarise(sql)
-    holder = db.holder
+    holder, observation = db.holder, current()
     began = time.perf_counter()
     holder.begin(summary, began)
+    if observation is not None:
+        observation.begin("query", summary, began)
     error: BaseException | None = None
     try:
         return execute(sql, params, many, context)
@@ -58,6 +60,8 @@ def observe(execute: Callable[..., Any], sql: Any, params: Any, many: bool, cont
     finally:
         ended = time.perf_counter()
         holder.end(ended)
+        if observation is not None:
+            observation.end(ended)
         _finished(db, summary, began, ended, error)
 
 
@@ -65,7 +69,10 @@ def observe(execute: Callable[..., Any], sql: Any, params: Any, many: bool, cont
 def observing(db: ObservedConnection, summary: str) -> Iterator[None]:
     """The same for a round trip that no execute-wrapper sees."""
     began = time.perf_counter()
+    observation = current()
     db.holder.begin(summary, began)
+    if observation is not None:
+        observation.begin("query", summary, began)
     error: BaseException | None = None
     try:
         yield
@@ -75,6 +82,8 @@ def observing(db: ObservedConnection, summary: str) -> Iterator[None]:
     finally:
         ended = time.perf_counter()
         db.holder.end(ended)
+        if observation is not None:
+            observation.end(ended)
         _finished(db, summary, began, ended, error)
 
 

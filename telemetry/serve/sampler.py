@@ -1,27 +1,47 @@
-"""One thread per process that looks around every second: gauges, the watchdog, the background health checks."""
+"""One thread per process that samples every second: gauges, the look for the diagnosis, the background checks."""
 
+import os
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import psutil
 import structlog
 
-from telemetry import context, health
+from telemetry import context, errors, health
 from telemetry.conf import conf
-from telemetry.diagnosis import locks
-from telemetry.diagnosis.watchdog import Watchdog
+from telemetry.diagnosis import incidents
+from telemetry.diagnosis.model import Incident, Look
+from telemetry.diagnosis.sentence import summary
 from telemetry.metrics import catalogue
 from telemetry.observe.pool import registry
 from telemetry.observe.queries import label_of
 from telemetry.observe.snapshot import Snapshot
+from telemetry.serve.looks import Observer
+
+if TYPE_CHECKING:
+    from prometheus_client import Gauge
 
 INTERVAL = 1.0
 """Seconds."""
-STUCK = 2.0
-"""Seconds a query runs before the database is asked whether it waits for a lock."""
-
 _APART = frozenset(context.PROBES + context.BEACONS)
 """Requests that take none of WEB_THREADS."""
+
+_CAUSES = {
+    "query": "slow_query",
+    "lock": "slow_query",
+    "commit": "slow_query",
+    "every query": "slow_database",
+    "idle in a transaction": "idle_in_transaction",
+    "without running a query": "idle",
+    "by ended work": "leaked",
+    "requests": "surge",
+    "cpu": "long_work",
+    "other": "long_work",
+    "http": "long_work",
+    "mail": "long_work",
+}
+"""Causes and components in the words of `db_incident_started_timestamp_seconds`."""
 
 log = structlog.get_logger(__name__)
 
@@ -33,10 +53,13 @@ class Sampler(threading.Thread):
         super().__init__(name="telemetry-sampler", daemon=True)
         self._process = process
         self._stopping = threading.Event()
-        self._watchdog = Watchdog()
+        self._observer = Observer(process)
+        self._board = incidents.board()
+        self._leader = incidents.Leader(self._board)
         self._resources = psutil.Process()
         self._queries: set[str] = set()
         self._lock_waits: set[tuple[str, str]] = set()
+        self._shown: dict[str, list[Gauge]] = {}
         self._failing = False
 
     def run(self) -> None:
@@ -57,15 +80,45 @@ class Sampler(threading.Thread):
         """End after the current look; returns within a second."""
         self._stopping.set()
         self.join(1.0)
+        self._board.withdraw(os.getpid())
 
     def _look(self, window: float) -> None:
         snapshot = registry().snapshot(window)
         self._pool(snapshot)
         self._in_flight(snapshot)
         self._process_itself()
-        self._watchdog.look(snapshot)
-        self._waits_for_locks(snapshot)
         health.refresh()
+        look = self._observer.look(snapshot)
+        self._board.publish(look)
+        self._leader.step(look.at)
+        self._waits_for_locks(look)
+        self._show(self._board.incidents())
+
+    def _show(self, open_incidents: list[Incident]) -> None:
+        """Project the incidents of the host into this process's metrics and, from one of them, to the error tracker."""
+        now = {incident.id: incident for incident in open_incidents}
+        for id_ in self._shown.keys() - now.keys():
+            for gauge in self._shown.pop(id_):
+                gauge.set(0)
+        for id_ in now.keys() - self._shown.keys():
+            incident = now[id_]
+            self._shown[id_] = self._gauges(incident)
+            for gauge in self._shown[id_]:
+                gauge.set(incident.started_at)
+            if errors.reporting() and self._board.claim(f"reported-{id_}"):
+                errors.incident(incident.sentence, kind=incident.symptom.name, culprit=":".join(incident.cause.key))
+
+    def _gauges(self, incident: Incident) -> list["Gauge"]:
+        symptom, cause = incident.symptom, incident.cause
+        route = cause.route or symptom.route
+        gauges = [
+            catalogue.incident_started.labels(symptom.name, cause.kind, cause.component, route, summary(symptom, cause))
+        ]
+        if symptom.name in ("pool_exhausted", "database_down"):
+            query = label_of(cause.component) if cause.kind in ("query", "lock", "commit") else ""
+            why = _CAUSES.get(cause.component) or _CAUSES.get(cause.kind, cause.component)
+            gauges.append(catalogue.db_incident_started.labels(symptom.name, why, query, route))
+        return gauges
 
     def _pool(self, snapshot: Snapshot) -> None:
         pool = registry().pool
@@ -90,14 +143,13 @@ class Sampler(threading.Thread):
             catalogue.db_query_oldest.labels(name).set(max(running))
         self._queries |= ages.keys()
 
-    def _waits_for_locks(self, snapshot: Snapshot) -> None:
-        stuck = [each for each in snapshot.held if each.state == "query" and each.age >= STUCK and each.backend_pid]
+    def _waits_for_locks(self, look: Look) -> None:
         found: dict[tuple[str, str], float] = {}
-        if stuck:
-            oldest = max(stuck, key=lambda each: each.age)
-            by = locks.holder((oldest.backend_pid or 0,), snapshot.held, query=oldest.query)
-            if by:
-                found[label_of(oldest.query), by] = oldest.age
+        for lock in look.locks:
+            running = (now for route in look.routes.values() for now in route.now.items())
+            ages = [now.oldest for activity, now in running if activity.name == lock.query]
+            by = f"{lock.holder} that idles in its transaction" if lock.idle else lock.holder
+            found[label_of(lock.query), by] = max(ages, default=0.0)
         for labels in self._lock_waits - found.keys():
             catalogue.db_lock_waited.labels(*labels).set(0)
         for labels, age in found.items():

@@ -13,11 +13,13 @@ from gunicorn.workers.base import Worker
 
 from telemetry import shared_table  # noqa: F401 - its memory must be there before the first fork
 from telemetry.conf import conf
+from telemetry.diagnosis import incidents
 from telemetry.logs.setup import configure, from_environment
 from telemetry.metrics import multiprocess
 from telemetry.serve.exposition import MetricsServer
 
 _server: MetricsServer | None = None
+_leader: incidents.LeaderThread | None = None
 
 
 class Logger(glogging.Logger):
@@ -32,7 +34,9 @@ class Logger(glogging.Logger):
 
 
 def when_ready(arbiter: Arbiter) -> None:
-    global _server
+    global _server, _leader
+    _leader = incidents.LeaderThread()
+    _leader.start()
     _server = MetricsServer(conf.metrics_host, conf.metrics_port).start()
 
 
@@ -54,6 +58,8 @@ def child_exit(arbiter: Arbiter, worker: Worker) -> None:
 
 
 def on_exit(arbiter: Arbiter) -> None:
+    if _leader is not None:
+        _leader.stop()
     if _server is not None:
         _server.stop()
     multiprocess.remove()

@@ -34,6 +34,7 @@ from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, TConn, ThreadW
 from telemetry.context import BEACONS, PROBES
 from telemetry.contrib.gunicorn import request_buffering
 from telemetry.contrib.gunicorn.pace import READING, Pace
+from telemetry.observe import queueing
 
 THREADS = 2
 """Of the lane for health."""
@@ -141,9 +142,16 @@ class LanedWorker(ThreadWorker):
     def _submit(self, threads: ThreadPoolExecutor, conn: Any, to_come: int = 0) -> None:
         self.arriving.pop(conn, None)
         self.handling[conn] = _whole_at(conn, to_come) if to_come else 0
+        if threads is self.tpool:
+            queueing.arrived(conn)
         future = threads.submit(self.handle, conn)
         self.working += 1
         future.add_done_callback(lambda done: self.method_queue.defer(self._on_done, conn, done))
+
+    def handle(self, conn: Any) -> Any:
+        """Serve the request that has come; what it waited for a thread is part of what its client waited."""
+        queueing.started(conn)
+        return super().handle(conn)
 
     def murder_pending(self) -> None:
         """Give up on connections that say nothing, and on requests that do not come to their end."""

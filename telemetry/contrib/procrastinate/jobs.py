@@ -19,6 +19,7 @@ from telemetry import errors, traces
 from telemetry.conf import conf
 from telemetry.context import Observation, current, new_request_id, observing
 from telemetry.metrics import catalogue
+from telemetry.observe import work
 
 KEY = "_telemetry"
 log = structlog.get_logger("telemetry.contrib.procrastinate.jobs")
@@ -64,16 +65,20 @@ def observe(call_next: Callable[[], Any], context: JobContext, _worker: Worker) 
     outcome = "failed"
     with observing(observation), traces.task(observation, carrier):
         started = time.perf_counter()
+        failure = ""
+        work.begin(observation)
         try:
             result = call_next()
             outcome = "ok"
             return result
         except Exception as error:
             errors.capture(error)
+            failure = work.failure(error, 0)
             log.error("task_failed", task=name, job_id=context.job.id, exc_info=error)
             raise
         finally:
             seconds = time.perf_counter() - started
+            work.ledger.finished(observation, failure)
             catalogue.tasks_finished.labels(name, outcome).inc()
             catalogue.task_duration.labels(name).observe(seconds)
             log.info(

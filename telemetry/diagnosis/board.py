@@ -1,0 +1,166 @@
+"""Where the processes of one host put their looks, and where the incidents stand: a directory of small files.
+
+Each process writes its last looks to a file of its own. One process leads: it holds a record lock, reads all looks,
+judges them, and keeps the incidents and what is usual. When it ends the kernel drops its lock and another takes over.
+Without a directory that can be written to, a process is alone on its board.
+"""
+
+import fcntl
+import json
+import os
+import tempfile
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from telemetry.diagnosis.engine import State
+from telemetry.diagnosis.model import Incident, Look
+
+RECENT = 5
+"""Looks in a process's file: as many as the leader may be late by."""
+_LOOK, _STATE, _INCIDENTS, _LEADER = ".look", "state.json", "incidents.json", "leader.lock"
+
+
+class Board:
+    """The looks and incidents of a host. Every method takes well under a millisecond, and none raises OSError."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = _writable(directory)
+        self._published = deque[dict[str, Any]](maxlen=RECENT)
+        self._lock: IO[str] | None = None
+        self._read: dict[int, float] = {}
+        self._incidents: tuple[int, list[Incident]] = (0, [])
+
+    def publish(self, look: Look) -> None:
+        """Show a look to whoever leads."""
+        self._published.append(look.to_json())
+        self._write(f"{look.pid}{_LOOK}", list(self._published))
+
+    def withdraw(self, pid: int) -> None:
+        """This process ends as it should; one that is killed leaves its file behind."""
+        if self._directory is not None:
+            with suppress(OSError):
+                (self._directory / f"{pid}{_LOOK}").unlink(missing_ok=True)
+
+    def lead(self) -> bool:
+        """Whether this process leads; it does when no other does."""
+        if self._directory is None:
+            return True
+        if self._lock is None:
+            try:
+                file = (self._directory / _LEADER).open("a")
+            except OSError:
+                return False
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of the process: a forked child has no part in it
+            except OSError:
+                file.close()
+                return False
+            self._lock = file
+        return True
+
+    def collect(self) -> tuple[list[Look], list[Look]]:
+        """Return the looks that came since the last time, and the last look of each process that was killed since."""
+        if self._directory is None:
+            new = [look for look in map(_look, self._published) if look and look.at > self._read.get(look.pid, 0.0)]
+            self._read |= {look.pid: look.at for look in new}
+            return new, []
+        new, killed = [], []
+        for file in self._directory.glob(f"*{_LOOK}"):
+            looks = [look for look in map(_look, _rows(file)) if look]
+            fresh = [look for look in looks if look.at > self._read.get(look.pid, 0.0)]
+            new += fresh
+            self._read |= {look.pid: look.at for look in fresh}
+            pid = int(file.stem) if file.stem.isdigit() else 0
+            if looks and pid and not Path("/proc", str(pid)).exists() and Path("/proc").exists():
+                killed.append(looks[-1])
+                with suppress(OSError):
+                    file.unlink()
+        return sorted(new, key=lambda look: look.at), killed
+
+    def states(self) -> dict[int, str]:
+        """What the operating system says of the processes on the board: "running", "stopped", "zombie"."""
+        found = {}
+        for pid in self._read:
+            with suppress(OSError, IndexError):
+                letter = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
+                found[pid] = {"T": "stopped", "t": "stopped", "Z": "zombie", "X": "gone"}.get(letter, "running")
+        return found
+
+    def keep(self, state: State) -> None:
+        """Save what outlives the leader."""
+        self._write(_STATE, state.to_json())
+
+    def kept(self) -> State:
+        """Return what an earlier leader saved, or an empty state."""
+        if self._directory is not None:
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                return State.from_json(json.loads((self._directory / _STATE).read_text()))
+        return State()
+
+    def show(self, incidents: list[Incident]) -> None:
+        """Tell every process which incidents are open."""
+        if self._directory is None:
+            self._incidents = (0, list(incidents))
+        self._write(_INCIDENTS, [incident.to_json() for incident in incidents])
+
+    def incidents(self) -> list[Incident]:
+        """Return the open incidents of this host, the oldest first."""
+        if self._directory is None:
+            return self._incidents[1]
+        try:
+            changed = (self._directory / _INCIDENTS).stat().st_mtime_ns
+            if changed != self._incidents[0]:
+                rows = json.loads((self._directory / _INCIDENTS).read_text())
+                self._incidents = (changed, [Incident.from_json(row) for row in rows])
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+        return self._incidents[1]
+
+    def claim(self, what: str) -> bool:
+        """Whether this process is the first to claim it, so that one alone reports an incident."""
+        if self._directory is None:
+            return True
+        try:
+            os.close(os.open(self._directory / f"{what}.claim", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            return False
+        except OSError:
+            return True  # reporting it twice is better than never
+        return True
+
+    def _write(self, name: str, values: Any) -> None:
+        if self._directory is None:
+            return
+        fresh = self._directory / f"{name}.{os.getpid()}.new"
+        with suppress(OSError):
+            fresh.write_text(json.dumps(values, separators=(",", ":")))
+            fresh.rename(self._directory / name)
+
+
+def _writable(directory: Path | None) -> Path | None:
+    """Make the directory; None when that is not possible."""
+    if directory is None:
+        return None
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            return directory
+    except OSError:
+        return None
+
+
+def _rows(file: Path) -> list[Any]:
+    try:
+        rows = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return []
+    return rows if isinstance(rows, list) else []
+
+
+def _look(values: Any) -> Look | None:
+    try:
+        return Look.from_json(values)
+    except (KeyError, TypeError, ValueError):
+        return None

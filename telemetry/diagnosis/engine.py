@@ -1,0 +1,287 @@
+"""From looks to incidents: what begins, what belongs to it, when it is over. Pure: judges the looks it is given."""
+
+import uuid
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from telemetry.diagnosis import attribution, signals
+from telemetry.diagnosis.baseline import Baseline
+from telemetry.diagnosis.model import Cause, Incident, Look, Symptom
+from telemetry.diagnosis.onset import last_seen, onset
+from telemetry.diagnosis.sentence import clock, sentence
+from telemetry.diagnosis.signals import Finding
+from telemetry.diagnosis.window import Window, merge
+
+KEPT = 300.0
+"""Seconds of looks in memory."""
+WINDOW = 5.0
+"""Seconds over which waiting is judged; what takes shorter is a hiccup."""
+CONFIRMED = 2
+"""Judgements in a row before an incident opens."""
+QUIET = 5
+"""Judgements in a row without a trace of an incident before it closes."""
+LEARNED_AFTER = 30.0
+"""Seconds that a look waits before it is learned from: an incident's beginning must not teach what is usual."""
+SECOND, STRONG = 0.05, 3.0
+"""Share of all growth, and times the usual, that another cause must have to be an incident of its own."""
+SETTLED = 6
+"""Judgements after which a second cause is believed: the first one's consequences need time to show as such."""
+SLIGHT, RATIO = 0.05, 1.5
+"""Seconds of work a second, and times the usual, from which growth can be a cause."""
+PATIENT = 8
+"""Judgements before a lack of processors is an incident: every start and every backup takes all of them for a while."""
+RECENT_CHANGE = 300.0
+"""Seconds before a start within which a change is evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a judgement found: an incident that opened or closed."""
+
+    kind: str
+    """"opened" or "closed"."""
+    incident: Incident
+
+
+@dataclass(slots=True)
+class _Open:
+    incident: Incident
+    seen_at: float
+    unseen: int = 0
+
+
+@dataclass(slots=True)
+class State:
+    """What outlives a process: the open incidents, what is usual, what changed."""
+
+    baseline: Baseline = field(default_factory=Baseline)
+    open: list[Incident] = field(default_factory=list)
+    releases: dict[str, float] = field(default_factory=dict)
+    """When each release was first seen."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "baseline": self.baseline.to_json(),
+            "open": [incident.to_json() for incident in self.open],
+            "releases": self.releases,
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "State":
+        """Read what `to_json` made. Raises KeyError, TypeError or ValueError when it is of another shape."""
+        incidents = [Incident.from_json(incident) for incident in values["open"]]
+        return cls(Baseline.from_json(values["baseline"]), incidents, dict(values["releases"]))
+
+
+class Diagnosis:
+    """The incidents of one host. `judge` about once a second with the looks that came since."""
+
+    def __init__(self, state: State | None = None) -> None:
+        self.state = state or State()
+        self._open = [_Open(incident, incident.opened_at) for incident in self.state.open]
+        self._looks: deque[Look] = deque()
+        self._unlearned: deque[Look] = deque()
+        self._suspected: dict[tuple[str, str], int] = {}
+        self._since: dict[str, float] = {}
+        self._usual_errors: dict[tuple[str, str], float] = {}
+        self._troubled_at = self._learned_until = 0.0
+        self._exits: deque[float] = deque(maxlen=100)
+
+    @property
+    def open(self) -> list[Incident]:
+        """The incidents going on, the oldest first."""
+        return sorted((each.incident for each in self._open), key=lambda incident: incident.started_at)
+
+    @property
+    def looks(self) -> Sequence[Look]:
+        """The looks of the last KEPT seconds."""
+        return self._looks
+
+    def exited(self, at: float) -> None:
+        """A worker ended without being asked to."""
+        self._exits.append(at)
+
+    def judge(self, at: float, looks: Iterable[Look], states: dict[int, str] | None = None) -> list[Event]:
+        """Take in new looks and return what opened and closed. `states`: see `signals.silent`."""
+        for look in looks:
+            self._looks.append(look)
+            self._unlearned.append(look)
+            self._note_release(look)
+        while self._looks and self._looks[0].at < at - KEPT:
+            self._looks.popleft()
+        findings = self._findings(at, states or {})
+        events = self._open_new(at, findings) + self._close_old(at)
+        self.state.open = self.open
+        self._learn(at)
+        return events
+
+    def _findings(self, at: float, states: dict[int, str]) -> list[Finding]:
+        """Everything that is wrong now: first what needs no arithmetic, then what takes longer than usual."""
+        found = []
+        window = merge(self._looks, at, WINDOW)
+        down = signals.database(window)
+        if down is not None:
+            found.append(down)
+        found += signals.silent(self._looks, at, states)
+        dying = signals.dying(list(self._exits), at)
+        if dying is not None:
+            found.append(dying)
+        degraded = {name for look in window.latest for name, state in look.facts.items() if state == "degraded"}
+        self._since = {name: self._since.get(name, at) for name in degraded}
+        found += signals.dependencies(window, self._since)
+        found += signals.failures(self._looks, at, self._usual_errors)
+        found += self._waiting(window)
+        return found
+
+    def _waiting(self, window: Window) -> list[Finding]:
+        waiting = signals.waiting(window, self.state.baseline)
+        since = signals.saturated(self._looks, window.at)
+        if not waiting.noticed and since is None:
+            return []
+        shown = signals.symptom(window, self.state.baseline, waiting)
+        causes = [cause for cause in attribution.causes(window, self.state.baseline) if significant(cause)]
+        if not causes and since is not None:
+            return [Finding(shown, attribution.arrivals(window, self.state.baseline), since)]
+        causes = causes or [Cause("unknown", "", "state", waiting.worst, waiting.excess)]
+        total = sum(cause.weight for cause in causes)
+        return [
+            Finding(shown, cause, onset(self._looks, cause, self.state.baseline, window.at))
+            for index, cause in enumerate(causes)
+            if index == 0 or (cause.weight >= max(SECOND * total, signals.EXCESS) and significant(cause, STRONG))
+        ]
+
+    def _open_new(self, at: float, findings: list[Finding]) -> list[Event]:
+        if findings:
+            self._troubled_at = at
+        suspected: dict[tuple[str, str], int] = {}
+        events = []
+        for index, finding in enumerate(findings):
+            known = self._known(finding.cause)
+            if known is not None:
+                known.seen_at, known.unseen = at, 0
+                continue
+            if self._explained(finding, findings, index, at):
+                continue
+            times = suspected[finding.cause.key] = self._suspected.get(finding.cause.key, 0) + 1
+            if times >= self._needed(finding, index):
+                events.append(Event("opened", self._new(at, finding)))
+        self._suspected = suspected
+        return events
+
+    def _needed(self, finding: Finding, index: int) -> int:
+        if finding.symptom.name in ("database_down", "process_silent", "workers_dying", "dependency"):
+            return 1
+        if finding.cause.kind == "processor":
+            return PATIENT
+        # What only follows the first finding, or an incident, is given time to show whether it is a consequence.
+        return SETTLED if self._open or index else CONFIRMED
+
+    def _known(self, cause: Cause) -> _Open | None:
+        return next((each for each in self._open if each.incident.cause.key == cause.key), None)
+
+    def _explained(self, finding: Finding, findings: list[Finding], index: int, at: float) -> bool:
+        """Whether something that is wrong already causes this; then it is listed there."""
+        for each in self._open:
+            if explains(each.incident.symptom, each.incident.cause, finding):
+                each.seen_at = max(each.seen_at, at) if finding.symptom.name != "errors" else each.seen_at
+                words = f"{finding.symptom.name}:{finding.cause.component or finding.cause.kind}"
+                if words not in each.incident.consequences and len(each.incident.consequences) < 20:
+                    each.incident.consequences.append(words)
+                return True
+        return any(explains(other.symptom, other.cause, finding) for other in findings[:index])
+
+    def _new(self, at: float, finding: Finding) -> Incident:
+        started = min(finding.since, at)
+        changes = [
+            f"release {name} started at {clock(seen, at)}"
+            for name, seen in self.state.releases.items()
+            if -WINDOW <= started - seen <= RECENT_CHANGE
+        ]
+        incident = Incident(
+            id=uuid.uuid4().hex[:12],
+            symptom=finding.symptom,
+            cause=finding.cause,
+            started_at=started,
+            opened_at=at,
+            sentence=sentence(finding.symptom, finding.cause, started, at, changes),
+            changes=changes,
+        )
+        self._open.append(_Open(incident, at))
+        return incident
+
+    def _close_old(self, at: float) -> list[Event]:
+        events = []
+        for each in list(self._open):
+            if each.seen_at == at:
+                continue
+            each.unseen += 1
+            if each.unseen >= QUIET:
+                self._open.remove(each)
+                seen = last_seen(self._looks, each.incident.cause, self.state.baseline) or each.seen_at
+                each.incident.ended_at = max(min(seen, each.seen_at), each.incident.started_at)
+                events.append(Event("closed", each.incident))
+        return events
+
+    def _note_release(self, look: Look) -> None:
+        if look.release and look.release not in self.state.releases:
+            self.state.releases[look.release] = look.at if self.state.releases else 0.0  # the first replaced none
+            while len(self.state.releases) > 10:
+                del self.state.releases[min(self.state.releases, key=self.state.releases.__getitem__)]
+
+    def _learn(self, at: float) -> None:
+        """Learn from looks that are old enough, unless something was wrong around them."""
+        cutoff = at - LEARNED_AFTER
+        seconds, self._learned_until = cutoff - (self._learned_until or cutoff), cutoff
+        due: list[Look] = []
+        while self._unlearned and self._unlearned[0].at <= cutoff:
+            due.append(self._unlearned.popleft())
+        if seconds <= 0 or self._open or at - self._troubled_at < LEARNED_AFTER:
+            return
+        window = merge(due, cutoff, KEPT)
+        self.state.baseline.learn(window.routes, seconds)
+        for name, route in window.routes.items():
+            for error, number in route.errors.items():
+                key = (name, error)
+                if key in self._usual_errors or len(self._usual_errors) < 1000:
+                    share = number / max(route.ended, number)
+                    self._usual_errors[key] = 0.9 * self._usual_errors.get(key, 0.0) + 0.1 * share
+
+
+def significant(cause: Cause, ratio: float = RATIO) -> bool:
+    """Whether it grew enough to be believed: what takes a tenth longer is no cause of requests that hang."""
+    return cause.weight >= SLIGHT and cause.now >= ratio * (cause.usual or 0.0)
+
+
+_OF_DATABASE = frozenset({"query", "commit", "lock", "held", "database", "error:query", "error:pool"})
+
+
+def explains(symptom: Symptom, cause: Cause, finding: Finding) -> bool:
+    """Whether a cause brings the finding about: along what depends on it, and not because both happen at once."""
+    other = finding.cause
+    if cause.key == other.key:
+        return True
+    if symptom.name == "database_down":
+        return other.kind in _OF_DATABASE or other.kind in ("requests", "unknown")
+    if cause.kind in ("query", "commit", "lock", "held", "database"):
+        # A slow or locked table ends in statement time-outs, and in clients that ask again.
+        # Other queries that slow down with it without waiting for a lock share what slows it.
+        return other.kind in ("error:query", "error:pool", "requests", "held", "unknown") or (
+            cause.kind != "lock" and other.kind in ("query", "commit", "database") and other.factor == "duration"
+        )
+    if cause.kind in ("dependency", "http", "mail"):
+        return other.kind in (f"error:{_channel(cause)}", _channel(cause), "unknown")
+    if other.kind == "unknown" and symptom.name not in ("errors", "tasks_failing"):
+        return True  # what is left after it: a queue that has to be worked off
+    if cause.kind in ("requests", "processor", "cpu"):
+        return other.kind in ("query", "commit", "database", "unknown", "error:pool") and other.factor == "duration"
+    if symptom.name in ("process_silent", "workers_dying"):
+        return other.kind in ("unknown", "requests", "held", "process") or other.factor == "duration"
+    return False
+
+
+def _channel(cause: Cause) -> str:
+    if cause.kind == "dependency":
+        return "mail" if cause.component == "email" else "http"
+    return cause.kind

@@ -1,0 +1,157 @@
+"""The records that the diagnosis works on. Plain values: no clock, no database, no settings.
+
+A process makes one `Look` a second. Times are Unix seconds, durations seconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from telemetry.observe.activity import Activity, RouteLook, Running, Spent
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A query that waits for a lock, and whose."""
+
+    query: str
+    holder: str
+    """"another session" or "a connection of" a route."""
+    since: float
+    """When the holder's transaction began."""
+    last_query: str = ""
+    idle: bool = False
+    """Whether the holder does nothing in its transaction."""
+
+
+@dataclass(slots=True)
+class Look:
+    """What one process saw in about a second."""
+
+    at: float
+    window: float
+    pid: int
+    process: Literal["web", "worker"] = "web"
+    release: str = ""
+    routes: dict[str, RouteLook] = field(default_factory=dict)
+    threads: int = 0
+    """Threads that serve requests; 0 where there is no fixed number."""
+    busy: int = 0
+    queued: int = 0
+    """Requests that have arrived and wait for a thread."""
+    pool_size: int = 0
+    pool_in_use: int = 0
+    pool_waiting: int = 0
+    pool_timeouts: int = 0
+    pool_returned: int = 0
+    pool_queued: int = 0
+    """Of the connections returned, those that had been waited for."""
+    connections_lost: int = 0
+    database: str = "unknown"
+    """"ok", "unknown", "refused", "timeout" or "full"."""
+    database_since: float = 0.0
+    """Since when connections to the database have failed or been lost."""
+    locks: list[Lock] = field(default_factory=list)
+    cpu: float = 0.0
+    """Processors this process used, 1.0 is one of them whole."""
+    host_cpu: float = 0.0
+    """Share of the host's processors in use, 0 to 1."""
+    cpu_users: dict[str, float] = field(default_factory=dict)
+    """Processors used by the busiest programs of the host, by name, while the host is short of them."""
+    memory: int = 0
+    """Resident bytes."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """Other states by check name: "ok", "degraded" …; what health knows."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return values that `json.dumps` takes and `from_json` reads back."""
+        found = asdict(self)
+        for route in found["routes"].values():
+            route["spent"] = [[*activity, *spent] for activity, spent in route["spent"].items()]
+            route["now"] = [[*activity, *running] for activity, running in route["now"].items()]
+        return found
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Look":
+        """Read what `to_json` made. Raises KeyError, TypeError or ValueError when it is of another shape."""
+        routes = {}
+        for name, route in values["routes"].items():
+            spent = {Activity(kind, what): Spent(seconds, n) for kind, what, seconds, n in route["spent"]}
+            now = {Activity(kind, what): Running(n, oldest) for kind, what, n, oldest in route["now"]}
+            routes[name] = RouteLook(**{**route, "spent": spent, "now": now})
+        return cls(**{**values, "routes": routes, "locks": [Lock(**lock) for lock in values["locks"]]})
+
+
+Factor = Literal["requests", "operations", "duration", "errors", "state"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something is wrong: the component and what about it grew.
+
+    `weight` is the part of the trouble it explains, in seconds of customers' waiting per second (or failures).
+    """
+
+    kind: str
+    component: str
+    factor: Factor
+    route: str = ""
+    weight: float = 0.0
+    now: float = 0.0
+    """The factor's value: seconds an operation, operations a request, requests a second."""
+    usual: float | None = None
+    oldest: float = 0.0
+    """Age of its oldest running operation."""
+    running: int = 0
+    holder: Lock | None = None
+    detail: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What two findings must have in common to be the same cause."""
+        if self.kind == "lock" and self.holder is not None:
+            return "lock", f"{self.holder.holder} {self.holder.last_query}"
+        return self.kind, self.component
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """What is wrong, as customers or staff would notice it."""
+
+    name: str
+    """`pool_exhausted`, `threads_exhausted`, `slow`, `errors`, `database_down`, …"""
+    route: str = ""
+    now: float = 0.0
+    usual: float | None = None
+    size: int = 0
+    in_use: int = 0
+    waiting: int = 0
+    affected: int = 0
+    """Requests in the window."""
+
+
+@dataclass(slots=True)
+class Incident:
+    """One thing that is wrong, from its start to its end."""
+
+    id: str
+    symptom: Symptom
+    cause: Cause
+    started_at: float
+    opened_at: float
+    sentence: str
+    ended_at: float | None = None
+    consequences: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    """What changed near the start: evidence, not a verdict."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Incident":
+        """Read what `to_json` made. Raises KeyError or TypeError when it is of another shape."""
+        cause = dict(values["cause"])
+        if cause["holder"] is not None:
+            cause["holder"] = Lock(**cause["holder"])
+        return cls(**{**values, "symptom": Symptom(**values["symptom"]), "cause": Cause(**cause)})

@@ -1,0 +1,226 @@
+"""What is wrong just now, compared with what is usual. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from telemetry.diagnosis.baseline import Baseline
+from telemetry.diagnosis.model import Cause, Look, Symptom
+from telemetry.diagnosis.window import Window
+from telemetry.observe.activity import RouteLook
+
+EXCESS = 0.5
+"""Seconds of waiting above the usual, a second, from which customers notice: half a request is always stuck."""
+LATE = 0.5
+"""Seconds above the usual from which one request counts as affected."""
+ALONE = 5.0
+"""Seconds above the usual from which a single request is enough."""
+SPREADS = 4.0
+"""Times the usual spread that a route's mean duration may vary."""
+SATURATED = 3
+"""Looks in a row in which a resource is used up before that alone is wrong."""
+FAILED, SHARE = 3, 0.1
+"""Failures of one kind on a route, and their share of its requests, from which they are an incident."""
+FAILURE_WINDOW = 60.0
+"""Seconds within which failures belong together."""
+SUCCESSES = 5
+"""Requests of a route after its last failure from which it works again."""
+MISSING = 6.0
+"""Seconds without a look from a process that still exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How much longer than usual work takes. `excess`: seconds a second, over all routes."""
+
+    excess: float = 0.0
+    affected: int = 0
+    longest: float = 0.0
+    """Of the affected requests, seconds above the usual."""
+    routes: dict[str, float] = field(default_factory=dict)
+    """Excess by route."""
+    late: dict[str, list[float]] = field(default_factory=dict)
+    """How long the affected requests of each route took so far, in order."""
+
+    @property
+    def noticed(self) -> bool:
+        """Whether customers would call it slow."""
+        return self.excess >= EXCESS and (self.affected >= 2 or self.longest >= ALONE)
+
+    @property
+    def worst(self) -> str:
+        return max(self.routes, key=self.routes.__getitem__, default="")
+
+
+def waiting(window: Window, baseline: Baseline) -> Waiting:
+    """Return the seconds that work took beyond the usual."""
+    routes: dict[str, float] = {}
+    late: dict[str, list[float]] = {}
+    longest = 0.0
+    for name, route in window.routes.items():
+        usual = baseline.of(name)
+        allowed = usual.seconds + max(SPREADS * usual.spread, LATE)
+        slow = sorted(seconds for seconds in _durations(route) if seconds > allowed)
+        if slow:
+            late[name] = slow
+            above = sum(slow) - usual.seconds * len(slow)
+            routes[name] = max(route.seconds - allowed * route.requests, above / 2, 0.0) / window.seconds
+            longest = max(longest, slow[-1] - usual.seconds)
+    return Waiting(sum(routes.values()), sum(map(len, late.values())), longest, routes, late)
+
+
+def _durations(route: RouteLook) -> Iterable[float]:
+    yield from route.finished
+    yield from route.ages
+
+
+def symptom(window: Window, baseline: Baseline, found: Waiting) -> Symptom:
+    """Say how slowness shows: a resource that is used up, or just slow answers."""
+    pools = [look for look in window.latest if _pool_full(look) or look.pool_queued * 2 > look.pool_returned]
+    if pools or window.pool_timeouts:
+        pools = pools or [look for look in window.latest if look.pool_size]
+        return Symptom(
+            "pool_exhausted",
+            found.worst,
+            size=sum(look.pool_size for look in pools),
+            in_use=sum(look.pool_in_use for look in pools),
+            waiting=sum(look.pool_waiting for look in pools),
+            affected=found.affected,
+        )
+    servers = [look for look in window.latest if look.threads]
+    full = [look for look in servers if look.busy >= look.threads]
+    if full and (len(full) == len(servers) or any(look.queued for look in full)):
+        return Symptom(
+            "threads_exhausted",
+            found.worst,
+            size=sum(look.threads for look in full),
+            in_use=sum(look.busy for look in full),
+            waiting=sum(look.queued for look in servers),
+            affected=found.affected,
+        )
+    usual = baseline.of(found.worst)
+    durations = found.late.get(found.worst, [0.0])
+    return Symptom(
+        "slow" if len(found.routes) <= 2 else "slow_everywhere",
+        found.worst,
+        now=durations[len(durations) // 2],
+        usual=usual.seconds if usual.known else None,
+        affected=found.affected,
+    )
+
+
+def saturated(looks: Sequence[Look], at: float) -> float | None:
+    """Return since when a pool or all threads of a process have been used up, with others waiting for them.
+
+    None unless that has been so for SATURATED looks in a row: fast work, too, may come faster than it is done.
+    """
+    by_process: dict[int, list[Look]] = defaultdict(list)
+    for look in looks:
+        by_process[look.pid].append(look)
+    since = []
+    for of_process in by_process.values():
+        run = list(takewhile(_used_up, reversed(of_process)))
+        if len(run) >= SATURATED and run[0].at > at - SATURATED:
+            since.append(run[-1].at - run[-1].window)
+    return min(since, default=None)
+
+
+def _used_up(look: Look) -> bool:
+    queued = look.pool_queued >= 5 and look.pool_queued * 2 >= look.pool_returned
+    return queued or _pool_full(look) or bool(look.threads and look.busy >= look.threads and look.queued)
+
+
+def _pool_full(look: Look) -> bool:
+    return bool(look.pool_size) and look.pool_in_use >= look.pool_size and (look.pool_waiting or look.pool_timeouts) > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A symptom whose cause needs no arithmetic."""
+
+    symptom: Symptom
+    cause: Cause
+    since: float
+    """Unix seconds."""
+
+
+def failures(looks: Sequence[Look], at: float, usual: dict[tuple[str, str], float]) -> list[Finding]:
+    """Requests that end in errors more often than usual. `usual`: share of a route's requests, by route and error.
+
+    Counted from the first failure of a kind to now, so that a page that is seldom asked for is judged as well; over
+    once SUCCESSES requests have followed the last failure.
+    """
+    recent = [look for look in looks if at - FAILURE_WINDOW < look.at <= at]
+    found = []
+    for route, error in {
+        (name, error) for look in recent for name, seen in look.routes.items() for error in seen.errors
+    }:
+        shown = [look for look in recent if error in _errors(look, route)]
+        first, last = shown[0], shown[-1]
+        number = sum(_errors(look, route)[error] for look in shown)
+        ended = sum(look.routes[route].ended for look in recent if route in look.routes and look.at >= first.at)
+        since = sum(look.routes[route].ended for look in recent if route in look.routes and look.at > last.at)
+        share = number / max(ended, number)
+        known = usual.get((route, error), 0.0)
+        if number < FAILED or share < max(SHARE, 3 * known) or since >= SUCCESSES:
+            continue
+        kind, _, what = error.partition(":")
+        cause = Cause(
+            f"error:{kind}", what, "errors", route, number / (at - first.at + 1), share, known, running=number
+        )
+        name = "tasks_failing" if last.process == "worker" else "errors"
+        found.append(Finding(Symptom(name, route, now=share, affected=number), cause, first.at - first.window))
+    return sorted(found, key=lambda finding: -finding.cause.weight)
+
+
+def _errors(look: Look, route: str) -> dict[str, int]:
+    return look.routes[route].errors if route in look.routes else {}
+
+
+DATABASE_STATES = ("refused", "timeout", "full")
+
+
+def database(window: Window) -> Finding | None:
+    """The database does not answer any process that asked."""
+    asked = [look for look in window.latest if look.database != "unknown"]
+    bad = [look for look in asked if look.database in DATABASE_STATES]
+    if not bad or len(bad) * 2 < len(asked):
+        return None
+    since = min((look.database_since for look in bad if look.database_since), default=window.at)
+    weight = float(sum(look.busy for look in window.latest) or 1)
+    cause = Cause("database", bad[0].database, "state", weight=weight)
+    return Finding(Symptom("database_down"), cause, since)
+
+
+def dependencies(window: Window, since: dict[str, float]) -> list[Finding]:
+    """Dependencies that their checks call degraded. `since`: when each was first found so."""
+    names = {name for look in window.latest for name, state in look.facts.items() if state == "degraded"}
+    return [
+        Finding(Symptom("dependency", name), Cause("dependency", name, "state", weight=1.0), since.get(name, window.at))
+        for name in sorted(names)
+    ]
+
+
+def silent(looks: Sequence[Look], at: float, states: dict[int, str]) -> list[Finding]:
+    """Processes that exist and look no more. `states`: what the operating system says of each, by process id."""
+    latest: dict[int, Look] = {}
+    for look in looks:
+        latest[look.pid] = look
+    found = []
+    for pid, look in latest.items():
+        state = states.get(pid, "gone")
+        if at - look.at < MISSING or state in ("gone", "zombie"):
+            continue
+        cause = Cause("process", look.process, "state", weight=float(look.threads or 1), detail=state, running=pid)
+        found.append(Finding(Symptom("process_silent", look.process), cause, look.at))
+    return found
+
+
+def dying(exits: Sequence[float], at: float, within: float = 60.0, most: int = 3) -> Finding | None:
+    """Workers that ended without being asked to, again and again. `exits`: when, Unix seconds."""
+    recent = [moment for moment in exits if at - within < moment <= at]
+    if len(recent) < most:
+        return None
+    cause = Cause("process", "web", "state", weight=float(len(recent)), detail="killed", running=len(recent))
+    return Finding(Symptom("workers_dying", affected=len(recent), now=at - recent[0]), cause, recent[0])

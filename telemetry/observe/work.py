@@ -1,0 +1,219 @@
+"""Where the time of requests and tasks goes: exact sums of those that ended, and what those in flight have done so far.
+
+What a request does is known from what it went through: queries, the pool, outgoing calls. The rest is Python, which is
+on a processor by the clock of its thread, and otherwise waits: for the interpreter, for a processor, or unobserved.
+"""
+
+import os
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from telemetry.context import BEACONS, PROBES, Observation, current, in_flight
+from telemetry.observe.activity import Activity, RouteLook, Running, Spent
+
+MOST = 50
+"""Durations and ages kept of a route in one look, and distinct activities."""
+APART = frozenset(PROBES + BEACONS)
+"""Requests that customers do not wait for."""
+QUEUED = ""
+"""The route of requests that wait for a thread: nobody has looked at them yet."""
+_TICK = 0.01
+"""Seconds a CPU tick of /proc is worth."""
+_LIBRARIES = (sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["purelib"], str(Path(__file__).parents[1]))
+
+CPU, OTHER, QUEUE = Activity("cpu"), Activity("other"), Activity("queue")
+
+
+@contextmanager
+def doing(kind: str, name: str = "") -> Iterator[None]:
+    """Account the block's time, of the request or task it belongs to, as spent on this."""
+    observation = current()
+    if observation is None:
+        yield
+        return
+    observation.begin(kind, name, time.perf_counter())
+    try:
+        yield
+    finally:
+        observation.end(time.perf_counter())
+
+
+def begin(observation: Observation) -> None:
+    """Note whose thread works on it from now on, and what that thread's clock says."""
+    if "asyncio" in sys.modules and _in_event_loop():
+        return
+    observation.thread = threading.get_native_id()
+    observation.cpu = time.thread_time()
+
+
+def _in_event_loop() -> bool:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+class Ledger:
+    """The time of this process's work since the last look."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._routes: dict[str, RouteLook] = {}
+        self._charged: dict[int, dict[Activity, Spent]] = {}
+        """What earlier looks have been told of observations in flight."""
+
+    def finished(self, observation: Observation, failure: str = "") -> None:
+        """Add what an observation spent, and how it failed."""
+        if observation.route in APART:
+            return
+        elapsed = time.perf_counter() - observation.started
+        used = time.thread_time() - observation.cpu if observation.thread == threading.get_native_id() else 0.0
+        spent = _whole(observation, elapsed, used)
+        with self._lock:
+            charged = self._charged.pop(id(observation), None)
+            route = self._routes.setdefault(route_of(observation), RouteLook())
+            route.begun += charged is None
+            route.ended += 1
+            if len(route.finished) < MOST:
+                route.finished.append(elapsed + observation.queued)
+            if failure:
+                route.errors[failure] = route.errors.get(failure, 0) + 1
+            _charge(route, spent, charged or {})
+
+    def look(self, waiting: list[float]) -> dict[str, RouteLook]:
+        """Return what was spent since the last look, by route. `waiting`: see `queueing.waiting`."""
+        now = time.perf_counter()
+        frames = sys._current_frames()
+        native = {thread.native_id: thread.ident for thread in threading.enumerate()}
+        with self._lock:
+            routes, self._routes = self._routes, {}
+            alive = {id(each): each for each in list(in_flight.values()) if each.route not in APART}
+            self._charged = {key: spent for key, spent in self._charged.items() if key in alive}
+            for key, each in alive.items():
+                if not each.finished:
+                    route = routes.setdefault(route_of(each), RouteLook())
+                    self._charged[key] = _in_flight(route, each, now, self._charged.get(key))
+                    _place(route, each, now, frames.get(native.get(each.thread) or 0))
+        if waiting:
+            queue = routes.setdefault(QUEUED, RouteLook())
+            queue.running, queue.ages = len(waiting), waiting[:MOST]
+            queue.now[QUEUE] = Running(len(waiting), max(waiting))
+            queue.spent[QUEUE] = Spent(sum(min(age, 1.0) for age in waiting), 0)
+        return routes
+
+
+def route_of(observation: Observation) -> str:
+    """The name under which it is accounted; a task's says that it is one."""
+    return observation.route if observation.kind == "request" else f"task:{observation.route}"
+
+
+def _whole(observation: Observation, elapsed: float, cpu: float) -> dict[Activity, Spent]:
+    """Split the time so far: what was observed, and of the rest what the thread's clock says."""
+    spent = {Activity(*activity): Spent(*sums) for activity, sums in list(observation.spent.items())}
+    python = max(elapsed - sum(each.seconds for each in spent.values()), 0.0)
+    on_processor = min(cpu, python)
+    spent[CPU] = Spent(on_processor, 1)
+    spent[OTHER] = Spent(python - on_processor, 1)
+    if observation.queued:
+        spent[QUEUE] = Spent(observation.queued, 1)
+    return spent
+
+
+def _in_flight(
+    route: RouteLook, observation: Observation, now: float, charged: dict[Activity, Spent] | None
+) -> dict[Activity, Spent]:
+    """Charge what an unfinished observation has done so far; return that."""
+    current, turned = list(observation.doing), observation.turned
+    elapsed = now - observation.started
+    spent = {Activity(*activity): Spent(*sums) for activity, sums in list(observation.spent.items())}
+    doing = Activity(*current[-1]) if current else None
+    if doing is not None:
+        spent[doing] = spent.get(doing, Spent()) + Spent(max(now - turned, 0.0), 0)
+    python = max(elapsed - sum(each.seconds for each in spent.values()), 0.0)
+    known = charged or {}
+    before = known.get(CPU, Spent()).seconds
+    cpu = min(max(_cpu(observation.thread) - observation.cpu, before), python) if observation.thread else 0.0
+    spent[CPU], spent[OTHER] = Spent(cpu, 0), Spent(max(python - cpu, known.get(OTHER, Spent()).seconds), 0)
+    if doing is None:  # on a processor, or not: by what most of its time since the last look was
+        doing = CPU if cpu - before >= (spent[OTHER].seconds - known.get(OTHER, Spent()).seconds) else OTHER
+        turned = max(turned, observation.started)
+    running = route.now.get(doing, Running(0, 0.0))
+    route.now[doing] = Running(running.number + 1, max(running.oldest, now - turned))
+    route.begun += charged is None
+    route.running += 1
+    if len(route.ages) < MOST:
+        route.ages.append(elapsed + observation.queued)
+    _charge(route, spent, known)
+    return spent
+
+
+def _charge(route: RouteLook, spent: dict[Activity, Spent], charged: dict[Activity, Spent]) -> None:
+    for activity, (seconds, operations) in spent.items():
+        before = charged.get(activity, Spent())
+        if seconds <= before.seconds and operations <= before.operations:
+            continue
+        if activity in route.spent or len(route.spent) < MOST:
+            sofar = route.spent.get(activity, Spent())
+            passed = Spent(max(seconds - before.seconds, 0.0), operations - before.operations)
+            route.spent[activity] = sofar + passed
+
+
+def _cpu(thread: int) -> float:
+    """CPU seconds a thread has used, to a hundredth; 0 where the system does not tell."""
+    with suppress(OSError, ValueError, IndexError):
+        fields = Path("/proc/self/task", str(thread), "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * _TICK
+    return 0.0
+
+
+def _place(route: RouteLook, observation: Observation, now: float, frame: object) -> None:
+    """Note the function of the host's own code that is at work, where Python is."""
+    if observation.doing or now - observation.started < 0.1:
+        return
+    while frame is not None:
+        code = frame.f_code  # type: ignore[attr-defined]  # a frame, which has no public type
+        if not code.co_filename.startswith((*_LIBRARIES, "<")):
+            path = Path(code.co_filename)
+            name = f"{code.co_name} ({'/'.join(path.parts[-2:])})"
+            if name in route.code or len(route.code) < MOST:
+                route.code[name] = route.code.get(name, 0) + 1
+            return
+        frame = frame.f_back  # type: ignore[attr-defined]  # ditto
+
+
+_FAMILIES = {
+    "psycopg_pool": "pool",
+    "psycopg": "query",
+    "smtplib": "mail",
+    "requests": "http",
+    "urllib3": "http",
+    "http": "http",
+    "urllib": "http",
+}
+
+
+def failure(error: BaseException | None, status: int) -> str:
+    """Return `kind:class` of what made work fail: the kind of activity that fails so, or "code"."""
+    if error is None:
+        return f"code:{status}"
+    chain, seen = [error], 0
+    while seen < 10 and (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+        seen += 1
+    for each in chain:
+        family = _FAMILIES.get(type(each).__module__.partition(".")[0])
+        if family:
+            return f"{family}:{type(each).__name__}"
+    return f"code:{type(error).__name__}"
+
+
+ledger = Ledger()
+os.register_at_fork(after_in_child=ledger.__init__)  # type: ignore[misc]  # a child shares no work with its parent

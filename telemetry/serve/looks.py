@@ -1,0 +1,186 @@
+"""What this process sees of itself in about a second: one `Look` for the diagnosis."""
+
+import os
+import threading
+import time
+from collections import deque
+
+import psutil
+
+from telemetry import health
+from telemetry.conf import conf
+from telemetry.context import in_flight
+from telemetry.diagnosis import locks
+from telemetry.diagnosis.model import Look
+from telemetry.observe import probe, queueing, work
+from telemetry.observe.activity import Activity, RouteLook, Running, Spent
+from telemetry.observe.snapshot import Held, Snapshot
+
+STUCK = 0.5
+"""Seconds a query runs before the database is asked whether it waits for a lock."""
+TROUBLED = 1.0
+"""Seconds a query runs, or nobody has asked for EVERY, before the database is asked whether it answers."""
+EVERY = 5.0
+PATIENCE = 2.0
+"""Seconds the database gets to answer; longer than health gives it, so that a busy machine is not called down."""
+HELD = 0.5
+"""Seconds from which a connection that runs no query counts as held."""
+BUSY, FULL = 0.85, 0.9
+"""Processors of a Python process, and share of the host's, from which work waits for them."""
+
+_HELD_AS = {
+    "idle_in_transaction": "idle in a transaction",
+    "idle": "without running a query",
+    "leaked": "by ended work",
+}
+
+
+class Observer:
+    """Makes the looks of one process. Not safe for several threads."""
+
+    def __init__(self, process: str) -> None:
+        self._process = process
+        self._itself = psutil.Process()
+        self._cpu = sum(self._itself.cpu_times()[:2])
+        self._at = time.monotonic()
+        self._reach = _Reach()
+        self._busiest = _Busiest()
+        psutil.cpu_percent()  # begins its window
+
+    def look(self, snapshot: Snapshot) -> Look:
+        """Return what was seen since the last one. `snapshot`: the pool, for the same time."""
+        now = time.monotonic()
+        window, self._at = max(now - self._at, 0.001), now
+        waiting = queueing.waiting()
+        look = Look(
+            at=snapshot.at,
+            window=window,
+            pid=os.getpid(),
+            process="worker" if self._process == "worker" else "web",
+            release=conf.release,
+            routes=work.ledger.look(waiting),
+            queued=len(waiting),
+            pool_size=snapshot.max_size,
+            pool_in_use=snapshot.in_use,
+            pool_waiting=snapshot.waiting,
+            pool_timeouts=snapshot.timeouts,
+            pool_returned=snapshot.returned,
+            pool_queued=snapshot.queued,
+            connections_lost=snapshot.lost,
+            host_cpu=psutil.cpu_percent() / 100,
+            memory=self._itself.memory_info().rss,
+            facts={check.name: check.state for check in health.checks()},
+        )
+        used = sum(self._itself.cpu_times()[:2])
+        look.cpu, self._cpu = (used - self._cpu) / window, used
+        if self._process == "web":
+            look.threads = conf.web_threads
+            look.busy = sum(each.route not in work.APART for each in list(in_flight.values()) if each.kind == "request")
+        if look.host_cpu >= FULL:
+            look.cpu_users = self._busiest.users(window)
+        _starving(look)
+        _holding(look, snapshot, window)
+        self._database(look, snapshot)
+        return look
+
+    def _database(self, look: Look, snapshot: Snapshot) -> None:
+        queries = [held for held in snapshot.held if held.state == "query"]
+        oldest = max((held.age for held in queries), default=0.0)
+        troubled = oldest >= TROUBLED or snapshot.timeouts > 0 or snapshot.lost > 0
+        look.database, look.database_since = self._reach.state(snapshot, troubled)
+        if oldest >= STUCK and look.database in ("ok", "unknown"):
+            look.locks = locks.waiting([held for held in queries if held.age >= STUCK], snapshot.held)
+
+
+class _Reach:
+    """Whether the database answers, asked in a thread of its own so that a look never waits for it."""
+
+    def __init__(self) -> None:
+        self._asking: threading.Thread | None = None
+        self._asked = 0.0
+        self._answers = deque[tuple[float, str]](maxlen=5)
+        self._bad_since = 0.0
+
+    def state(self, snapshot: Snapshot, troubled: bool) -> tuple[str, float]:
+        """Return the last word on it, and since when it has not been reached (Unix seconds, 0 when it is)."""
+        now = time.monotonic()
+        known = probe.database.last
+        due = troubled or (known is not None and not known.ok) or now - self._asked >= EVERY
+        if due and (self._asking is None or not self._asking.is_alive()):
+            self._asked = now
+            self._asking = threading.Thread(target=self._ask, args=(snapshot.at,), name="telemetry-reach", daemon=True)
+            self._asking.start()
+        if snapshot.timeouts or snapshot.lost:
+            self._bad_since = self._bad_since or snapshot.troubled_since
+        if not self._answers:
+            return "unknown", 0.0
+        state = self._answers[-1][1]
+        if state == "ok":
+            if not troubled:
+                self._bad_since = 0.0
+            return "ok", 0.0
+        if state == "timeout" and (len(self._answers) < 2 or self._answers[-2][1] == "ok"):
+            return "unknown", 0.0  # one silence may be a busy machine; a refusal is a refusal
+        self._bad_since = self._bad_since or next(at for at, what in self._answers if what != "ok")
+        return state, self._bad_since
+
+    def _ask(self, at: float) -> None:
+        found = probe.database.check(PATIENCE)
+        self._answers.append((at, "ok" if found.ok else found.reason))
+
+
+class _Busiest:
+    """Who uses the processors, asked while there are none left."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, float] = {}
+
+    def users(self, window: float) -> dict[str, float]:
+        """Return processors used by program since the last time, this site's own processes under "this site"."""
+        group, now, found = os.getpgrp(), dict[int, float](), dict[str, float]()
+        for process in psutil.process_iter(["pid", "name", "cpu_times"]):
+            pid, times = process.info["pid"], process.info["cpu_times"]
+            if times is None:
+                continue
+            now[pid] = times.user + times.system
+            used = (now[pid] - self._before.get(pid, now[pid])) / window
+            if used >= 0.05:
+                name = "this site" if _group(pid) == group else process.info["name"]
+                found[name] = found.get(name, 0.0) + used
+        self._before = now
+        return dict(sorted(found.items(), key=lambda user: -user[1])[:5])
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return 0
+
+
+def _starving(look: Look) -> None:
+    """Python that waits while no processor is free waits for one: the interpreter of its process, or the host's."""
+    if look.cpu < BUSY and look.host_cpu < FULL:
+        return
+    other, runnable = Activity("other"), Activity("runnable")
+    for route in look.routes.values():
+        if other in route.spent:
+            route.spent[runnable] = route.spent.pop(other)
+        if other in route.now:
+            route.now[runnable] = route.now.pop(other)
+
+
+def _holding(look: Look, snapshot: Snapshot, window: float) -> None:
+    """Account connections that are held without a query: nobody else can have them."""
+    for held in snapshot.held:
+        if held.state == "query" or held.age < HELD or not (held.ended or held.state == "leaked"):
+            continue  # a request that goes on between two queries is accounted by what it does there
+        route = look.routes.setdefault(_route(held), RouteLook())
+        activity = Activity("held", _HELD_AS[held.state])
+        now = route.now.get(activity, Running(0, 0.0))
+        route.now[activity] = Running(now.number + 1, max(now.oldest, held.age))
+        route.spent[activity] = route.spent.get(activity, Spent()) + Spent(min(held.age, window), 0)
+
+
+def _route(held: Held) -> str:
+    return held.route or "background work"
