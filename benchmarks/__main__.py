@@ -10,6 +10,7 @@ from collections.abc import Callable
 from benchmarks import availability, bookings, ingest, overhead, scrape, start
 from benchmarks.measured import Figure, machine, table
 from tests.stack import BASE_DIR
+from xfhandyman import process_tree
 
 PARTS: dict[str, Callable[[], list[Figure]]] = {
     "overhead": overhead.figures,
@@ -41,4 +42,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    process_tree.lead(clean_up=True)
     sys.exit(main())

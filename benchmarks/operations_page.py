@@ -26,6 +26,7 @@ from psycopg import sql
 from benchmarks.rum_rows import FILL, ROLL_UP
 from tests.chromium import ARGUMENTS, installed
 from tests.stack import Stack, running_stack
+from xfhandyman import process_tree
 
 NAME = "xf_operations_benchmark"
 VIEWS = 1_000_000
@@ -165,4 +166,5 @@ def shoot(url: str, session_key: str, directory: Path) -> None:
 
 
 if __name__ == "__main__":
+    process_tree.lead(clean_up=True)
     main()

@@ -12,6 +12,8 @@ import django
 import psycopg
 from psycopg import sql
 
+from xfhandyman import process_tree
+
 ROWS = 5_000_000
 NAME = "xf_rum_benchmark"
 FILL = """
@@ -83,4 +85,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    process_tree.lead(clean_up=True)
     main()

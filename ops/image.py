@@ -22,6 +22,7 @@ from pathlib import Path
 
 from tests.run import PRODUCTION
 from tests.stack import BASE_DIR, free_port, wait_for
+from xfhandyman import process_tree
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OURS = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -234,4 +235,5 @@ def _get(url: str) -> str:
 
 
 if __name__ == "__main__":
+    process_tree.lead(clean_up=True)
     sys.exit(main())

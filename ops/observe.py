@@ -1,20 +1,18 @@
 """`make observe`: the site with real Prometheus and Alertmanager, the alerts printed as they arrive."""
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
 from ops.watch import OPS, Message, NotInstalledError, watching
+from xfhandyman import process_tree
 
 
 def main() -> int:
     """Serve until told to stop; returns the exit code of the site."""
-    signal.signal(signal.SIGTERM, _stop)
     metrics = int(os.environ.get("METRICS_PORT", "9091"))
     worker = int(os.environ.get("WORKER_METRICS_PORT", str(metrics + 1)))
     targets = {"web": f"127.0.0.1:{metrics}", "worker": f"127.0.0.1:{worker}"}
@@ -29,7 +27,7 @@ def main() -> int:
     except NotInstalledError as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except SystemExit:
         return 0
     finally:
         if site.poll() is None:
@@ -42,9 +40,6 @@ def _show(message: Message) -> None:
     print(f"\n{now:%H:%M:%S} {message.alert}: {message.sentence}\n         {message.runbook}", flush=True)
 
 
-def _stop(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
+    process_tree.lead(clean_up=True)
     sys.exit(main())

@@ -1,11 +1,14 @@
 """Fixtures that many tests share: databases, the running site, the browser."""
 
 import os
+import re
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from django.conf import settings
@@ -16,12 +19,21 @@ from pytest_django import DjangoDbBlocker
 from bookings import events
 from tests.chromium import ARGUMENTS, installed
 from tests.stack import Stack, manage, running_stack
+from xfhandyman import process_tree
 
 pytest_plugins = ["tests.peers.fixtures"]
 _numbers = count()
 
 # Playwright's synchronous interface keeps an event loop in this thread, which Django takes for asynchronous code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A signal ends the tests with every server they have started; so does, for xdist's workers, the end of pytest."""
+    process_tree.lead(clean_up=False)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C: pytest tears down and sums up
+    if hasattr(config, "workerinput"):
+        process_tree.end_with_parent()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
@@ -56,6 +68,7 @@ def no_jobs_left(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBloc
 @pytest.fixture(scope="session")
 def demo_template() -> Iterator[str]:
     """The name of a migrated database that holds the demo business, to be copied."""
+    _drop_orphans()
     name = f"xf_demo_{os.getpid()}"
     url = _create(name, "template0")
     for command in ("migrate", "demo"):
@@ -67,6 +80,15 @@ def demo_template() -> Iterator[str]:
 def _drop(name: str) -> None:
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def _drop_orphans() -> None:
+    """Drop what runs of tests that were killed have left: each database has its run's process id in its name."""
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        names = [row[0] for row in connection.execute(r"SELECT datname FROM pg_database WHERE datname ~ '^xf_\D*\d+'")]
+    for name in names:
+        if not psutil.pid_exists(int(re.findall(r"\d+", name)[0])):
+            _drop(name)
 
 
 @contextmanager

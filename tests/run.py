@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chromium import installed
+from xfhandyman import process_tree
 
 BIN = Path(sys.executable).parent
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -55,7 +56,8 @@ SERVERS = {
 
 
 def main() -> int:
-    """Run the checks and, without --lint, the tests."""
+    """Run the checks and, without --lint, the tests. A signal ends what they have started too."""
+    process_tree.lead(clean_up=False)
     results = {name: _run(name, command) for name, command in CHECKS.items()}
     if "--lint" not in sys.argv:
         _install_browser()
@@ -75,8 +77,14 @@ def _run(name: str, command: list[str], *, quiet: bool = True) -> tuple[int, flo
         environment.setdefault("DATABASE_URL", "postgresql:///never-opened")
     started = time.monotonic()
     done = subprocess.run(
-        [str(BIN / command[0]), *command[1:]], cwd=BASE_DIR, env=environment, capture_output=quiet, text=True
+        [str(BIN / command[0]), *command[1:]],
+        cwd=BASE_DIR,
+        env=environment,
+        capture_output=quiet,
+        text=True,
+        preexec_fn=process_tree.with_parent(),
     )
+    process_tree.end_descendants()  # of a command that was killed
     if done.returncode and quiet:
         print(f"--- {name}\n{done.stdout}{done.stderr}", flush=True)
     return done.returncode, time.monotonic() - started

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from xfhandyman import process_tree
+
 T = TypeVar("T")
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -95,7 +97,14 @@ class Stack:
         gunicorn = [python, str(Path(python).with_name("gunicorn"))]
         line = [*gunicorn, *command[1:]] if command[0] == "gunicorn" else [python, "-m", *command]
         with (self.directory / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(line, cwd=BASE_DIR, env=self.env, stdout=log, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                line,
+                cwd=BASE_DIR,
+                env=self.env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=process_tree.with_parent(),
+            )
         self.processes.append(process)
         return process
 

@@ -17,12 +17,14 @@ import threading
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
 _started: dict[Path, Any] = {}
 """The servers this process asked for, by their directories."""
+_locks: dict[Path, tuple[int, IO[str]]] = {}
+"""Who asked for them, and the locks held since."""
 
 
 class EmbeddedPostgresError(RuntimeError):
@@ -56,21 +58,34 @@ def start(data: Path) -> str:
             f"The embedded PostgreSQL in {data} did not start ({type(error).__name__}); its log is {data / 'log'}."
         ) from error
     _started[data] = server
-    owner = os.getpid()
-
-    def stop_if_last() -> None:
-        if os.getpid() != owner:  # a forked child is not a user of its own
-            return
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        _end(data, server.get_postmaster_info().pid)
-
-    atexit.register(stop_if_last)
+    _locks[data] = (os.getpid(), lock)
+    atexit.register(stop_own)
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the default runs no exit handlers
     return server.get_uri()
+
+
+def stop_own() -> None:
+    """Stop the servers that this process started, where it is the last to use them."""
+    for data, (owner, lock) in _locks.items():
+        if os.getpid() == owner:  # a forked child is not a user of its own
+            _stop_if_last(data, lock)
+
+
+def stop_unused(data: Path) -> None:
+    """Stop the server of this directory unless a process that asked for it still runs."""
+    with (data.parent / f"{data.name}.lock").open("a") as lock:
+        _stop_if_last(data, lock)
+
+
+def _stop_if_last(data: Path, lock: IO[str]) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    postmaster = _postmaster(data)
+    if postmaster is not None:
+        _end(data, postmaster.pid)
 
 
 def revive() -> bool:

@@ -10,6 +10,7 @@ from ops.chaos.faults import FAULTS
 from ops.chaos.scene import staged
 from ops.chaos.trial import Result, run
 from tests.stack import BASE_DIR
+from xfhandyman import process_tree
 
 PAGE = BASE_DIR / "docs" / "chaos.md"
 MARK = "<!-- The table below is written by `make chaos`. -->\n"
@@ -72,4 +73,5 @@ def _row(result: Result) -> str:
 
 
 if __name__ == "__main__":
+    process_tree.lead(clean_up=True)
     sys.exit(main(sys.argv[1:]))

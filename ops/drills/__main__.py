@@ -9,6 +9,7 @@ from ops.drills.catalogue import DRILLS
 from ops.drills.play import Result, play
 from ops.drills.results import keep, row, table
 from ops.drills.scene import Scene, staged
+from xfhandyman import process_tree
 
 WARM_UP = 95
 """Seconds that Prometheus watches a healthy site first: rules that compare with a minute ago have nothing before."""
@@ -50,4 +51,5 @@ def _tell(result: Result) -> None:
 
 
 if __name__ == "__main__":
+    process_tree.lead(clean_up=True)
     sys.exit(main(sys.argv[1:]))

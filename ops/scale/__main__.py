@@ -24,6 +24,7 @@ from ops.scale.customers import SERVICE, Client, book_all, free_windows  # noqa:
 from ops.scale.servers import missing  # noqa: E402 - ditto
 from ops.scale.site import SERVER_CONNECTIONS, THREADS, Site, scaled_out  # noqa: E402 - ditto
 from tests.stack import manage  # noqa: E402 - ditto
+from xfhandyman import process_tree  # noqa: E402 - ditto
 
 WINDOWS, CUSTOMERS = 120, 12
 TABLES = (
@@ -140,4 +141,5 @@ def _say(what: str, figure: str) -> None:
 
 
 if __name__ == "__main__":
+    process_tree.lead(clean_up=True)
     sys.exit(main())
