@@ -19,7 +19,8 @@ RUN = """
     from tests import run
     run.CHECKS = {}
     run._install_browser = run._install_servers = lambda: None
-    run.TESTS = {"tests": ["python", "-m", "pytest", sys.argv[1], "-p", "no:cacheprovider", *sys.argv[2:]]}
+    options = ["-c", "pyproject.toml", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    run.TESTS = {"tests": ["python", "-m", "pytest", *options, *sys.argv[1:]]}
     sys.argv = sys.argv[:1]
     sys.exit(run.main())
 """
@@ -46,28 +47,25 @@ HANGING_TEST = """
 
 def a_run(tmp_path: Path, *options: str) -> tuple[subprocess.Popen[bytes], list[psutil.Process]]:
     """tests.run with one file of tests that hang, and every process of it."""
-    file = BASE_DIR / "tests" / f"test_hanging_{os.getpid()}.py"
+    file = tmp_path / "test_hanging.py"
     file.write_text(textwrap.dedent(HANGING_TEST))
     (tmp_path / "run.py").write_text(textwrap.dedent(RUN))
     pids = tmp_path / "pids"
     pids.mkdir()
     workers = 2 if options else 1
-    try:
-        root = subprocess.Popen(
-            [sys.executable, str(tmp_path / "run.py"), str(file), *options],
-            cwd=BASE_DIR,
-            env={**os.environ, "PIDS": str(pids), "PYTHONPATH": str(BASE_DIR)},
-            stdout=(tmp_path / "output").open("wb"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        wait_for("the tests", lambda: root.poll() is not None or len(list(pids.glob("test-*"))) == workers, 90)
-        assert root.poll() is None, (tmp_path / "output").read_text()
-        told = [int(pid) for path in pids.glob("test-*") for pid in path.read_text().split()]
-        known = psutil.Process(root.pid).children(recursive=True) + [psutil.Process(pid) for pid in told]
-        return root, list(set(known))
-    finally:
-        file.unlink()
+    root = subprocess.Popen(
+        [sys.executable, str(tmp_path / "run.py"), str(file), *options],
+        cwd=BASE_DIR,
+        env={**os.environ, "PIDS": str(pids), "PYTHONPATH": str(BASE_DIR)},
+        stdout=(tmp_path / "output").open("wb"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    wait_for("the tests", lambda: root.poll() is not None or len(list(pids.glob("test-*"))) == workers, 90)
+    assert root.poll() is None, (tmp_path / "output").read_text()
+    told = [int(pid) for path in pids.glob("test-*") for pid in path.read_text().split()]
+    known = psutil.Process(root.pid).children(recursive=True) + [psutil.Process(pid) for pid in told]
+    return root, list(set(known))
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:

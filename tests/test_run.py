@@ -10,8 +10,10 @@ import sys
 import termios
 import time
 import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -83,6 +85,107 @@ def test_it_ends_make_with_exit_code_0_on_ctrl_c_in_a_terminal(tmp_path: Path) -
     assert made.wait(5) == 0, (tmp_path / "output").read_text()
     os.close(terminal)
     os.close(ours)
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[bytes], Callable[[], str]]]]:
+    """Start `manage.py serve` by a command line with SERVE in it; the process, and what it has written."""
+    started: list[subprocess.Popen[bytes]] = []
+    output = tmp_path / "output"
+
+    def start(line: str, **options: Any) -> tuple[subprocess.Popen[bytes], Callable[[], str]]:
+        environment = {**os.environ, "EMBEDDED_DATA": str(tmp_path / "postgres"), "PORT": str(free_port())}
+        environment |= {"METRICS_PORT": str(free_port()), "EMAIL_URL": f"file:///{tmp_path}/mail", "DATABASE_URL": ""}
+        serve = f"{sys.executable} manage.py serve"
+        given: Any = {"stdin": subprocess.DEVNULL, "start_new_session": True} | options
+        with output.open("wb") as file:
+            started.append(
+                subprocess.Popen(
+                    ["sh", "-c", line.replace("SERVE", serve)],
+                    cwd=BASE_DIR,
+                    env=environment,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    **given,
+                )
+            )
+        return started[-1], output.read_text
+
+    yield start
+    for process in started:
+        for each in [psutil.Process(process.pid)] if process.poll() is None else []:
+            for child in [*each.children(recursive=True), each]:
+                with suppress(psutil.Error):
+                    child.kill()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "exec SERVE",
+        "script -qec 'exec SERVE' /dev/null",
+        "setsid --wait SERVE",
+        "nohup SERVE",
+        "SERVE <&-",
+        "SERVE | cat",
+    ],
+    ids=["leader", "script", "setsid", "nohup", "closed", "pipe"],
+)
+def test_it_serves_and_stops_however_it_is_started(serving: Any, line: str) -> None:
+    """As leader of a session it may not change its group; without a terminal of its own it may not take one."""
+    ours, terminal = pty.openpty()
+    takes = line.startswith("exec")
+    options = {"stdin": terminal, "preexec_fn": lambda: takes and fcntl.ioctl(0, termios.TIOCSCTTY, 0)}
+    shell, said = serving(line, **options)
+    try:
+        _await_addresses(shell, said)
+        assert "Traceback" not in said(), said()
+        family = [psutil.Process(shell.pid), *psutil.Process(shell.pid).children(recursive=True)]
+        supervisor = next(each for each in family if "serve" in each.cmdline() and "python" in each.name())
+        supervisor.terminate()
+        wait_for("all to stop", lambda: not any(map(_runs, family)), 10)
+    finally:
+        os.close(terminal)
+        os.close(ours)
+    assert "Traceback" not in said(), said()
+
+
+def _await_addresses(served: subprocess.Popen[bytes], said: Callable[[], str]) -> None:
+    wait_for("all addresses", lambda: "E-mails" in said() or served.poll() is not None, 120)
+
+
+def _runs(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def test_it_stops_when_its_terminal_is_closed(serving: Any) -> None:
+    ours, terminal = pty.openpty()
+    shell, said = serving("exec SERVE", stdin=terminal, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+    os.close(terminal)
+    _await_addresses(shell, said)
+    family = psutil.Process(shell.pid).children(recursive=True)
+    os.close(ours)
+    wait_for("all to stop", lambda: shell.poll() is not None and not any(map(_runs, family)), 10)
+
+
+def test_it_leaves_nothing_behind_when_it_is_killed(serving: Any) -> None:
+    shell, said = serving("exec SERVE")
+    _await_addresses(shell, said)
+    family = psutil.Process(shell.pid).children(recursive=True)
+    shell.kill()
+    wait_for("all to stop", lambda: not any(map(_runs, family)), 30)
+
+
+def test_it_says_where_everything_is_and_how_to_get_a_password_again(serving: Any) -> None:
+    for start in ("first", "second"):
+        shell, said = serving("exec SERVE")
+        _await_addresses(shell, said)
+        shell.terminate()
+        shell.wait(10)
+        block = said().partition(" is ready at ")[2].splitlines()
+        assert [line.split()[0] for line in block[1:5]] == ["Site", "Admin", "Metrics", "E-mails"], said()
+        assert "manage.py changepassword demo" in block[2]
+        assert ("password: " in said().partition("is ready")[0]) == (start == "first")
 
 
 def test_it_says_in_one_line_that_a_port_is_taken(tmp_path: Path) -> None:

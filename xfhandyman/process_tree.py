@@ -86,9 +86,9 @@ def end_descendants(grace: float = GRACE) -> int:
     for each in _descendants():  # with what was started, or orphaned, meanwhile
         if not _is_postgres(each):
             _signal(each, signal.SIGKILL)
-    servers = [each for each in _descendants() if _is_postgres(each)]
-    for data in {Path(each.cwd()) for each in servers if each.is_running()}:
-        embedded.stop_unused(data)
+    for data in {_directory(each) for each in _descendants() if _is_postgres(each)}:
+        if data is not None:
+            embedded.stop_unused(data)
     psutil.wait_procs(_descendants(), 0.5)  # reaps what was adopted
     return len(found)
 
@@ -112,6 +112,12 @@ def _is_postgres(process: psutil.Process) -> bool:
     with suppress(psutil.Error):
         return process.name() == "postgres"
     return False
+
+
+def _directory(server: psutil.Process) -> Path | None:
+    with suppress(psutil.Error):
+        return Path(server.cwd())
+    return None
 
 
 def _signal(process: psutil.Process, signum: signal.Signals) -> None:

@@ -10,16 +10,18 @@ import time
 import urllib.request
 from argparse import ArgumentParser
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 import psycopg
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
 
 from telemetry.conf import conf
-from xfhandyman import embedded
+from xfhandyman import embedded, process_tree
 
 GRACE = 1.2  # seconds that web and worker get to finish what they hold before they are killed
 YOUNG = 5.0
@@ -43,6 +45,8 @@ class Command(BaseCommand):
         _own_the_terminal()
         signal.signal(signal.SIGINT, _stop)
         signal.signal(signal.SIGTERM, _stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(signal.SIGHUP, _stop)
         self._require_free_port("PORT", settings.PORT)
         if conf.enabled:
             self._require_free_port("METRICS_PORT", conf.metrics_port)
@@ -50,8 +54,9 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         if not no_demo and not settings.PRODUCTION:
             call_command("demo", stdout=self.stdout)
+        places = self._places()
         connection.close()
-        self._supervise()
+        self._supervise(places)
 
     def _require_free_port(self, variable: str, port: int) -> None:
         with socket.socket() as probe:
@@ -72,11 +77,31 @@ class Command(BaseCommand):
             reason = str(error).strip().splitlines()[0]
             raise CommandError(f"DATABASE_URL leads to no usable database: {reason}") from error
 
-    def _supervise(self) -> None:
+    def _places(self) -> str:
+        """Where everything is, a line each, for the terminal."""
+        site = f"http://127.0.0.1:{settings.PORT}"
+        places = [("Site", f"{site}/"), ("Admin", f"{site}/admin/   {self._login()}")]
+        if conf.enabled:
+            ports = (conf.metrics_port, conf.worker_metrics_port)
+            web, worker = (f"http://127.0.0.1:{port}/metrics" for port in ports)
+            places.append(("Metrics", f"{web}   (the worker's: {worker})"))
+        if directory := getattr(settings, "EMAIL_FILE_PATH", None):
+            places.append(("E-mails", f"{_short(directory)}/   (files: EMAIL_URL is not set)"))
+        return "\n".join(f"  {name:<8} {place}" for name, place in places)
+
+    def _login(self) -> str:
+        """Who may log in, and how they get a password when the one from the first start is lost."""
+        manage = f"{_short(sys.executable)} manage.py"
+        staff = User.objects.filter(is_staff=True, is_active=True).order_by("-is_superuser", "pk").first()
+        if staff is None:
+            return f"(no staff user yet: {manage} createsuperuser)"
+        return f"as {staff.get_username()}   (a new password: {manage} changepassword {staff.get_username()})"
+
+    def _supervise(self, places: str) -> None:
         children = {name: _spawn(*command) for name, command in _COMMANDS.items()}
         born = dict.fromkeys(children, time.monotonic())
         try:
-            self._announce(children["web"])
+            self._announce(children["web"], places)
             while True:
                 for name, child in children.items():
                     with suppress(subprocess.TimeoutExpired):
@@ -91,44 +116,71 @@ class Command(BaseCommand):
         finally:
             _end(list(children.values()))
 
-    def _announce(self, web: subprocess.Popen[bytes]) -> None:
+    def _announce(self, web: subprocess.Popen[bytes], places: str) -> None:
         address = f"http://127.0.0.1:{settings.PORT}"
         while web.poll() is None:
             with suppress(OSError):
                 urllib.request.urlopen(f"{address}/", timeout=5).close()  # noqa: S310 - our own loopback address
-                self.stdout.write(
-                    self.style.SUCCESS(f"{settings.BUSINESS_NAME} is ready at {address} (Ctrl-C stops it)")
-                )
+                ready = self.style.SUCCESS(f"{settings.BUSINESS_NAME} is ready at {address} (Ctrl-C stops it)")
+                self.stdout.write(f"\n{ready}\n{places}\n")
+                self.stdout.flush()  # into a pipe, too
                 return
             time.sleep(0.1)
+
+
+def _short(path: str | Path) -> str:
+    """The path from here, where it is below here."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 def _own_the_terminal() -> None:
     """Become the terminal's foreground process group, as a shell's job is.
 
     A Ctrl-C then reaches this process and not the `make` above it, which would end with the signal it caught
-    instead of with our exit code 0. Without a terminal nothing changes.
+    instead of with our exit code 0. Without a terminal nothing changes, nor where this process leads its group: as a
+    shell's job, or as what `script` and `docker run -it` start.
     """
-    if not sys.stdin.isatty() or os.tcgetpgrp(sys.stdin.fileno()) != os.getpgrp():
-        return
+    terminal = _terminal()
     given = os.getpgrp()
+    if terminal is None or given == os.getpid():
+        return
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # sent to a background group that asks for the terminal
     signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # make would not notice that we stopped, and the terminal would hang
     os.setpgid(0, 0)
-    os.tcsetpgrp(sys.stdin.fileno(), os.getpgrp())
-    atexit.register(os.tcsetpgrp, sys.stdin.fileno(), given)
+    os.tcsetpgrp(terminal, os.getpgrp())
+
+    def give_back() -> None:
+        with suppress(OSError):  # the terminal was closed
+            os.tcsetpgrp(terminal, given)
+
+    atexit.register(give_back)
+
+
+def _terminal() -> int | None:
+    """The descriptor of the terminal, if it controls this process and its group is in the foreground."""
+    try:
+        descriptor = sys.stdin.fileno()
+        return descriptor if os.tcgetpgrp(descriptor) == os.getpgrp() else None
+    except (AttributeError, ValueError, OSError):  # closed; not a terminal, or one of another session
+        return None
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
     sys.exit(0)
 
 
 def _spawn(*command: str) -> subprocess.Popen[bytes]:
     # A session of its own: a Ctrl-C in the terminal reaches the supervisor alone, which then stops all in order.
     return subprocess.Popen(  # noqa: S603 - a fixed command of our own
-        [sys.executable, "-m", *command], cwd=settings.BASE_DIR, start_new_session=True
+        [sys.executable, "-m", *command],
+        cwd=settings.BASE_DIR,
+        start_new_session=True,
+        preexec_fn=process_tree.with_parent(),
     )
 
 
