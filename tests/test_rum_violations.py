@@ -1,5 +1,6 @@
 """`/api/telemetry/csp`: both shapes of a report, and what cannot be made of it."""
 
+from collections import OrderedDict
 from typing import Any
 
 import orjson
@@ -8,7 +9,8 @@ from django.test import Client
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from telemetry.rum import clients, views, violations
+from telemetry import shared_table
+from telemetry.rum import clients, tokens, views, violations
 
 PATH = "/api/telemetry/csp"
 LINK = "https://shop.example/bookings/secret-token/?email=ann@example.com"
@@ -23,13 +25,28 @@ NEW = {"documentURL": LINK, "effectiveDirective": "script-src-elem", "blockedURL
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "_rate", clients.RateLimit(1e6, 1e6))
-    monkeypatch.setattr(violations, "_told", set())
+    monkeypatch.setattr(views, "_report_rate", clients.RateLimit(1e6, 1e6))
+    monkeypatch.setattr(violations, "_logged", OrderedDict())
+    monkeypatch.setattr(shared_table, "counts", shared_table.SharedTable(1024))
 
 
-def send(data: object, kind: str = "application/csp-report", **headers: Any) -> int:
+_client = Client()
+
+
+def send(data: object, kind: str = "application/csp-report", token: str = "", **headers: Any) -> int:
     body = data if isinstance(data, bytes) else orjson.dumps(data)
-    return Client().generic("POST", PATH, body, kind, **headers).status_code
+    return _client.generic("POST", f"{PATH}?page={token}" if token else PATH, body, kind, **headers).status_code
+
+
+def many(name: str, number: int) -> list[bytes]:
+    """Bodies of reports that hold so many different violations."""
+    blocked = [f"https://{name}{n}.example" for n in range(number)]
+    reports = [{"type": "csp-violation", "body": NEW | {"blockedURL": each}} for each in blocked]
+    return [orjson.dumps(reports[start : start + violations.MOST_REPORTS]) for start in range(0, number, 50)]
+
+
+def logged(lines: list[Any], **values: object) -> list[Any]:
+    return [line for line in lines if line["event"] == "csp_violation" and values.items() <= line.items()]
 
 
 def counted(directive: str) -> float:
@@ -37,15 +54,15 @@ def counted(directive: str) -> float:
 
 
 def test_it_counts_both_shapes_and_tells_each_kind_once() -> None:
-    before = counted("script-src-elem")
+    before, unverified = counted("script-src-elem"), REGISTRY.get_sample_value("rum_unverified_total", {"kind": "csp"})
     with capture_logs() as lines:
         for _ in range(3):
             assert send({"csp-report": OLD}) == 204
             other = {"type": "deprecation", "body": {}}
             assert send([other, {"type": "csp-violation", "body": NEW}], "application/reports+json") == 204
-    assert counted("script-src-elem") == before + 6
-    told = [line for line in lines if line["event"] == "csp_violation"]
-    assert [(line["blocked"], line["route"]) for line in told] == [
+    assert counted("script-src-elem") == before, "no page vouches for it"
+    assert REGISTRY.get_sample_value("rum_unverified_total", {"kind": "csp"}) == (unverified or 0) + 6
+    assert [(line["blocked"], line["route"]) for line in logged(lines)] == [
         ("https://evil.example", "/bookings/<token>/"),
         ("inline", "/bookings/<token>/"),
     ]
@@ -76,23 +93,54 @@ def test_it_answers(status: int, data: object, headers: dict[str, Any]) -> None:
     assert send(data, **headers) == status
 
 
-def test_it_bounds_names_lines_and_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    invented = [{"effectiveDirective": f"invented-{n}", "blockedURL": f"https://h{n}.example"} for n in range(250)]
+def test_it_counts_a_client_once_for_what_its_page_vouches_for() -> None:
+    before, more = counted("script-src-elem"), counted("img-src")
+    with capture_logs() as lines:
+        for _ in range(3):
+            send({"csp-report": OLD}, token=tokens.issue("/contact/"))
+        send({"csp-report": OLD | {"effective-directive": "img-src"}}, token=tokens.issue("/contact/"))
+        send({"csp-report": OLD}, token=tokens.issue("/contact/"), REMOTE_ADDR="192.0.2.9")
+    assert counted("script-src-elem") == before + 2
+    assert counted("img-src") == more + 1
+    assert {line["route"] for line in logged(lines, vouched=True)} == {
+        "/contact/"
+    }  # the page's, whatever a report says
+    assert len(logged(lines)) == 2
+
+
+@pytest.mark.parametrize("token", [None, "/services/"])
+def test_a_flood_of_forged_reports_silences_nobody(token: str | None) -> None:
+    with capture_logs() as lines:
+        for body in many("forged", 400):
+            send(body, "application/reports+json", (token and tokens.issue(token)) or "")
+        assert len(logged(lines)) == violations.MOST_LINES
+        for number in range(2, 90):  # and if they come from everywhere, pages of ours still are heard
+            send(many(f"forged{number}-", 5)[0], "application/reports+json", REMOTE_ADDR=f"198.51.100.{number}")
+        assert len(logged(lines, vouched=False)) == violations.MOST_LINES_OF_ALL
+        send({"csp-report": OLD}, token=tokens.issue("/contact/"), REMOTE_ADDR="192.0.2.9")
+    assert len(logged(lines, blocked="https://evil.example")) == 1
+
+
+def test_it_bounds_names_and_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    invented = [{"effectiveDirective": f"invented-{n}", "blockedURL": "inline"} for n in range(50)]
     reports = [{"type": "csp-violation", "body": body} for body in invented]
     before = counted("other")
-    with capture_logs() as lines:
-        for start in range(0, 250, violations.MOST_REPORTS):
-            assert send(reports[start : start + violations.MOST_REPORTS], "application/reports+json") == 204
-        assert send(reports, "application/reports+json") == 204
-    assert counted("invented-1") == 0
-    assert counted("other") == before + 250 + violations.MOST_REPORTS
-    assert len([line for line in lines if line["event"] == "csp_violation"]) == violations.MOST_KINDS
+    assert send(reports, "application/reports+json", tokens.issue("/")) == 204
+    assert (counted("invented-1"), counted("other")) == (0, before + 1)
     foreign = {"csp-report": OLD | {"source-file": "moz-extension"}}
     before = counted("script-src-elem")
-    assert send(foreign) == 204
+    assert send(foreign, token=tokens.issue("/")) == 204
     assert counted("script-src-elem") == before
-    monkeypatch.setattr(views, "_rate", clients.RateLimit(0.1, 50))
+    monkeypatch.setattr(views, "_report_rate", clients.RateLimit(0.1, 50))
     assert [send({"csp-report": OLD}) for _ in range(2)] == [204, 429]
+
+
+def test_a_flood_of_reports_takes_nothing_of_the_beacons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "_report_rate", clients.RateLimit(0.1, 0.1))
+    monkeypatch.setattr(views, "_rate", clients.RateLimit(0.1, 0.1))
+    assert [send({"csp-report": OLD}) for _ in range(2)] == [204, 429]
+    beacon = _client.generic("POST", "/api/telemetry", b"{}", "application/json", HTTP_SEC_FETCH_SITE="same-origin")
+    assert beacon.status_code == 204
 
 
 def test_it_asks_no_database() -> None:

@@ -25,8 +25,9 @@ COMPLAINTS = re.compile(
 def site(demo_template: str, static_files: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One site for all of these, with somebody of the staff."""
     directory: Path = tmp_path_factory.mktemp("policy")
-    any_rate = {"RUM_RATE": "1000000", "RUM_RATE_PER_CLIENT": "1000000"}  # a fast machine reports a dozen a second
-    with copied_database(demo_template) as url, running_stack(directory, url, any_rate) as running:
+    # A fast machine reports a dozen a second, and more than one client's share of lines.
+    unlimited = {"RUM_RATE": "1000000", "RUM_RATE_PER_CLIENT": "1000000", "RUM_CLIENT_WINDOW": "0"}
+    with copied_database(demo_template) as url, running_stack(directory, url, unlimited) as running:
         running.manage("shell", "-v0", "-c", MAKE_STAFF)
         yield running
 
@@ -176,6 +177,7 @@ def test_it_stops_injected_code_and_hears_of_it(site: Stack, page: Page) -> None
     tried = {*MARKUP, *CODE}
     wait_for("reports", lambda: tried <= {line["directive"] for line in site.log_events("csp_violation")}, 30)
     assert {line["route"] for line in site.log_events("csp_violation")} == {"/", "/admin/login/"}
+    assert {line["vouched"] for line in site.log_events("csp_violation")} == {True}
 
 
 def inject(page: Page, url: str, directive: str, markup: str) -> None:

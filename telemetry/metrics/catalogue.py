@@ -102,7 +102,7 @@ rum_foreign_errors = counter("rum_foreign_errors_total", "Errors of extensions a
 rum_events_dropped = counter("rum_events_dropped_total", "Events that browsers had no room for.")
 rum_unverified = counter("rum_unverified_total", "What beacons and reports held that no token vouches for.", ("kind",))
 rum_csp_violations = counter(
-    "rum_csp_violations_total", "What the content security policy stopped in browsers.", ("directive",)
+    "rum_csp_violations_total", "Clients in whose browser the security policy stopped something.", ("directive",)
 )
 rum_beacons = counter("rum_beacons_total", "Beacons by what became of them.", ("outcome",))
 

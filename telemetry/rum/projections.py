@@ -33,7 +33,7 @@ MOST_ISSUES, MOST_ISSUES_OF_ALL = 5, 30
 MOST_TRACED = 60
 """Beacons of one client, within RUM_CLIENT_WINDOW, of which spans are made: the queue of spans is everybody's."""
 
-for _kind in ("vital", "fetch", "error"):
+for _kind in ("vital", "fetch", "error", "csp"):
     catalogue.rum_unverified.labels(_kind)  # there with 0 before the first
 
 

@@ -9,9 +9,11 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 
 import orjson
+from django.http import HttpRequest
 
 from telemetry import shared_table, signing
 from telemetry.conf import conf
+from telemetry.observe.routes import route_name
 
 MAX_AGE = 24 * 3600
 """Seconds a page may be open before its beacon is stale."""
@@ -56,6 +58,12 @@ def issue(
     nonce = f"{random.getrandbits(64):016x}"  # tells pages apart; it is the signature that cannot be guessed
     page = urlsafe_b64encode(orjson.dumps([route, trace_id, span_id, sampled, conf.release, began, nonce]))
     return (page + b":" + signing.signature(_PURPOSE, page)).decode()
+
+
+def of_page(request: HttpRequest) -> str:
+    """The token that stands in the page which answers `request`; a new one for a page without the beacon."""
+    written: str = getattr(request, "page_token", "")
+    return written or issue(route_name(request))
 
 
 def read(text: str) -> PageToken:

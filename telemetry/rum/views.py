@@ -22,13 +22,14 @@ T = TypeVar("T")
 
 log = structlog.get_logger("telemetry.rum")
 _rate = clients.RateLimit(conf.rum_rate_per_client, conf.rum_rate)
+_report_rate = clients.RateLimit(conf.rum_rate_per_client, conf.rum_rate)  # reports take nothing of the beacons
 _outcomes = lru_cache(maxsize=64)(catalogue.rum_beacons.labels)
 
 
 @csrf_exempt  # sendBeacon cannot send a token; Sec-Fetch-Site and Origin keep other sites out, and nothing is changed
 def ingest(request: HttpRequest) -> HttpResponse:
     """204 for a beacon taken or left out on purpose, 4xx for what is none; `rum_beacons_total` counts which."""
-    sent = _receive(request, _BEACON, _same_origin, beacon.parse)
+    sent = _receive(request, _BEACON, _same_origin, beacon.parse, _rate)
     if isinstance(sent, HttpResponse):
         return sent
     if clients.opted_out(request.META):
@@ -43,13 +44,13 @@ def ingest(request: HttpRequest) -> HttpResponse:
     return _answer("accepted")
 
 
-@csrf_exempt  # the browser itself sends it, without a token
+@csrf_exempt  # the browser itself sends it, to an address with the page's token
 def report(request: HttpRequest) -> HttpResponse:
     """What the content security policy stopped (`report-uri` and the Reporting API). Answers as `ingest` does."""
-    found = _receive(request, violations.CONTENT_TYPES, _not_cross_site, violations.parse)
+    found = _receive(request, violations.CONTENT_TYPES, _not_cross_site, violations.parse, _report_rate)
     if isinstance(found, HttpResponse):
         return found
-    violations.project(found)
+    violations.project(found, tokens.read(request.GET.get("page", "")), request.META.get("REMOTE_ADDR", ""))
     return _answer("report")
 
 
@@ -58,9 +59,10 @@ def _receive(
     types: frozenset[str],
     welcome: Callable[[HttpRequest], bool],
     parse: Callable[[bytes], T],
+    rate: clients.RateLimit,
 ) -> T | HttpResponse:
     """What `parse` makes of the body, or the answer to a request that is refused or cannot be read."""
-    if refusal := _refuse(request, types, welcome):
+    if refusal := _refuse(request, types, welcome, rate):
         return refusal
     try:
         return parse(body.read(request.META, int(request.META["CONTENT_LENGTH"]), READ_SECONDS))
@@ -86,7 +88,9 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
     return answer
 
 
-def _refuse(request: HttpRequest, types: frozenset[str], welcome: Callable[[HttpRequest], bool]) -> HttpResponse | None:
+def _refuse(
+    request: HttpRequest, types: frozenset[str], welcome: Callable[[HttpRequest], bool], rate: clients.RateLimit
+) -> HttpResponse | None:
     """What can be refused without reading the body."""
     headers = request.META
     if request.method != "POST":
@@ -102,7 +106,7 @@ def _refuse(request: HttpRequest, types: frozenset[str], welcome: Callable[[Http
         return _answer("no_length", 411)
     if len(length) > 9 or int(length) > MOST_BYTES:
         return _answer("too_large", 413)
-    if wait := _rate.wait(headers.get("REMOTE_ADDR", "")):
+    if wait := rate.wait(headers.get("REMOTE_ADDR", "")):
         return _answer("rate_limited", 429, **{"Retry-After": str(wait)})
     return None
 

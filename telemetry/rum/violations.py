@@ -1,34 +1,41 @@
-"""What a browser says the content security policy stopped: counted by directive, told once per kind.
+"""What a browser says the content security policy stopped: counted by directive, logged once per kind.
 
 Two shapes of the same: `report-uri` sends `{"csp-report": {...}}`, the Reporting API a list of `{"type", "body"}`.
 """
 
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 import structlog
 
+from telemetry import shared_table
 from telemetry.metrics import catalogue
 from telemetry.observe.routes import route_of_path
+from telemetry.rum import shares
 from telemetry.rum.beacon import MalformedBeacon
-from telemetry.rum.tokens import OTHER
+from telemetry.rum.tokens import OTHER, PageToken
 
 CONTENT_TYPES = frozenset({"application/csp-report", "application/reports+json"})
 MOST_REPORTS = 50
-MOST_KINDS = 200
-"""Different violations one process tells of; what comes after is only counted."""
+MOST_KINDS = 500
+"""Different violations one process remembers to have logged; the one that was not seen longest is forgotten first."""
+MOST_LINES, MOST_LINES_OF_ALL = 15, 200
+"""Log lines about one client's violations within RUM_CLIENT_WINDOW, and about everybody's in an hour: those of pages
+that vouch for theirs, and the others, apart."""
 
 _DIRECTIVES = frozenset(
     f"{kind}-src{suffix}"
     for kind in ("default", "script", "style", "img", "font", "connect", "media", "object", "frame", "worker", "child")
     for suffix in ("", "-elem", "-attr")
 ) | {"base-uri", "form-action", "frame-ancestors", "manifest-src", "require-trusted-types-for", "trusted-types"}
+_BITS = {name: 1 << place for place, name in enumerate(sorted({*_DIRECTIVES, OTHER}))}
 _KEYWORDS = frozenset({"inline", "eval", "wasm-eval", "self", "data", "blob", "trusted-types-sink"})
 
 log = structlog.get_logger("telemetry.rum")
-_told: set["Violation"] = set()
+_logged = OrderedDict[tuple["Violation", bool], None]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +66,41 @@ def parse(body: bytes) -> list[Violation]:
     return [_violation(report) for report in reports if not _of_an_extension(report)]
 
 
-def project(violations: list[Violation]) -> None:
-    """Count each; say what is new to this process."""
-    for violation in violations:
-        catalogue.rum_csp_violations.labels(violation.directive).inc()
-        if violation not in _told and len(_told) < MOST_KINDS:
-            _told.add(violation)
-            log.warning(
-                "csp_violation", directive=violation.directive, blocked=violation.blocked, route=violation.route
-            )
+def project(found: list[Violation], page: PageToken, client: str) -> None:
+    """Count what a page vouches for, once for each client, page and directive; log what is new to this process.
+
+    `page` is UNVERIFIED where none does; `client` is the address it came from.
+    """
+    if page.verified:
+        named = {violation.directive: _BITS[violation.directive] for violation in found}
+        admitted = shares.first(client, f"csp {page.route}", sum(named.values())) if named else 0
+        for directive in (name for name, bit in named.items() if bit & admitted):
+            catalogue.rum_csp_violations.labels(directive).inc()
+    elif found:
+        catalogue.rum_unverified.labels("csp").inc(len(found))
+    for violation in found:
+        _log(replace(violation, route=page.route) if page.verified else violation, page.verified, client)
+
+
+def _log(violation: Violation, vouched: bool, client: str) -> None:
+    """One line for each kind, within what the client and all of its sort may have: no flood silences others."""
+    if (violation, vouched) in _logged:
+        _logged.move_to_end((violation, vouched))
+    elif shares.within(client, "csp lines", MOST_LINES) and shared_table.among(
+        f"csp lines {vouched}", MOST_LINES_OF_ALL, 3600
+    ):
+        _logged[violation, vouched] = None
+        if len(_logged) > MOST_KINDS:
+            _logged.popitem(last=False)
+        log.warning(
+            "csp_violation",
+            directive=violation.directive,
+            blocked=violation.blocked,
+            route=violation.route,
+            vouched=vouched,
+        )
+    else:
+        catalogue.telemetry_dropped.labels("rum", "rate_limited").inc()
 
 
 def _violation(report: dict[str, Any]) -> Violation:

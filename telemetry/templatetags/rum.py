@@ -40,6 +40,7 @@ def rum_beacon(context: template.Context) -> SafeString | str:
     elapsed = time.perf_counter() - observation.started if observation else 0.0
     sampled = traces.sampled()
     token = tokens.issue(route, trace_id=trace_id, span_id=span_id, sampled=sampled, started=time.time() - elapsed)
+    request.page_token = token  # for whoever else lets this page's browser report something
     trace = pages.ticket(trace_id, sampled) if trace_id else ""
     # Base64, hexadecimal digits and what `_script` has escaped.
     nonce = escape(getattr(request, "csp_nonce", ""))

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from telemetry.conf import conf
+from telemetry.rum import tokens
 from xfhandyman.security import policy
 
 _NONCE = "{nonce}"
@@ -31,12 +33,20 @@ class HeadersMiddleware(CSPMiddleware):
         office = request.path_info.startswith(policy.OFFICE)
         with_nonce, without = self.office if office else self.customers
         nonce = getattr(request, "_csp_nonce", None)
-        response[HEADER] = with_nonce.replace(_NONCE, nonce) if nonce else without
+        reports = _reports(request, office)
+        response[HEADER] = (with_nonce.replace(_NONCE, nonce) if nonce else without).replace(policy.REPORTS, reports)
         for name, value in self.pages.items():
-            response[name] = value
+            response[name] = value.replace(policy.REPORTS, reports)
         if office and "no-store" not in response.get("Cache-Control", ""):
             response["Cache-Control"] = "private, no-store"
         return response
+
+
+def _reports(request: HttpRequest, office: bool) -> str:
+    """Where the browser reports to, with the page's token: what has none is believed less (docs/rum.md)."""
+    if conf.enabled and (office or hasattr(request, "page_token")):
+        return f"{policy.REPORTS}?page={tokens.of_page(request)}"
+    return policy.REPORTS
 
 
 def _texts(directives: policy.Directives) -> tuple[str, str]:
