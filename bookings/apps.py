@@ -9,6 +9,7 @@ class BookingsConfig(AppConfig):
     verbose_name = "Bookings"
 
     def ready(self) -> None:
+        from bookings import checks  # noqa: F401 - its check registers itself
         from bookings.groups import create_groups
 
         post_migrate.connect(create_groups, sender=self, dispatch_uid="bookings.groups")

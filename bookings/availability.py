@@ -12,7 +12,7 @@ of a day run late by that much, each of them still begins in its window.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -134,6 +134,14 @@ def free_slots(diary: Diary, *, rules: Rules, job: Job, first: date, last: date,
         Slot(at, at + rules.window, tuple(pk for pk, _ in found), tuple(planned for _, planned in found))
         for at, found in sorted(takers.items())
     ]
+
+
+def is_ever_possible(calendars: Iterable[Calendar], *, rules: Rules, job: Job, now: datetime) -> bool:
+    """Whether anybody's weekly hours have room for this job, were nothing booked and nobody away."""
+    empty = Diary([Calendar(each.handyman_id, each.shifts) for each in calendars])
+    any_day = replace(rules, notice=timedelta(), horizon_days=7)
+    tomorrow = rules.today(now) + _DAY
+    return bool(free_slots(empty, rules=any_day, job=job, first=tomorrow, last=tomorrow + 6 * _DAY, now=now))
 
 
 def find_slot(diary: Diary, *, rules: Rules, job: Job, starts_at: datetime, now: datetime) -> Slot | Reason:

@@ -10,6 +10,7 @@ from .models import (
     Booking,
     Handyman,
     Holiday,
+    Notification,
     Pricing,
     Review,
     Service,
@@ -186,6 +187,7 @@ def load(*, now: datetime) -> bool:
             address = address.removesuffix(", London")
         _book(services[slug], today + timedelta(days=ahead), now, number, customer_name=name, customer_phone=phone,
               address=address, postcode=postcode, notes=notes)  # fmt: skip
+    Notification.objects.all().delete()  # of visits that nobody asked for
     return True
 
 

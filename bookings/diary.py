@@ -87,6 +87,11 @@ class Reader:
             first += _CHUNK
         return found[:limit]
 
+    def is_possible(self) -> bool:
+        """Whether anybody does the service and works long enough for it, whatever is booked. One query, if any."""
+        calendars = [Calendar(pk, shifts) for pk, shifts in self._shifts.items()]
+        return availability.is_ever_possible(calendars, rules=self.rules, job=self._job, now=self._now)
+
     @cached_property
     def _shifts(self) -> dict[int, list[Shift]]:
         hours = WorkingHours.objects.filter(handyman__active=True)
@@ -126,6 +131,36 @@ class Reader:
         for handyman_id, begins, ends, is_booking in both:
             (booked if is_booking else off)[handyman_id].append((begins, ends))
         return booked, off
+
+
+def impossible(*, now: datetime | None = None) -> list[Service]:
+    """Active services that nobody can be booked for: no active handyman does them, or works long enough. One query."""
+    by_rules, now = rules(), now or timezone.now()
+    shift_of = "handymen__working_hours__"
+    rows = Service.objects.active().values_list(
+        "pk",
+        "name",
+        "duration_minutes",
+        "buffer_minutes",
+        "handymen__active",
+        "handymen__pk",
+        f"{shift_of}weekday",
+        f"{shift_of}start",
+        f"{shift_of}end",
+    )
+    services: dict[int, Service] = {}
+    shifts: dict[int, dict[int, list[Shift]]] = defaultdict(lambda: defaultdict(list))
+    for pk, name, duration, buffer, active, handyman_id, *shift in rows:
+        services[pk] = Service(pk=pk, name=name, duration_minutes=duration, buffer_minutes=buffer)
+        if active and None not in shift:
+            shifts[pk][handyman_id].append(Shift(*shift))
+
+    def can_be_done(service: Service) -> bool:
+        calendars = [Calendar(pk, theirs) for pk, theirs in shifts[service.pk].items()]
+        job = Job(service.duration, service.buffer)
+        return availability.is_ever_possible(calendars, rules=by_rules, job=job, now=now)
+
+    return [each for each in services.values() if not can_be_done(each)]
 
 
 def load(*, first: date, last: date, now: datetime) -> Diary:

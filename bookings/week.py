@@ -32,6 +32,8 @@ class Week:
     next_free: Slot | None
     previous: date | None
     following: date | None
+    is_possible: bool = True
+    """Somebody's working hours have room for the job; looked at only where nothing is free."""
 
     @property
     def is_sold_out(self) -> bool:
@@ -72,6 +74,7 @@ def week(
         if next_free and not (day or first):
             days = load(next_free.starts_at.astimezone(rules.zone).date())
     selected = next((each for each in days if each.date == day), None)
+    is_possible = next_free is not None or _first_slot(days) is not None or reader.is_possible()
     start = days[0].date
     return Week(
         days=days,
@@ -79,6 +82,7 @@ def week(
         next_free=next_free,
         previous=start - _WEEK if start > today else None,
         following=start + _WEEK if start + _WEEK <= last_day else None,
+        is_possible=is_possible,
     )
 
 

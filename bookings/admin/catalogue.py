@@ -4,10 +4,12 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 
-from bookings import money
+from bookings import diary, money
 from bookings.admin import clashes
 from bookings.admin.fields import NATIVE_PICKERS, MoneyField
 from bookings.admin.office import OfficeAdmin
@@ -48,6 +50,25 @@ class ServiceForm(forms.ModelForm):
         return data
 
 
+def warn_of_impossible(request: HttpRequest) -> None:
+    """Name the services that customers see and cannot book, because nobody can be sent."""
+    found = diary.impossible()
+    if found:
+        links = format_html_join(
+            ", ",
+            '<a href="{}">{}</a>',
+            ((reverse("admin:bookings_service_change", args=[each.pk]), each.name) for each in found),
+        )
+        messages.warning(
+            request,
+            format_html(
+                "Customers cannot book {}: nobody who is active does it, or works long enough in one go. Give a "
+                "handyman the skill or the hours, or make the service inactive.",
+                links,
+            ),
+        )
+
+
 @admin.register(Service)
 class ServiceAdmin(OfficeAdmin):
     form = ServiceForm
@@ -61,6 +82,11 @@ class ServiceAdmin(OfficeAdmin):
         ("Price", {"fields": ("pricing", "price_pence", "minimum_minutes", "deposit_pence")}),
         ("Time", {"fields": ("duration_minutes", "buffer_minutes")}),
     )
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method == "GET" and self.has_view_or_change_permission(request):
+            warn_of_impossible(request)
+        return super().changelist_view(request, extra_context)
 
     def view_on_site(self, obj: Service) -> str:
         """The page that everybody sees."""

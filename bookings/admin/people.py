@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from bookings import crew
 from bookings.admin import clashes
+from bookings.admin.catalogue import warn_of_impossible
 from bookings.admin.fields import NATIVE_PICKERS
 from bookings.admin.office import OfficeAdmin
 from bookings.models import Handyman, OfficeContact, Service, TimeOff, WorkingHours
@@ -54,12 +55,13 @@ class HandymanAdmin(OfficeAdmin):
 
     def save_model(self, request: HttpRequest, obj: Handyman, form: Any, change: bool) -> None:
         for current in Handyman.objects.filter(pk=obj.pk).for_change():
-            obj.given_at = current.given_at
+            obj.given_at, obj.notified_at = current.given_at, current.notified_at
         super().save_model(request, obj, form, change)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         clashes.warn(request, clashes.expected().filter(handyman=form.instance))
+        warn_of_impossible(request)
 
 
 @admin.register(TimeOff)

@@ -8,7 +8,7 @@ from django.db.models import Count, Model, Q
 from django.utils import timezone
 from django.utils.html import format_html
 
-from bookings import crew
+from bookings import crew, diary
 from bookings.admin.compared import SHOWN, shown
 from bookings.models import Booking, ContactMessage, Status
 
@@ -37,4 +37,6 @@ def office_today(context: template.Context) -> dict[str, Any]:
         )
     if may("bookings.view_contactmessage") or may("bookings.change_contactmessage"):
         facts["messages"] = ContactMessage.objects.unhandled().count()
+    if may("bookings.view_service") or may("bookings.change_service"):
+        facts["impossible"] = len(diary.impossible())
     return facts

@@ -153,6 +153,7 @@ def _details(
         "until": start and start + diary.rules().window,
         "handyman": handyman,
         "nearest": nearest,
+        "possible": bool(nearest) or diary.Reader(now=timezone.now(), service=service).is_possible(),
         "problem": "handyman" if gone else reason or (None if start else "missing"),
         "changed": changed,
         "was": Service.as_offered(carried or "") if changed else None,

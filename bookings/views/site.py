@@ -6,9 +6,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.templatetags.static import static
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from bookings import structured_data
+from bookings import diary, structured_data
 from bookings.forms import PostcodeForm
 from bookings.models import Review, Service, ServiceArea
 
@@ -43,6 +44,7 @@ def service(request: HttpRequest, slug: str) -> HttpResponse:
         "areas": ServiceArea.objects.all(),  # read only where the answer is no
         "service": chosen,
         "handymen": chosen.handymen.active(),
+        "possible": diary.Reader(now=timezone.now(), service=chosen).is_possible(),
         "reviews": chosen.reviews.filter(published=True)[:2],
         "structured_data": structured_data.service(chosen),
         "section": "services",
