@@ -22,6 +22,7 @@ def business(request: HttpRequest) -> dict[str, object]:
             "url": settings.SITE_URL,
             "hours": PHONE_HOURS,
             "change_hours": settings.BOOKING_CHANGE_HOURS,
+            "grace_minutes": settings.BOOKING_GRACE_MINUTES,
             "deposits": bool(settings.STRIPE_SECRET_KEY),
         }
     }

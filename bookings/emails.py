@@ -21,7 +21,7 @@ _SUBJECTS = {
     "confirmation": "Your booking {reference}: {service}",
     "moved": "New time for your booking {reference}",
     "cancelled": "Your booking {reference} is cancelled",
-    "reminder": "Tomorrow: {service}",
+    "reminder": "{when}: {service}",
     "held": "Pay the deposit to book: {service}",
     "late": "We are sorry: your payment for {reference} comes back",
     "refunded": "Your deposit for {reference} comes back",
@@ -32,9 +32,13 @@ _WITH_CALENDAR_ENTRY = ("confirmation", "moved", "cancelled")
 
 def booking_email(booking: Booking, kind: str) -> EmailMessage:
     """To the customer: text, HTML and the calendar entry. `kind` is one of the subjects' keys."""
+    now = timezone.now()
+    today = timezone.localdate(booking.starts_at) == timezone.localdate(now)
+    when = "today" if today else "tomorrow"  # a reminder, if late, comes on the day itself
     context = {
         "booking": booking,
-        "changeable": booking.can_be_changed(timezone.now()),
+        "when": when,
+        "changeable": booking.can_be_changed(now),
         "business": {
             "name": settings.BUSINESS_NAME,
             "phone": settings.BUSINESS_PHONE,
@@ -45,7 +49,9 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
         "pay_link": settings.SITE_URL + reverse("booking_pay", args=[booking.link_token]),
     }
     email = EmailMultiAlternatives(
-        subject=_SUBJECTS[kind].format(reference=booking.reference, service=booking.service.name),
+        subject=_SUBJECTS[kind].format(
+            reference=booking.reference, service=booking.service.name, when=when.capitalize()
+        ),
         body=render_to_string(f"emails/{kind}.txt", context),
         to=[str(Address(booking.customer_name, addr_spec=booking.customer_email))],
     )

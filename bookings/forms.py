@@ -58,7 +58,7 @@ class BookingForm(PersonForm):
     )
     customer_email = EmailField(
         label="E-mail",
-        help_text="For the confirmation and a reminder the day before.",
+        help_text="For the confirmation, and the link to move or cancel.",
         widget=forms.EmailInput({"autocomplete": "email", "spellcheck": "false"}),
     )
     customer_phone = PhoneField(

@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.utils import timezone
 
-from . import diary, history, holds, refusals, tasks, turns
+from . import diary, history, holds, refusals, reminders, tasks, turns
 from .availability import Reason, Slot
 from .history import By, Kind
 from .models import Booking, Handyman, Service, ServiceArea, Status
@@ -96,12 +97,16 @@ def move(
     by: By,
     handyman: Handyman | None = None,
     user: User | None = None,
+    anybody: bool = False,
     now: datetime | None = None,
 ) -> Booking:
     """Give a booking a new time, with its handyman if free, else another (or with `handyman` alone).
 
-    Moving to where it is does nothing. Raises TooLate, NotPossible, SlotUnavailable or SlotTaken.
+    A customer who had asked for their handyman keeps him, unless they now take `anybody`. Moving to where it is does
+    nothing. Raises TooLate, NotPossible, SlotUnavailable or SlotTaken.
     """
+    if by == By.CUSTOMER and booking.asked_for_handyman and not anybody:
+        handyman = booking.handyman
     wish = _Wish(
         service=booking.service,
         starts_at=starts_at,
@@ -124,9 +129,11 @@ def move(
         taker, planned_at = _commit(wish, handyman_id)
         was_at, was_with = current.starts_at, current.handyman
         before = f"{timezone.localtime(was_at):%a %d %b %Y %H:%M} with {was_with.name}"
+        current.asked_for_handyman &= taker == was_with
         current.handyman = taker
         current.take_time(wish.starts_at, planned_at)
         current.sequence += 1
+        _promise(current, wish.now)
         current.save()
         history.record(
             current,
@@ -137,7 +144,7 @@ def move(
             was_at=was_at,
             was_with=was_with,
         )
-        tasks.after_move(current, now=wish.now)
+        tasks.after_move(current)
         return current
 
     with refusals.told(booking.service, "move"):
@@ -155,10 +162,17 @@ def confirm(*, booking: Booking, by: By, user: User | None = None) -> Booking:
 def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
     """Confirm a booking whose hold had run out before it was paid, with its handyman if free, else another.
 
-    Raises NotPossible, SlotUnavailable or SlotTaken when its time is gone.
+    A customer who had asked for him gets no other. Raises NotPossible, SlotUnavailable or SlotTaken when it is gone.
     """
     now = now or timezone.now()
-    wish = _Wish(service=booking.service, starts_at=booking.starts_at, by=By.SYSTEM, now=now, moving=booking)
+    wish = _Wish(
+        service=booking.service,
+        starts_at=booking.starts_at,
+        handyman=booking.handyman if booking.asked_for_handyman else None,
+        by=By.SYSTEM,
+        now=now,
+        moving=booking,
+    )
 
     def attempt(handyman_id: int) -> Booking:
         current = _locked(booking)
@@ -168,9 +182,10 @@ def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
         current.take_time(wish.starts_at, planned_at)
         current.status = Status.CONFIRMED
         current.sequence += 1
+        _promise(current, now)
         current.save()
         history.record(current, Kind.REINSTATED, by=By.SYSTEM)
-        tasks.after_booking(current, now=now)
+        tasks.after_booking(current)
         return current
 
     with refusals.told(booking.service, "reinstate"):
@@ -295,14 +310,16 @@ def _take(
             idempotency_key=key,
             consent_at=wish.now,
             created_at=wish.now,
+            asked_for_handyman=wish.by == By.CUSTOMER and wish.handyman is not None,
             **asdict(customer),
         )
         booking.take_time(wish.starts_at, planned_at)
         booking.take_price()
+        _promise(booking, wish.now)
         booking.save(force_insert=True)
         history.record(booking, kind, by=wish.by, user=wish.user)
         if status == Status.CONFIRMED:
-            tasks.after_booking(booking, now=wish.now)
+            tasks.after_booking(booking)
         else:
             deposits.ask(booking)
         return booking
@@ -386,10 +403,12 @@ def _change(
         current.hold_expires_at = None
         if status == Status.CANCELLED:
             current.sequence += 1
+        elif status == Status.CONFIRMED:
+            _promise(current, timezone.now())
         current.save()
         history.record(current, kind, by=by, user=user, note=note)
         if status == Status.CONFIRMED:
-            tasks.after_booking(current, now=timezone.now())
+            tasks.after_booking(current)
         elif status == Status.CANCELLED and not was_held:
             tasks.after_cancellation(current)
         if after is not None:
@@ -404,6 +423,12 @@ def _locked(booking: Booking) -> Booking:
     current = Booking.objects.for_change(booking.pk)
     current.service = booking.service  # it never changes, and need not be read again
     return current
+
+
+def _promise(booking: Booking, now: datetime) -> None:
+    """Some minutes to mend a mistake in what was just chosen, and a reminder if there is a day left for one."""
+    booking.grace_until = now + timedelta(minutes=settings.BOOKING_GRACE_MINUTES)
+    booking.reminder_at = reminders.due_at(booking.starts_at, now)
 
 
 def _require_changeable(booking: Booking, by: By, now: datetime) -> None:

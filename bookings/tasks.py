@@ -5,23 +5,20 @@ an e-mail from leaving twice.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
-from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from procrastinate import builtin_tasks
 from procrastinate.contrib.django import app
 
-from . import availability, emails, limits, notifications
+from . import emails, limits, notifications, reminders
 from .models import Booking, ContactMessage, Payment, Status
 from .personal_data import forget
 from .sending import Patience, send_once
 
 # 2, 4, 8 ... seconds: back within seconds from a blip, and eighteen hours of patience with an outage.
 _PATIENTLY = Patience(max_attempts=15, exponential_wait=2)
-_REMINDER_TIME = time(9)
 _PAYMENT_LINK_AFTER = 5  # minutes
 
 
@@ -41,17 +38,15 @@ def after_refund_owed(booking: Booking, *, late: bool) -> None:
     send_booking_email.defer(booking_id=booking.pk, kind=kind, sequence=booking.sequence)
 
 
-def after_booking(booking: Booking, *, now: datetime) -> None:
-    """Confirm it to the customer, and remind them the day before."""
+def after_booking(booking: Booking) -> None:
+    """Confirm it to the customer."""
     send_booking_email.defer(booking_id=booking.pk, kind="confirmation", sequence=booking.sequence)
-    _remind(booking, now)
 
 
-def after_move(booking: Booking, *, now: datetime) -> None:
-    """Tell the customer the new time, and remind them the day before it."""
+def after_move(booking: Booking) -> None:
+    """Tell the customer the new time."""
     if booking.status == Status.CONFIRMED:
         send_booking_email.defer(booking_id=booking.pk, kind="moved", sequence=booking.sequence)
-        _remind(booking, now)
 
 
 def after_cancellation(booking: Booking) -> None:
@@ -77,15 +72,6 @@ def forget_emails(*, booking_ids: Sequence[int], message_ids: Sequence[int]) -> 
             [list(booking_ids), list(message_ids)],
         )
         return int(cursor.rowcount)
-
-
-def _remind(booking: Booking, now: datetime) -> None:
-    zone = ZoneInfo(settings.BUSINESS_TIME_ZONE)
-    day_before = booking.starts_at.astimezone(zone).date() - timedelta(days=1)
-    at = availability.instant(day_before, _REMINDER_TIME, zone)
-    if at > now:
-        task = send_reminder.configure(schedule_at=at)
-        task.defer(booking_id=booking.pk, starts_at=booking.starts_at.isoformat())
 
 
 @app.task(name="send_booking_email", retry=_PATIENTLY)
@@ -117,6 +103,13 @@ def send_reminder(*, booking_id: int, starts_at: str) -> None:
     booking = same_time.select_related("service", "handyman", "payment").first()
     if booking is not None and booking.customer_email:
         send_once(f"booking:{booking_id}:reminder:{starts_at}", "reminder", emails.booking_email(booking, "reminder"))
+
+
+@app.periodic(cron="*/5 * * * *")
+@app.task(name="hand_over_reminders")
+def hand_over_reminders(timestamp: int) -> None:
+    """Remind customers whose reminder is due."""
+    reminders.hand_over(timezone.now())
 
 
 @app.task(name="send_message_to_staff", retry=_PATIENTLY)

@@ -7,11 +7,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from email.message import EmailMessage
 from email.policy import default
 from typing import ClassVar
-from zoneinfo import ZoneInfo
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -238,36 +236,6 @@ def test_it_says_nothing_that_was_overtaken() -> None:
     tasks.send_booking_email(booking_id=booking.pk, kind="confirmation", sequence=0)
     tasks.send_booking_email(booking_id=booking.pk, kind="cancelled", sequence=1)
     assert [message.subject for message in mail.outbox] == [f"Your booking {booking.reference} is cancelled"]
-
-
-@pytest.mark.django_db
-def test_it_reminds_the_day_before_of_what_still_stands() -> None:
-    booking = a_booking()
-    job = ProcrastinateJob.objects.filter(task_name="send_reminder").latest("id")
-    assert job.scheduled_at is not None
-    local = job.scheduled_at.astimezone(ZoneInfo("Europe/London"))
-    assert (booking.starts_at.date() - local.date(), local.hour) == (timedelta(days=1), 9)
-
-    first_time = job.args
-    moved = scheduling.move(booking=booking, starts_at=factories.tomorrow(10, days=6), by=By.CUSTOMER)
-    tasks.send_reminder(**first_time)
-    assert mail.outbox == []
-    second_time = ProcrastinateJob.objects.filter(task_name="send_reminder").latest("id").args
-    for _ in range(2):
-        tasks.send_reminder(**second_time)
-    assert len(mail.outbox) == 1
-    scheduling.cancel(booking=moved, by=By.CUSTOMER)
-    SentEmail.objects.all().delete()
-    tasks.send_reminder(**second_time)
-    assert len(mail.outbox) == 1
-
-
-@pytest.mark.django_db
-def test_it_reminds_nobody_of_a_visit_within_a_day() -> None:
-    booking = a_booking()
-    before = ProcrastinateJob.objects.count()
-    tasks.after_booking(booking, now=booking.starts_at - timedelta(hours=6))
-    assert ProcrastinateJob.objects.count() == before + 1
 
 
 @pytest.mark.django_db

@@ -406,6 +406,7 @@ def test_it_promises_no_change_online_when_it_is_too_late_for_one(client: Client
     assert promise in text(client.get(f"{booking.get_absolute_url()}confirmed/"))
     assert promise in emails.booking_email(booking, "reminder").body
     booking.take_time(timezone.now().replace(microsecond=0) + timedelta(hours=5))
+    booking.grace_until = timezone.now() - timedelta(seconds=1)
     booking.save()
     assert promise not in text(client.get(f"{booking.get_absolute_url()}confirmed/"))
     for said in (emails.booking_email(booking, "reminder").body, text(client.get(f"{booking.get_absolute_url()}"))):
@@ -441,6 +442,7 @@ def test_it_cancels_by_the_link(client: Client, booking: Booking) -> None:
 
 def test_it_refuses_changes_after_the_deadline_and_says_to_ring(client: Client, booking: Booking) -> None:
     booking.take_time(timezone.now().replace(microsecond=0) + timedelta(hours=5))
+    booking.grace_until = timezone.now() - timedelta(seconds=1)
     booking.save()
     assert "Cancel this visit" not in text(client.get(booking.get_absolute_url()))
     response = client.post(booking.get_absolute_url(), {"action": "cancel"})

@@ -44,7 +44,7 @@ def test_it_books_and_writes_down_what_happened(
     assert (booking.during.lower, booking.during.upper) == (at, at + timedelta(minutes=120))
     assert [(e.kind, e.by) for e in booking.events.all()] == [("created", "customer")]
     assert heard == [events.BookingCreated(booking_id=booking.pk, service=service.slug, by="customer")]
-    assert jobs() == ["send_booking_email", "send_reminder"]
+    assert jobs() == ["send_booking_email"]
 
 
 def test_it_gives_the_same_booking_for_the_same_form() -> None:

@@ -77,6 +77,7 @@ ARRIVAL_WINDOW_MINUTES = env.int("ARRIVAL_WINDOW_MINUTES", 60)
 BOOKING_STEP_MINUTES = env.int("BOOKING_STEP_MINUTES", max(5, min(ARRIVAL_WINDOW_MINUTES, 60)))  # to the next one
 BOOKING_NOTICE_HOURS = env.int("BOOKING_NOTICE_HOURS", 4)
 BOOKING_HORIZON_DAYS = env.int("BOOKING_HORIZON_DAYS", 60)
+BOOKING_GRACE_MINUTES = env.int("BOOKING_GRACE_MINUTES", 15)  # to mend a mistake, however close the visit is
 BOOKING_CHANGE_HOURS = env.int("BOOKING_CHANGE_HOURS", 24)  # move or cancel online until then
 BOOKING_LINK_DAYS = env.int("BOOKING_LINK_DAYS", 30)  # an e-mailed link works until so long after the visit
 

@@ -179,5 +179,15 @@ class BookingForm(VisitForm):
             by=STAFF,
             user=self.user,
         )
-        for name in ("handyman", "starts_at", "arrival_until", "ends_at", "during", "sequence"):
+        for name in (
+            "handyman",
+            "starts_at",
+            "arrival_until",
+            "ends_at",
+            "during",
+            "sequence",
+            "asked_for_handyman",
+            "grace_until",
+            "reminder_at",
+        ):
             setattr(self.instance, name, getattr(moved, name))

@@ -10,6 +10,7 @@ from .booking import (
     Status,
     new_link_key,
     new_reference,
+    usual_deadline,
 )
 from .catalogue import LEAST_DEPOSIT, Priced, Pricing, Service, ServiceArea, ServiceQuerySet
 from .messages import ContactMessage, MessagePhoto, Review
@@ -48,4 +49,5 @@ __all__ = [
     "new_idempotency_key",
     "new_link_key",
     "new_reference",
+    "usual_deadline",
 ]

@@ -48,6 +48,11 @@ def new_link_key() -> str:
     return secrets.token_urlsafe(16)
 
 
+def usual_deadline(starts_at: datetime) -> datetime:
+    """Until when a visit may be moved or cancelled online, whenever it was booked."""
+    return starts_at - timedelta(hours=settings.BOOKING_CHANGE_HOURS)
+
+
 class BookingQuerySet(models.QuerySet["Booking"]):
     def occupying(self, now: datetime) -> Self:
         """Bookings that keep a handyman busy; a hold that has run out does not."""
@@ -119,6 +124,16 @@ class Booking(Priced):
     notes = ProseField(blank=True, max_length=2000)
     consent_at = models.DateTimeField(editable=False)
 
+    asked_for_handyman = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="The customer chose this handyman."
+    )
+    grace_until = models.DateTimeField(
+        null=True, editable=False, help_text="Until then it may be changed online, however close the visit is."
+    )
+    reminder_at = models.DateTimeField(
+        null=True, editable=False, help_text="When a reminder is due. Empty once it is handed over, or without one."
+    )
+
     idempotency_key = models.CharField(max_length=64, default=new_idempotency_key, editable=False)
     link_key = models.CharField(max_length=22, default=new_link_key, editable=False)
     sequence = models.PositiveIntegerField(default=0, editable=False, help_text="Of its calendar entry.")
@@ -144,6 +159,9 @@ class Booking(Priced):
                 fields=["hold_expires_at"], name="booking_hold_expires", condition=models.Q(status=Status.HELD)
             ),
             models.Index(Lower("customer_email"), name="booking_customer_email"),
+            models.Index(
+                fields=["reminder_at"], name="booking_reminder_at", condition=models.Q(reminder_at__isnull=False)
+            ),
         )
         constraints = (
             # Two customers who take the same time of the same handyman at once: one of them fails here.
@@ -235,8 +253,9 @@ class Booking(Priced):
 
     @property
     def change_deadline(self) -> datetime:
-        """Until when the customer may move or cancel online, free of charge."""
-        return self.starts_at - timedelta(hours=settings.BOOKING_CHANGE_HOURS)
+        """Until when the customer may move or cancel online, free of charge; never before `grace_until`."""
+        deadline = usual_deadline(self.starts_at)
+        return max(deadline, min(self.grace_until, self.starts_at)) if self.grace_until else deadline
 
     def can_be_changed(self, now: datetime) -> bool:
         """Whether the customer may still move or cancel it online."""

@@ -8,7 +8,7 @@ from django.utils.formats import date_format
 
 from bookings import country
 from bookings import money as amounts
-from bookings.models import Priced, Pricing, Service
+from bookings.models import Priced, Pricing, Service, usual_deadline
 
 register = template.Library()
 
@@ -101,6 +101,12 @@ def short_day(moment: date) -> str:
 
 def _month_first() -> bool:
     return country.current().month_first
+
+
+@register.filter
+def is_soon(starts_at: datetime) -> bool:
+    """Whether a visit booked now could be changed online only in the first minutes."""
+    return usual_deadline(starts_at) <= timezone.now()
 
 
 @register.filter

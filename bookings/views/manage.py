@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -69,7 +70,8 @@ def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
         if request.POST.get("action") == "cancel":
             scheduling.cancel(booking=booking, by=BookingEvent.By.CUSTOMER)
         elif request.POST.get("action") == "move" and start:
-            scheduling.move(booking=booking, starts_at=start, by=BookingEvent.By.CUSTOMER)
+            anybody = "anybody" in request.POST
+            scheduling.move(booking=booking, starts_at=start, by=BookingEvent.By.CUSTOMER, anybody=anybody)
         else:
             return _manage(request, booking, "missing", 422)
     except scheduling.SchedulingError as refusal:
@@ -85,7 +87,7 @@ def _waits_for_deposit(booking: Booking) -> bool:
 
 def _manage(request: HttpRequest, booking: Booking, problem: str = "", status: int = 200) -> HttpResponse:
     now = timezone.now()
-    context = {
+    context: dict[str, Any] = {
         "booking": booking,
         "service": booking.service,
         "problem": problem,
@@ -98,5 +100,8 @@ def _manage(request: HttpRequest, booking: Booking, problem: str = "", status: i
         day, first = asked.cleaned_data.get("day"), asked.cleaned_data.get("week")
         if not (day or first):
             day = timezone.localdate(booking.starts_at)
-        context["week"] = week(service=booking.service, now=now, day=day, first=first, ignoring=booking)
+        asked_for = booking.handyman if booking.asked_for_handyman and "anybody" not in request.GET else None
+        shown = week(service=booking.service, now=now, handyman=asked_for, day=day, first=first, ignoring=booking)
+        anybody = "&anybody=1" if "anybody" in request.GET else ""
+        context |= {"week": shown, "handyman": asked_for, "anybody": anybody}
     return render(request, "bookings/manage.html", context, status=status)

@@ -22,6 +22,7 @@ _BOUNDS: dict[str, tuple[float, float | None]] = {
     "BOOKING_NOTICE_HOURS": (0, None),
     "BOOKING_HORIZON_DAYS": (1, 730),
     "BOOKING_CHANGE_HOURS": (0, None),
+    "BOOKING_GRACE_MINUTES": (0, None),
     "BOOKING_LINK_DAYS": (1, None),
 }
 
