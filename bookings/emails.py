@@ -26,6 +26,7 @@ _SUBJECTS = {
     "late": "We are sorry: your payment for {reference} comes back",
     "refunded": "Your deposit for {reference} comes back",
 }
+_CANCELLED_BY_US = "We are sorry: we have to cancel your visit {reference}"
 _NEW = (BookingEvent.Kind.CREATED, BookingEvent.Kind.CONFIRMED)
 _WITH_CALENDAR_ENTRY = ("confirmation", "moved", "cancelled")
 
@@ -35,9 +36,11 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
     now = timezone.now()
     today = timezone.localdate(booking.starts_at) == timezone.localdate(now)
     when = "today" if today else "tomorrow"  # a reminder, if late, comes on the day itself
+    off = booking.cancellation if kind == "cancelled" else None
     context = {
         "booking": booking,
         "when": when,
+        "off": off,
         "changeable": booking.can_be_changed(now),
         "business": {
             "name": settings.BUSINESS_NAME,
@@ -48,10 +51,9 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
         "link": settings.SITE_URL + booking.get_absolute_url(),
         "pay_link": settings.SITE_URL + reverse("booking_pay", args=[booking.link_token]),
     }
+    subject = _CANCELLED_BY_US if off and off.is_ours else _SUBJECTS[kind]
     email = EmailMultiAlternatives(
-        subject=_SUBJECTS[kind].format(
-            reference=booking.reference, service=booking.service.name, when=when.capitalize()
-        ),
+        subject=subject.format(reference=booking.reference, service=booking.service.name, when=when.capitalize()),
         body=render_to_string(f"emails/{kind}.txt", context),
         to=[str(Address(booking.customer_name, addr_spec=booking.customer_email))],
     )

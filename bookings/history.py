@@ -33,15 +33,17 @@ def record(
     by: By,
     user: User | None = None,
     note: str = "",
+    asked: bool = False,
     was_at: datetime | None = None,
     was_with: Handyman | None = None,
 ) -> None:
     """Write the history row and the business's notifications in the current transaction; publish the event after it.
 
-    `was_at` and `was_with` are the start and the handyman that a moved booking had before.
+    `asked`: staff did it because the customer had asked. `was_at` and `was_with` are the start and the handyman that a
+    moved booking had before.
     """
     row = BookingEvent.objects.create(
-        booking=booking, kind=kind, by=by, user=user, note=note[:200], was_at=was_at, was_with=was_with
+        booking=booking, kind=kind, by=by, user=user, note=note[:200], asked=asked, was_at=was_at, was_with=was_with
     )
     notifications.add(row)
     events.publish(_EVENTS[kind](booking_id=booking.pk, service=booking.service.slug, by=by.value))

@@ -198,10 +198,13 @@ def cancel(
     by: By,
     user: User | None = None,
     note: str = "",
+    asked: bool = False,
     keep_deposit: bool = False,
     now: datetime | None = None,
 ) -> Booking:
     """Call a visit off and tell the customer; a deposit goes back unless staff keep it. Does nothing when it is off.
+
+    When staff cancel, the customer reads `note` as the reason; `asked` says that they had asked for it themselves.
 
     Raises TooLate or NotPossible.
     """
@@ -218,6 +221,7 @@ def cancel(
         by=by,
         user=user,
         note=note,
+        asked=asked,
         check=check,
         after=partial(deposits.let_go, keep=keep_deposit),
     )
@@ -385,6 +389,7 @@ def _change(
     by: By,
     user: User | None,
     note: str = "",
+    asked: bool = False,
     check: Callable[[Booking], None] | None = None,
     after: Callable[[Booking], None] | None = None,
 ) -> Booking:
@@ -406,7 +411,7 @@ def _change(
         elif status == Status.CONFIRMED:
             _promise(current, timezone.now())
         current.save()
-        history.record(current, kind, by=by, user=user, note=note)
+        history.record(current, kind, by=by, user=user, note=note, asked=asked)
         if status == Status.CONFIRMED:
             tasks.after_booking(current)
         elif status == Status.CANCELLED and not was_held:

@@ -242,7 +242,8 @@ class BookingAdmin(CSVExport, CustomerAction, OfficeAdmin):
         chosen = self.get_queryset(request).filter(pk__in=ids).select_related("service", "handyman")
         if request.method == "POST":
             note, keep = text.line(request.POST.get("note", ""))[:NOTE_LENGTH], "keep" in request.POST
-            cancel = partial(scheduling.cancel, by=STAFF, note=note, keep_deposit=keep)
+            asked = "asked" in request.POST
+            cancel = partial(scheduling.cancel, by=STAFF, note=note, asked=asked, keep_deposit=keep)
             with self.as_shown(request, chosen) as as_shown:
                 if as_shown:
                     self.apply(request, chosen, "cancelled", cancel)

@@ -248,6 +248,11 @@ class Booking(Priced):
         return self.arrival_until + self.duration
 
     @property
+    def cancellation(self) -> "BookingEvent | None":
+        """The row of history that says who cancelled it, and why."""
+        return self.events.filter(kind=BookingEvent.Kind.CANCELLED).last()
+
+    @property
     def is_open(self) -> bool:
         return self.status in (Status.HELD, Status.CONFIRMED)
 
@@ -291,6 +296,9 @@ class BookingEvent(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)
     note = models.CharField(max_length=200, blank=True)
+    asked = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="Of staff's cancellation: the customer asked for it."
+    )
     was_at = models.DateTimeField(null=True, editable=False, help_text="Of a move: when the visit was to start before.")
     was_with = models.ForeignKey(
         Handyman,
@@ -306,6 +314,11 @@ class BookingEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} by {self.get_by_display().lower()}"
+
+    @property
+    def is_ours(self) -> bool:
+        """The business wanted it, and not the customer."""
+        return self.by != self.By.CUSTOMER and not self.asked
 
 
 class SentEmail(models.Model):
