@@ -17,6 +17,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
+from tests import forms
 from xfhandyman.tasks import send_security_notice
 
 pytestmark = pytest.mark.django_db
@@ -166,6 +167,23 @@ def test_a_changed_address_is_told_at_the_one_before(grace: User) -> None:
     grace.email = "attacker@example.com"
     grace.save()
     assert told() == [("grace@example.com", "the user name or the e-mail address was changed")]
+
+
+def test_what_logins_hang_on_changes_after_the_owners_password(client: Client, grace: User) -> None:
+    log_in(client)
+    clerk = User.objects.create_user("clerk", "clerk@example.com", is_staff=True)
+    page = f"/admin/auth/user/{clerk.pk}/change/"
+    for change in ({"email": "attacker@example.com"}, {"username": "boss"}, {"is_superuser": "on"}):
+        for password in ({}, {"own_password": "guess"}):
+            refused = forms.submit(client, page, **change, **password)
+            assert "own_password" in refused.context["adminform"].form.errors
+            clerk.refresh_from_db()
+            assert (clerk.email, clerk.username, clerk.is_superuser) == ("clerk@example.com", "clerk", False)
+        AccessAttempt.objects.all().delete()
+    forms.submit(client, page, first_name="Carl")
+    forms.submit(client, page, email="new@example.com", own_password=PASSWORD)
+    clerk.refresh_from_db()
+    assert (clerk.first_name, clerk.email) == ("Carl", "new@example.com")
 
 
 def test_a_login_tells_nobody_anything(client: Client, grace: User) -> None:

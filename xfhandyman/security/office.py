@@ -18,7 +18,7 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.cache import never_cache
 
 from bookings import limits
-from xfhandyman.security import lists, logins, second_factor, sessions
+from xfhandyman.security import accounts, lists, logins, second_factor, sessions
 
 # What packages register and nobody has use for: tables that stay empty, and the recovery codes of others.
 _LEFT_OUT = {"axes.accesslog", "axes.accessfailurelog", "otp_static.staticdevice"}
@@ -60,7 +60,7 @@ class Office(admin.AdminSite):
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         models: Any = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
         used = [each for each in models if each._meta.label_lower not in _LEFT_OUT]
-        extra = (sessions.EndSessionsMixin,) if User in used else ()
+        extra = (accounts.AccountsMixin,) if User in used else ()
         super().register(used, lists.bounded(admin_class or admin.ModelAdmin, *extra), **options)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:

@@ -7,12 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from django.conf import settings
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import SESSION_KEY, logout
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import pluralize
@@ -93,7 +92,8 @@ def end(user: User, *, names: set[str] | None = None, but: str | None = None) ->
     return Session.objects.filter(pk__in=keys).delete()[0]
 
 
-def _key(request: HttpRequest) -> str | None:
+def key(request: HttpRequest) -> str | None:
+    """Of the session that asks; it is new after the password was asked for again."""
     return request.session.session_key
 
 
@@ -110,11 +110,11 @@ def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     form = PasswordAgainForm(request, user, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         chosen = None if "all" in request.POST else set(request.POST.getlist("session"))
-        ended = end(user, names=chosen, but=_key(request))
+        ended = end(user, names=chosen, but=key(request))
         LogEntry.objects.log_actions(user.pk, [user], CHANGE, f"Ended {ended} other session{pluralize(ended)}.")
         messages.success(request, f"{ended} other session{pluralize(ended)} ended.")
         return redirect("admin:own_sessions")
-    listed, here = open_sessions(user), _key(request)
+    listed, here = open_sessions(user), key(request)
     more = {
         "form": form,
         "here": [each for each in listed if each.key == here],
@@ -122,20 +122,3 @@ def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     }
     status = 422 if form.errors else 200
     return TemplateResponse(request, "admin/second_factor/sessions.html", context | more, status=status)
-
-
-class EndSessionsMixin:
-    """For the accounts' list: an action that logs the chosen people out everywhere."""
-
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        actions: dict[str, Any] = super().get_actions(request)  # type: ignore[misc]  # ModelAdmin's
-        if self.has_change_permission(request):  # type: ignore[attr-defined]  # ModelAdmin's
-            actions["end_sessions"] = (_end_sessions, "end_sessions", "End all their sessions")
-        return actions
-
-
-def _end_sessions(model_admin: admin.ModelAdmin, request: HttpRequest, users: QuerySet[User]) -> None:
-    ended = sum(end(user, but=_key(request)) for user in users)
-    owner = cast(User, request.user)
-    LogEntry.objects.log_actions(owner.pk, users, CHANGE, "Ended all their sessions.")
-    messages.success(request, f"{ended} session{pluralize(ended)} ended.")

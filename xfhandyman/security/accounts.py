@@ -1,0 +1,75 @@
+"""The accounts of staff in the admin: what logins hang on changes after a password, and sessions can be ended."""
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.defaultfilters import pluralize
+
+from xfhandyman.security import sessions
+from xfhandyman.security.step_up import PasswordAgainForm
+
+_LOGINS_HANG_ON = {"username", "email", "is_active", "is_staff", "is_superuser", "groups", "user_permissions"}
+
+
+class OwnPasswordField(forms.CharField):
+    """The password of who changes the account; no change of the account itself."""
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return False
+
+
+class ConfirmedForm(forms.ModelForm):
+    """Asks for the password of who is logged in when something is changed that logins and rights hang on."""
+
+    request: HttpRequest
+    own_password = OwnPasswordField(
+        label="Your own password",
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "current-password"}),
+        help_text="To change the user name, the e-mail address or what the account may do. Its owner is told.",
+    )
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        if _LOGINS_HANG_ON & set(self.changed_data):
+            given = {"password": self.cleaned_data.get("own_password")}
+            again = PasswordAgainForm(self.request, cast(User, self.request.user), given)
+            for error in again.errors.get("password", ()):
+                self.add_error("own_password", error)
+        return cleaned
+
+
+class AccountsMixin:
+    """For the accounts' admin."""
+
+    def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj and self.has_change_permission(request, obj):  # type: ignore[attr-defined]  # ModelAdmin's
+            bases = (ConfirmedForm, self.form)  # type: ignore[attr-defined]  # ModelAdmin's
+            kwargs["form"] = type("AccountForm", bases, {"request": request})
+        return super().get_form(request, obj, change=change, **kwargs)  # type: ignore[misc]  # ModelAdmin's
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        kept = super().get_fieldsets(request, obj)  # type: ignore[misc]  # ModelAdmin's
+        if obj and self.has_change_permission(request, obj):  # type: ignore[attr-defined]  # ModelAdmin's
+            return (*kept, ("Confirm", {"fields": ("own_password",)}))
+        return kept
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """With one that logs the chosen people out everywhere."""
+        actions: dict[str, Any] = super().get_actions(request)  # type: ignore[misc]  # ModelAdmin's
+        if self.has_change_permission(request):  # type: ignore[attr-defined]  # ModelAdmin's
+            actions["end_sessions"] = (_end_sessions, "end_sessions", "End all their sessions")
+        return actions
+
+
+def _end_sessions(model_admin: admin.ModelAdmin, request: HttpRequest, users: QuerySet[User]) -> None:
+    ended = sum(sessions.end(user, but=sessions.key(request)) for user in users)
+    owner = cast(User, request.user)
+    LogEntry.objects.log_actions(owner.pk, users, CHANGE, "Ended all their sessions.")
+    messages.success(request, f"{ended} session{pluralize(ended)} ended.")
