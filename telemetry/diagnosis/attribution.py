@@ -110,7 +110,8 @@ def _growth(
     requests_part, operations_part, duration_part = (
         mean * math.log(new / old) for new, old in zip(factors, known, strict=True)
     )
-    return Growth(name, activity, requests_part, operations_part, duration_part, factors, known, usual.known)
+    learned = usual.known and before is not None
+    return Growth(name, activity, requests_part, operations_part, duration_part, factors, known, learned)
 
 
 def _logarithmic_mean(a: float, b: float) -> float:

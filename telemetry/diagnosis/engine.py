@@ -156,6 +156,7 @@ class Diagnosis:
         if findings:
             self._troubled_at = at
         suspected: dict[tuple[str, str], int] = {}
+        asking = any(look.database == "asking" and look.at > at - 2 for look in self._looks)
         events = []
         for index, finding in enumerate(findings):
             known = self._known(finding.cause)
@@ -164,6 +165,8 @@ class Diagnosis:
                 continue
             if self._explained(finding, findings, index, at):
                 continue
+            if asking and finding.cause.kind in _OF_DATABASE:
+                continue  # a database that does not answer makes every query slow: wait for its word
             times = suspected[finding.cause.key] = self._suspected.get(finding.cause.key, 0) + 1
             if times >= self._needed(finding, index):
                 events.append(Event("opened", self._new(at, finding)))

@@ -48,7 +48,7 @@ class Look:
     """Of the connections returned, those that had been waited for."""
     connections_lost: int = 0
     database: str = "unknown"
-    """"ok", "unknown", "refused", "timeout" or "full"."""
+    """"ok", "unknown", "asking" (it is silent so far), "refused", "timeout" or "full"."""
     database_since: float = 0.0
     """Since when connections to the database have failed or been lost."""
     locks: list[Lock] = field(default_factory=list)

@@ -183,7 +183,7 @@ DATABASE_STATES = ("refused", "timeout", "full")
 
 def database(window: Window) -> Finding | None:
     """The database does not answer any process that asked."""
-    asked = [look for look in window.latest if look.database != "unknown"]
+    asked = [look for look in window.latest if look.database not in ("unknown", "asking")]
     bad = [look for look in asked if look.database in DATABASE_STATES]
     if not bad or len(bad) * 2 < len(asked):
         return None

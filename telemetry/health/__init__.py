@@ -12,7 +12,7 @@ from telemetry.metrics import catalogue
 State = Literal["ok", "degraded", "disabled", "unknown"]
 """degraded: it does not answer as it should; disabled: it is not configured; unknown: not asked yet."""
 
-EVERY = 10.0
+EVERY = 4.0
 """Seconds between two questions: an alert names the start of an outage no more exactly than this."""
 
 log = structlog.get_logger(__name__)

@@ -23,6 +23,8 @@ TROUBLED = 1.0
 EVERY = 5.0
 PATIENCE = 2.0
 """Seconds the database gets to answer; longer than health gives it, so that a busy machine is not called down."""
+SILENT = 0.5
+"""Seconds without an answer from which the answer is waited for before anything is concluded."""
 HELD = 0.5
 """Seconds from which a connection that runs no query counts as held."""
 BUSY, FULL = 0.85, 0.9
@@ -87,7 +89,7 @@ class Observer:
         queries = [held for held in snapshot.held if held.state == "query"]
         oldest = max((held.age for held in queries), default=0.0)
         troubled = oldest >= TROUBLED or snapshot.timeouts > 0 or snapshot.lost > 0
-        look.database, look.database_since = self._reach.state(snapshot, troubled)
+        look.database, look.database_since = self._reach.state(snapshot, troubled, oldest)
         if oldest >= STUCK and look.database in ("ok", "unknown"):
             look.locks = locks.waiting([held for held in queries if held.age >= STUCK], snapshot.held)
 
@@ -101,8 +103,11 @@ class _Reach:
         self._answers = deque[tuple[float, str]](maxlen=5)
         self._bad_since = 0.0
 
-    def state(self, snapshot: Snapshot, troubled: bool) -> tuple[str, float]:
-        """Return the last word on it, and since when it has not been reached (Unix seconds, 0 when it is)."""
+    def state(self, snapshot: Snapshot, troubled: bool, oldest: float) -> tuple[str, float]:
+        """Return the last answer, and since when it has not been reached (Unix seconds, 0 when it is).
+
+        "asking" while it is silent and nothing is known yet. `oldest`: age of the oldest running query (s).
+        """
         now = time.monotonic()
         known = probe.database.last
         due = troubled or (known is not None and not known.ok) or now - self._asked >= EVERY
@@ -112,6 +117,9 @@ class _Reach:
             self._asking.start()
         if snapshot.timeouts or snapshot.lost:
             self._bad_since = self._bad_since or snapshot.troubled_since
+        silent = self._asking is not None and self._asking.is_alive() and now - self._asked >= SILENT
+        if troubled and silent and (not self._answers or self._answers[-1][1] == "ok"):
+            return "asking", 0.0
         if not self._answers:
             return "unknown", 0.0
         state = self._answers[-1][1]
@@ -119,8 +127,9 @@ class _Reach:
             if not troubled:
                 self._bad_since = 0.0
             return "ok", 0.0
-        if state == "timeout" and (len(self._answers) < 2 or self._answers[-2][1] == "ok"):
-            return "unknown", 0.0  # one silence may be a busy machine; a refusal is a refusal
+        again = len(self._answers) >= 2 and self._answers[-2][1] != "ok"
+        if state == "timeout" and not again and oldest < PATIENCE:
+            return "asking", 0.0  # one silence may be a busy machine, unless a query has met it as well
         self._bad_since = self._bad_since or next(at for at, what in self._answers if what != "ok")
         return state, self._bad_since
 

@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("broken/hold/", views.holds),
     path("broken/transaction/", views.transaction_left_open),
     path("broken/sleep/", views.sleeps),
+    path("broken/work/", views.work),
     path("broken/memory/", views.memory),
     path("broken/defer/<slug:task>/", views.defers),
     *site.urlpatterns,

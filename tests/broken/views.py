@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from pathlib import Path
 
 import requests
 import structlog
@@ -60,6 +61,27 @@ def fetches(request: HttpRequest) -> HttpResponse:
     """GET the address of PEER, with a query string."""
     answer = requests.get(os.environ["PEER"], params={"email": CANARY[1]}, timeout=5)
     return HttpResponse(answer.text)
+
+
+def work(request: HttpRequest) -> HttpResponse:
+    """An ordinary page that goes wrong in the way the file at FAULT names: queries, python, call or error."""
+    fault = Path(os.environ["FAULT"]).read_text()
+    for _ in range(500 if fault == "queries" else 3):
+        list(Service.objects.filter(active=True))
+    if fault == "python":
+        burn(1.0)
+    if fault == "call":
+        requests.get(os.environ["PEER"], timeout=20)
+    if fault == "error":
+        raise LookupError("a part is missing")
+    return HttpResponse("done")
+
+
+def burn(seconds: float) -> None:
+    """Use the processor, by this thread's own clock."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        sum(range(1000))
 
 
 def sleeps(request: HttpRequest) -> HttpResponse:

