@@ -166,7 +166,7 @@ def test_it_keeps_what_was_typed_and_says_what_to_do(client: Client, limited: Ca
         seconds = int(answer["Retry-After"])
         assert 3000 < seconds <= 3600
         assert f"Send it again in {-(-seconds // 60)} minutes" in page
-        assert 'href="tel:02079460123"' in page
+        assert 'href="tel:+44-20-7946-0123"' in page
         assert "Everything you typed is still here" in page
         for value in typed.values():
             assert value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in page, value

@@ -26,7 +26,8 @@ from bookings.admin.forms import CUSTOMER_FIELDS, STAFF, BookingForm, PhoneBooki
 from bookings.admin.office import OfficeAdmin
 from bookings.admin.preview import preview
 from bookings.admin.schedule import schedule
-from bookings.models import Booking, BookingEvent, Payment, Status
+from bookings.admin.search import PeopleSearch
+from bookings.models import WORDS_OF_A_BOOKING, Booking, BookingEvent, Payment, Status
 
 # A selection of more than this is a slip of the hand.
 MOST_AT_ONCE = 100
@@ -77,7 +78,7 @@ class HistoryInline(admin.TabularInline):
 
 
 @admin.register(Booking)
-class BookingAdmin(CSVExport, CustomerAction, OfficeAdmin):
+class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     """Bookings are cancelled, never deleted: their history is the business's memory."""
 
     list_display = ("when", "state", "customer", "customer_phone", "service", "handyman", "reference")
@@ -87,7 +88,8 @@ class BookingAdmin(CSVExport, CustomerAction, OfficeAdmin):
     list_per_page = 50
     date_hierarchy = "starts_at"
     search_fields = ("reference", "customer_name", "customer_email", "customer_phone", "address", "postcode")
-    search_help_text = "Reference, name, e-mail, phone, address or postcode."
+    search_help_text = "Reference, name, e-mail, phone, address or postcode, or how they begin."
+    found_by = WORDS_OF_A_BOOKING
     actions = ("confirm", "complete", "no_show", "cancel", "customer_data")
     inlines = (HistoryInline,)
     resource_classes = (BookingResource,)

@@ -18,7 +18,8 @@ from bookings.admin.audit import record
 from bookings.admin.customers import CustomerAction
 from bookings.admin.export import CSVExport, MessageResource
 from bookings.admin.office import OfficeAdmin
-from bookings.models import ContactMessage
+from bookings.admin.search import PeopleSearch
+from bookings.models import WORDS_OF_A_MESSAGE, ContactMessage
 
 
 class FolderFilter(admin.SimpleListFilter):
@@ -54,14 +55,15 @@ class FolderFilter(admin.SimpleListFilter):
 
 
 @admin.register(ContactMessage)
-class ContactMessageAdmin(CSVExport, CustomerAction, OfficeAdmin):
+class ContactMessageAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     """Messages are read and marked, never written or deleted here."""
 
     list_display = ("name", "topic", "beginning", "received", "handled")
     list_filter = (FolderFilter, "topic")
     list_select_related = ("handled_by",)
     search_fields = ("name", "email", "phone", "body")
-    search_help_text = "In the chosen folder: name, e-mail, phone or text."
+    search_help_text = "In the chosen folder: name, e-mail, phone or text, or how they begin."
+    found_by = WORDS_OF_A_MESSAGE
     date_hierarchy = "created_at"
     resource_classes = (MessageResource,)
     actions = ("mark_handled", "reopen", "mark_spam", "not_spam", "customer_data")

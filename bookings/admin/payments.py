@@ -14,7 +14,8 @@ from django.utils.html import format_html
 from bookings import crew, refusals
 from bookings.admin.audit import record, staff_user
 from bookings.admin.office import OfficeAdmin
-from bookings.models import Booking, Payment, StripeEvent
+from bookings.admin.search import PeopleSearch
+from bookings.models import Booking, Payment, StripeEvent, words_of_a_booking
 from bookings.payments import deposits
 
 # A selection of more than this is a slip of the hand.
@@ -38,7 +39,7 @@ class ToldInline(admin.TabularInline):
 
 
 @admin.register(Payment)
-class PaymentAdmin(OfficeAdmin):
+class PaymentAdmin(PeopleSearch, OfficeAdmin):
     """Nobody edits money here; it is given back by the action."""
 
     list_display = ("reference", "amount", "status", "customer", "paid_at", "refunded_at")
@@ -46,7 +47,9 @@ class PaymentAdmin(OfficeAdmin):
     list_select_related = ("booking",)
     date_hierarchy = "created_at"
     search_fields = ("booking__reference", "booking__customer_name", "booking__customer_email", "intent_id")
-    search_help_text = "Reference, name, e-mail or Stripe's payment id."
+    search_help_text = "What a booking is found by, or Stripe's payment id."
+    found_by = words_of_a_booking("booking__")
+    found_exactly = ("intent_id",)
     actions = ("refund",)
     inlines = (ToldInline,)
     fields = readonly_fields = (

@@ -3,6 +3,7 @@
 from .allowances import Allowance
 from .booking import (
     OCCUPYING,
+    WORDS_OF_A_BOOKING,
     Booking,
     BookingEvent,
     BookingQuerySet,
@@ -11,9 +12,10 @@ from .booking import (
     new_link_key,
     new_reference,
     usual_deadline,
+    words_of_a_booking,
 )
 from .catalogue import LEAST_DEPOSIT, Priced, Pricing, Service, ServiceArea, ServiceQuerySet
-from .messages import ContactMessage, MessagePhoto, Review
+from .messages import WORDS_OF_A_MESSAGE, ContactMessage, MessagePhoto, Review
 from .notifications import Notification, OfficeContact
 from .payments import Payment, StripeEvent
 from .people import Handyman, Holiday, HowOften, TimeOff, Weekday, WorkingHours
@@ -22,6 +24,8 @@ from .posts import new_idempotency_key
 __all__ = [
     "LEAST_DEPOSIT",
     "OCCUPYING",
+    "WORDS_OF_A_BOOKING",
+    "WORDS_OF_A_MESSAGE",
     "Allowance",
     "Booking",
     "BookingEvent",
@@ -50,4 +54,5 @@ __all__ = [
     "new_link_key",
     "new_reference",
     "usual_deadline",
+    "words_of_a_booking",
 ]

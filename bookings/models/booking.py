@@ -7,7 +7,7 @@ from typing import Self, cast
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import BigIntegerRangeField, DateTimeRangeField, RangeOperators
-from django.contrib.postgres.indexes import GistIndex
+from django.contrib.postgres.indexes import GinIndex, GistIndex
 from django.core import signing
 from django.db import models
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange, NumericRange
@@ -15,7 +15,7 @@ from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
 
-from .. import country
+from .. import country, search
 from .catalogue import Priced, Service
 from .fields import AddressField, EmailField, LineField, PhoneField, ProseField
 from .people import Handyman
@@ -51,6 +51,15 @@ def new_link_key() -> str:
 def usual_deadline(starts_at: datetime) -> datetime:
     """Until when a visit may be moved or cancelled online, whenever it was booked."""
     return starts_at - timedelta(hours=settings.BOOKING_CHANGE_HOURS)
+
+
+def words_of_a_booking(path: str = "") -> models.Func:
+    """What staff find a booking by; `path` leads to it from another model, such as "booking__"."""
+    texts = (f"{path}{name}" for name in ("reference", "customer_name", "customer_email", "address"))
+    return search.vector(*texts, phone=f"{path}customer_phone", postcode=f"{path}postcode")
+
+
+WORDS_OF_A_BOOKING = words_of_a_booking()
 
 
 class BookingQuerySet(models.QuerySet["Booking"]):
@@ -162,6 +171,7 @@ class Booking(Priced):
             models.Index(
                 fields=["reminder_at"], name="booking_reminder_at", condition=models.Q(reminder_at__isnull=False)
             ),
+            GinIndex(WORDS_OF_A_BOOKING, name="booking_words"),
         )
         constraints = (
             # Two customers who take the same time of the same handyman at once: one of them fails here.

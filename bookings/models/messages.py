@@ -3,13 +3,17 @@
 from typing import Self
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
+from .. import search
 from .catalogue import Service
 from .fields import EmailField, LineField, PhoneField, ProseField
 from .posts import new_idempotency_key
+
+WORDS_OF_A_MESSAGE = search.vector("name", "email", "body", phone="phone")
 
 
 class ContactMessageQuerySet(models.QuerySet["ContactMessage"]):
@@ -41,7 +45,10 @@ class ContactMessage(models.Model):
 
     class Meta:
         ordering = ("-created_at",)
-        indexes = (models.Index(fields=["-created_at"], name="contact_message_created_at"),)
+        indexes = (
+            models.Index(fields=["-created_at"], name="contact_message_created_at"),
+            GinIndex(WORDS_OF_A_MESSAGE, name="contact_message_words"),
+        )
 
     def __str__(self) -> str:
         return f"{self.get_topic_display()}, {self.created_at:%d %b %Y}"
