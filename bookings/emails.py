@@ -24,11 +24,12 @@ _SUBJECTS = {
     "reminder": "{when}: {service}",
     "held": "Pay the deposit to book: {service}",
     "late": "We are sorry: your payment for {reference} comes back",
+    "restored": "Your booking {reference} stands after all",
     "refunded": "Your deposit for {reference} comes back",
 }
 _CANCELLED_BY_US = "We are sorry: we have to cancel your visit {reference}"
 _NEW = (BookingEvent.Kind.CREATED, BookingEvent.Kind.CONFIRMED)
-_WITH_CALENDAR_ENTRY = ("confirmation", "moved", "cancelled")
+_WITH_CALENDAR_ENTRY = ("confirmation", "moved", "cancelled", "restored")
 
 
 def booking_email(booking: Booking, kind: str) -> EmailMessage:

@@ -58,8 +58,12 @@ class HoldExpired(BookingEvent):
     """A held slot was given back."""
 
 
+class BookingReopened(BookingEvent):
+    """That a visit was completed, or missed, was taken back."""
+
+
 class BookingReinstated(BookingEvent):
-    """A booking whose hold had run out was confirmed after all: it was paid, and its time was still free."""
+    """A booking that was off is confirmed again: its deposit came late, or staff took back that it was cancelled."""
 
 
 class CheckoutOpened(BookingEvent):
@@ -133,7 +137,8 @@ class ContactMessageReceived(Event):
 
 @dataclass(frozen=True, slots=True)
 class EmailSent(Event):
-    """`kind` is confirmation, moved, cancelled, reminder, held, late, refunded, message, notification or security."""
+    """`kind` is confirmation, moved, cancelled, restored, reminder, held, late, refunded, message, notification or
+    security."""
 
     kind: str
 

@@ -21,6 +21,7 @@ _EVENTS: dict[Kind, type[events.BookingEvent]] = {
     Kind.CHECKOUT: events.CheckoutOpened,
     Kind.PAID: events.DepositPaid,
     Kind.REINSTATED: events.BookingReinstated,
+    Kind.REOPENED: events.BookingReopened,
     Kind.REFUNDING: events.RefundOwed,
     Kind.REFUNDED: events.DepositRefunded,
 }

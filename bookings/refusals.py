@@ -41,7 +41,7 @@ class OutOfArea(SchedulingError):
 
 
 class TooLate(SchedulingError):
-    """Past the deadline for changes online: the customer should phone."""
+    """Past the deadline for changes online: the customer should phone. Or past the day in which staff can undo."""
 
     code = "too_late"
 

@@ -54,6 +54,11 @@ def after_cancellation(booking: Booking) -> None:
     send_booking_email.defer(booking_id=booking.pk, kind="cancelled", sequence=booking.sequence)
 
 
+def after_undone_cancellation(booking: Booking) -> None:
+    """Tell the customer that the visit stands after all."""
+    send_booking_email.defer(booking_id=booking.pk, kind="restored", sequence=booking.sequence)
+
+
 def after_message(message: ContactMessage) -> None:
     """Tell staff of a message."""
     send_message_to_staff.defer(message_id=message.pk)

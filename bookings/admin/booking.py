@@ -90,7 +90,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     search_fields = ("reference", "customer_name", "customer_email", "customer_phone", "address", "postcode")
     search_help_text = "Reference, name, e-mail, phone, address or postcode, or how they begin."
     found_by = WORDS_OF_A_BOOKING
-    actions = ("confirm", "complete", "no_show", "cancel", "customer_data")
+    actions = ("confirm", "complete", "no_show", "undo", "cancel", "customer_data")
     inlines = (HistoryInline,)
     resource_classes = (BookingResource,)
     change_list_template = "admin/bookings/booking/change_list.html"
@@ -230,6 +230,10 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     def no_show(self, request: HttpRequest, queryset: QuerySet[Booking]) -> None:
         self.apply(request, queryset, "marked as no-show", scheduling.no_show)
 
+    @admin.action(description="Undo completed, no-show or cancelled, within a day", permissions=["change"])
+    def undo(self, request: HttpRequest, queryset: QuerySet[Booking]) -> None:
+        self.apply(request, queryset, "confirmed again", scheduling.undo)
+
     @admin.action(description="Cancel and tell the customers ...", permissions=["change"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Booking]) -> HttpResponse:
         """Ask first: the customers get an e-mail that cannot be called back."""
@@ -287,6 +291,9 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
             buttons |= {"complete": "Save as completed", "no_show": "Save as no-show"}
         if booking.is_open:
             buttons["cancel"] = "Cancel the booking ..."
+        until = scheduling.undoable_until(booking)
+        if until is not None and timezone.now() <= until:
+            buttons["undo"] = f"Undo: it is not {booking.get_status_display().lower()}"
         return buttons
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:

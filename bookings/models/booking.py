@@ -292,6 +292,7 @@ class BookingEvent(models.Model):
         CHECKOUT = "checkout", "Sent to pay"
         PAID = "paid", "Deposit paid"
         REINSTATED = "reinstated", "Booked again"
+        REOPENED = "reopened", "Open again"
         REFUNDING = "refunding", "Refund owed"
         REFUNDED = "refunded", "Deposit refunded"
 

@@ -1,0 +1,112 @@
+"""How a visit ended, and taking that back. Staff record it, once the visit has begun; for a day they can undo it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError
+from django.utils import timezone
+
+from . import history, refusals, tasks
+from .changes import change, locked, promise
+from .history import By, Kind
+from .models import Booking, BookingEvent, Status
+from .racing import atomically, violated_constraint
+from .refusals import NotPossible, SlotTaken, TooEarly, TooLate
+from .slot_requests import SlotRequest, commit, with_first_free
+
+UNDO_WITHIN = timedelta(days=1)
+_ENDS = {Status.COMPLETED: Kind.COMPLETED, Status.NO_SHOW: Kind.NO_SHOW, Status.CANCELLED: Kind.CANCELLED}
+_MADE = (Kind.CREATED, Kind.CONFIRMED, Kind.REINSTATED)
+
+
+def complete(*, booking: Booking, user: User | None = None, now: datetime | None = None) -> Booking:
+    """Record that the job is done. Raises TooEarly before the visit's start, or NotPossible."""
+    return _end(booking, Kind.COMPLETED, Status.COMPLETED, (Status.CONFIRMED,), user, now)
+
+
+def no_show(*, booking: Booking, user: User | None = None, now: datetime | None = None) -> Booking:
+    """Record that the customer was not there. Raises TooEarly before the visit's start, or NotPossible."""
+    return _end(booking, Kind.NO_SHOW, Status.NO_SHOW, (Status.CONFIRMED, Status.COMPLETED), user, now)
+
+
+def _end(
+    booking: Booking, kind: Kind, status: Status, allowed: Sequence[Status], user: User | None, now: datetime | None
+) -> Booking:
+    """Record how a visit ended; it must have begun."""
+
+    def check(current: Booking) -> None:
+        if (now or timezone.now()) < current.starts_at:
+            raise TooEarly
+
+    return change(booking, kind, status, allowed=allowed, by=By.STAFF, user=user, check=check)
+
+
+def undoable_until(booking: Booking) -> datetime | None:
+    """Until when `undo` takes back how this visit ended; None where there is nothing to take back."""
+    end = _end_of(booking)
+    return end.at + UNDO_WITHIN if end is not None else None
+
+
+def undo(*, booking: Booking, user: User | None = None, now: datetime | None = None) -> Booking:
+    """Take back, within a day, that a visit was completed, missed or cancelled: it is confirmed again.
+
+    The customer is told where they had been told that it was off. Raises NotPossible where there is nothing to take
+    back, TooLate after a day, SlotTaken or SlotUnavailable where its handyman has no longer the time for it.
+    """
+    now = now or timezone.now()
+    request = SlotRequest(
+        service=booking.service,
+        starts_at=booking.starts_at,
+        handyman=booking.handyman,
+        by=By.STAFF,
+        user=user,
+        now=now,
+        moving=booking,
+    )
+
+    def attempt(handyman_id: int | None = None) -> Booking:
+        current = locked(booking)
+        was = _require_undoable(current, now)
+        if handyman_id is not None:
+            current.handyman, planned_at = commit(request, handyman_id)
+            current.take_time(current.starts_at, planned_at)
+        current.status = Status.CONFIRMED
+        current.sequence += was == Status.CANCELLED
+        promise(current, now)
+        current.save()
+        kind = Kind.REINSTATED if was == Status.CANCELLED else Kind.REOPENED
+        history.record(current, kind, by=By.STAFF, user=user, note=f"was {was.label.lower()}")
+        if was == Status.CANCELLED:
+            tasks.after_undone_cancellation(current)
+        return current
+
+    with refusals.told(booking.service, "undo"):
+        was = _require_undoable(booking, now)
+        if was != Status.COMPLETED and booking.starts_at > now:
+            return with_first_free(request, attempt)
+        try:  # what has begun is offered to nobody; another visit may still stand there
+            return atomically(attempt)
+        except IntegrityError as error:
+            if violated_constraint(error) != "booking_no_overlap":
+                raise
+            raise SlotTaken from error
+
+
+def _end_of(booking: Booking) -> BookingEvent | None:
+    """What ended the visit, if staff or the customer did, and it had been more than a slot held for somebody."""
+    kind = _ENDS.get(Status(booking.status))
+    happened = list(booking.events.filter(kind__in=(*_ENDS.values(), *_MADE, Kind.EXPIRED)))
+    end = happened[-1] if happened else None
+    was_made = any(event.kind in _MADE for event in happened)
+    return end if end is not None and end.kind == kind and was_made else None
+
+
+def _require_undoable(booking: Booking, now: datetime) -> Status:
+    """The status that would be taken back. Raises NotPossible or TooLate."""
+    end = _end_of(booking)
+    if end is None:
+        raise NotPossible
+    if now > end.at + UNDO_WITHIN:
+        raise TooLate
+    return Status(booking.status)

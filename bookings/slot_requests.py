@@ -1,0 +1,113 @@
+"""A slot that somebody asks for: who could take it, and one of them taking it.
+
+It is judged twice: to find out who is free, and again for the handyman who is chosen, once his row is locked.
+Whoever changes his hours or his time off takes the same lock, so neither overlooks the other.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError
+
+from . import diary, holds, turns
+from .availability import Reason, Slot
+from .history import By
+from .models import Booking, Handyman, Service
+from .racing import atomically, violated_constraint
+from .refusals import SlotTaken, SlotUnavailable
+
+_STAFF_HORIZON_DAYS = 366
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRequest:
+    """A slot that somebody asks for. `moving` is the booking that would leave its place for it."""
+
+    service: Service
+    starts_at: datetime
+    now: datetime
+    handyman: Handyman | None = None
+    by: By = By.CUSTOMER
+    user: User | None = None
+    moving: Booking | None = None
+
+    def find(self) -> Slot:
+        """The free slot. Raises SlotUnavailable or SlotTaken, with alternatives."""
+        found = self.judge(self.handyman)
+        if isinstance(found, Slot):
+            return found
+        if found is Reason.TAKEN:
+            raise SlotTaken(alternatives=self.alternatives())
+        raise SlotUnavailable(found, alternatives=self.alternatives())
+
+    def judge(self, handyman: Handyman | None) -> Slot | Reason:
+        """The free slot of this handyman, or of anybody, as things are now; or the reason why there is none."""
+        rules = diary.rules()
+        if self.by != By.CUSTOMER:
+            rules = replace(rules, notice=timedelta(), horizon_days=_STAFF_HORIZON_DAYS)
+        return diary.find_slot(
+            service=self.service,
+            starts_at=self.starts_at,
+            handyman=handyman,
+            now=self.now,
+            ignoring=self.moving,
+            by_rules=rules,
+        )
+
+    def alternatives(self) -> list[Slot]:
+        return diary.nearest_slots(
+            service=self.service,
+            starts_at=self.starts_at,
+            handyman=self.handyman,
+            now=self.now,
+            ignoring=self.moving,
+        )
+
+
+def with_first_free(request: SlotRequest, attempt: Callable[[int], Booking]) -> Booking:
+    """Try the handymen who are free in their turn, each in a transaction (or savepoint) of its own."""
+    handyman_ids = turns.in_turn(request.find().handyman_ids, request.starts_at, request.now)
+    if request.moving is not None:
+        handyman_ids.sort(key=request.moving.handyman_id.__ne__)
+    for handyman_id in handyman_ids:
+        try:
+            return atomically(partial(attempt, handyman_id))
+        except NoLongerFree:
+            continue
+        except IntegrityError as error:
+            constraint = violated_constraint(error)
+            if constraint == "booking_idempotency_key":
+                raise SamePostedTwice from error
+            if constraint != "booking_no_overlap":
+                raise
+    raise SlotTaken(alternatives=request.alternatives())
+
+
+def commit(request: SlotRequest, handyman_id: int) -> tuple[Handyman, datetime]:
+    """The handyman, locked and given the visit, and when he will arrive. Raises NoLongerFree."""
+    (taker,) = Handyman.objects.filter(pk=handyman_id).for_change()
+    _release_expired_holds(handyman_id, request)
+    found = request.judge(taker)
+    if not isinstance(found, Slot):
+        raise NoLongerFree
+    taker.given_at = request.now
+    taker.save(update_fields=["given_at"])
+    return taker, found.planned[0]
+
+
+class NoLongerFree(Exception):
+    """Between the first look and the lock the handyman's time went to somebody else, or he took it off."""
+
+
+class SamePostedTwice(Exception):
+    """The unique key says that this very form was booked meanwhile."""
+
+
+def _release_expired_holds(handyman_id: int, request: SlotRequest) -> None:
+    """Holds that have run out stand in the constraint's way until their rows say so."""
+    until = request.starts_at + diary.rules().window + request.service.duration + request.service.buffer
+    in_the_way = Booking.objects.filter(handyman=handyman_id).overlapping(request.starts_at, until)
+    holds.release_expired(now=request.now, among=in_the_way)
