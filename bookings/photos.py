@@ -1,44 +1,94 @@
 """Photos that visitors send. What is kept is drawn anew from the pixels: no metadata, no place, nothing hidden."""
 
-from io import BytesIO
-from threading import Lock
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import BoundedSemaphore
 from typing import IO
 
 from django.core.exceptions import ValidationError
-from PIL import Image, ImageOps
+
+from . import connections, drawing
 
 MOST = 5
 MOST_BYTES = 10 * 1024 * 1024
-# What a file of a few kilobytes can ask for: memory by its pixels, hours by its scans. Cameras send JPEG, of which only
-# a fraction is decoded, in some ten scans at most.
-_MOST_PIXELS = {"JPEG": 50_000_000, "MPO": 50_000_000, "PNG": 25_000_000, "WEBP": 25_000_000}
-_MOST_SCANS = 100
-_START_OF_SCAN = b"\xff\xda"  # never within a scan's own data
-_LONGEST_SIDE = 1600
-_FORMATS = ("JPEG", "PNG", "WEBP")
-_one_at_a_time = Lock()  # of this process: pictures are large in memory until they are small
+PATIENCE = 20.0
+"""Seconds for the turn to come."""
+SECONDS = 15.0
+"""Seconds for the drawing, of a clock on the wall: it has a low priority."""
+_room = BoundedSemaphore(6)
+"""Of this process, for the one being drawn and those that wait: every one has a thread."""
+_COMMAND = (sys.executable, "-I", str(Path(drawing.__file__)))
+_BUSY = "We cannot take photos just now. Send your message without them, or later."
+_REFUSALS = {
+    drawing.TOO_MANY_PIXELS: "That photo has too many pixels. Send it as an ordinary JPEG, or smaller.",
+}
+_UNREADABLE = "We could not read that photo. Send a JPEG, PNG or WebP picture, or save it anew."
 
 
 def redraw(file: IO[bytes], *, size: int) -> bytes:
-    """The picture as a JPEG of at most 1600 px. Raises ValidationError for what is too large or not a picture."""
+    """The picture as a JPEG of at most 1600 px. Raises ValidationError for what is too large or not a picture.
+
+    A process of its own draws it, one at a time on this machine: a few kilobytes can ask for all memory and minutes.
+    """
     if size > MOST_BYTES:
         raise ValidationError("Each photo may have 10 MB at most.")
+    connections.release()
+    with _turn():
+        try:
+            done = subprocess.run(  # noqa: S603  # a fixed command of our own
+                _COMMAND, input=file.read(), capture_output=True, timeout=SECONDS, env={}, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ValidationError(_UNREADABLE) from error
+        except OSError as error:  # no process is to be had
+            raise ValidationError(_BUSY) from error
+    if done.returncode:
+        raise ValidationError(_REFUSALS.get(done.returncode, _UNREADABLE))
+    return done.stdout
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Wait for the others, of this process and of all web workers.
+
+    Raises ValidationError when it takes too long, and at once when too many wait already.
+    """
+    if not _room.acquire(blocking=False):
+        raise ValidationError(_BUSY)
     try:
-        content = file.read()
-        with Image.open(BytesIO(content), formats=_FORMATS) as picture:
-            if picture.width * picture.height > _MOST_PIXELS.get(picture.format or "", 0):
-                raise ValidationError("That photo has too many pixels. Send a smaller one.")
-            if content.count(_START_OF_SCAN) > _MOST_SCANS:
-                raise ValidationError("We could not read that photo. Save it anew, or send another.")
-            with _one_at_a_time:
-                picture.draft("RGB", (_LONGEST_SIDE, _LONGEST_SIDE))
-                picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
-    except ValidationError:
-        raise
-    except Exception as error:
-        raise ValidationError("We could not read that photo. Send a JPEG, PNG or WebP picture.") from error
-    upright.info.clear()
-    drawn = BytesIO()
-    upright.save(drawn, "JPEG", quality=82, optimize=True)
-    return drawn.getvalue()
+        with _lock():
+            yield
+    finally:
+        _room.release()
+
+
+@contextmanager
+def _lock() -> Iterator[None]:
+    path = Path(tempfile.gettempdir()) / f"photo-{os.getuid()}.lock"
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ValidationError(_BUSY) from error
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not _taken(lock):
+            if time.monotonic() > deadline:
+                raise ValidationError(_BUSY)
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _taken(lock: int) -> bool:
+    with suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False

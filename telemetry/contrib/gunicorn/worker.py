@@ -54,6 +54,8 @@ LINGER = 2.0
 LONGEST_LINGER = 30.0
 """Seconds for it to come to an end with that, and to read the answer."""
 _HEALTH = re.compile(rb"(?:GET|HEAD) (?:%s)[ ?]" % "|".join(PROBES).encode())
+_FILES = re.compile(rb"\r\nContent-Type:[ \t]*multipart/", re.IGNORECASE)
+"""Of whatever length: what is done with a file may take long, and pages do not wait for that."""
 _BEACON = re.compile(rb"POST (?:%s)[ ?]" % "|".join(BEACONS).encode())
 
 
@@ -113,7 +115,7 @@ class LanedWorker(ThreadWorker):
         if 0 < arrival.needed <= request_buffering.WHOLE:
             self._await_rest(conn, arrival.needed)
             return
-        if arrival.needed:
+        if arrival.needed or _FILES.search(arrival.head):
             self._submit(self.uploads, conn, arrival.needed)
         elif _BEACON.match(arrival.head):
             self.arriving.pop(conn, None)
