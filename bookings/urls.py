@@ -25,6 +25,7 @@ urlpatterns = [
     path("contact/thanks/", contact.thanks, name="contact_thanks"),
     path("contact/photos/<int:pk>.jpg", admin.site.admin_view(contact.photo), name="message_photo"),
     path("privacy/", site.privacy, name="privacy"),
+    path("favicon.ico", site.favicon, name="favicon"),
     path("robots.txt", site.robots, name="robots"),
     path("manifest.webmanifest", site.manifest, name="manifest"),
     path("sitemap.xml", require_safe(sitemap), {"sitemaps": SITEMAPS}, name="sitemap"),

@@ -19,6 +19,25 @@ CUSTOMER = {
 }
 
 
+def test_its_first_pages_ask_for_nothing_that_is_not_there(stack: Callable[..., Stack], page: Page) -> None:
+    """Judged by the site's log: browsers report no request for an icon."""
+    site = stack()
+    site.manage("shell", "-v0", "-c", MAKE_STAFF)
+    page.goto(f"{site.url}/admin/")
+    page.get_by_label("Username").fill("office")
+    page.get_by_label("Password").fill("a-pass-1")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Office")).to_be_visible()
+    links = page.locator("a[href^='/admin/']").evaluate_all("links => links.map(link => link.href)")
+    first = [link for link in sorted(set(links)) if not re.search("add/$|logout", link)]
+    for link in first:
+        page.goto(link, wait_until="load")
+    page.goto(f"{site.url}/favicon.ico")
+    assert len(first) > 10
+    missed = [line for line in site.log_events("request_finished") if int(line["status"]) >= 400]
+    assert missed == []
+
+
 def test_it_books_on_the_phone_and_calls_it_off(stack: Callable[..., Stack], page: Page) -> None:
     site = stack(worker=True)
     site.manage("shell", "-v0", "-c", MAKE_STAFF)

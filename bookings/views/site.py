@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -69,6 +69,12 @@ def _how_long(days: int) -> str:
     if rest or not years:
         return f"{days} days"
     return "one year" if years == 1 else f"{years} years"
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Where browsers ask for the icon of what names none: files, and pages of other packages."""
+    return redirect(static("img/icon.svg"))
 
 
 @require_safe
