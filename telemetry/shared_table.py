@@ -13,26 +13,31 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import IO
 
 _WAYS = 8
 """Entries of a set. A key has its place in one set; a full set forgets the entry with the oldest time."""
-_SET = struct.Struct("<d" + "QdQ" * _WAYS)  # the newest time forgotten; key, time and value of each entry
-_ENTRY = struct.Struct("<QdQ")
-_TIME = struct.Struct("<d")
+_NUMBER, _TIME, _TIMES = struct.Struct("<Q"), struct.Struct("<d"), struct.Struct(f"<{_WAYS}d")
+_KEYS_AT, _TIMES_AT, _VALUES_AT = 8, 8 + 8 * _WAYS, 8 + 16 * _WAYS
+"""Where a set has its keys, times and values; it begins with the newest time it has forgotten."""
+_SIZE = 8 + 24 * _WAYS
 _TRIES, _PAUSE = 10, 0.0002
 """How often, and how many seconds apart, a set is tried that another process holds: it does so for microseconds, unless
 it was stopped meanwhile."""
 
 
 class SharedTable:
-    """Maps keys (64 bits) to values (64 bits) with a time. At most `entries` of them, 24 bytes each."""
+    """Maps keys (64 bits) to values (64 bits) with a time. At most `entries` of them, 24 bytes each.
 
-    def __init__(self, entries: int) -> None:
-        self._sets = entries // _WAYS
-        self._file = _memory(self._sets * _SET.size)
-        self._table = mmap.mmap(self._file.fileno(), self._sets * _SET.size)
+    `exact`: no update is lost when two processes make one of the same key at the same instant, for the price of two
+    system calls. Otherwise one of them may be.
+    """
+
+    def __init__(self, entries: int, *, exact: bool) -> None:
+        self._sets, self._exact = entries // _WAYS, exact
+        self._file = _memory(self._sets * _SIZE)
+        self._descriptor = self._file.fileno()
+        self._table = mmap.mmap(self._descriptor, self._sets * _SIZE)
         self._lock = threading.Lock()  # the file's locks keep out other processes, not other threads
 
     def update(self, key: int, at: float, since: float, change: Callable[[int], int]) -> int | None:
@@ -42,34 +47,44 @@ class SharedTable:
         when the value cannot be known: the key may have been forgotten to make room (keys not older than `at` were),
         or another process does not let go of the set.
         """
-        start = key % self._sets * _SET.size
+        start = key % self._sets * _SIZE
         with self._lock:
+            if not self._exact:
+                return self._update(start, key, at, since, change)
             if not self._hold(start):
                 return None
             try:
                 return self._update(start, key, at, since, change)
             finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, _SET.size, start)
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, _SIZE, start)
 
     def _update(self, start: int, key: int, at: float, since: float, change: Callable[[int], int]) -> int | None:
-        forgotten, *entries = _SET.unpack_from(self._table, start)
-        keys, times = entries[0::3], entries[1::3]
-        if key in keys and times[place := keys.index(key)] >= since:
-            at, value = times[place], entries[3 * place + 2]
-        elif at <= forgotten:
+        table, packed = self._table, _NUMBER.pack(key)
+        times = _TIMES.unpack_from(table, start + _TIMES_AT)
+        found = table.find(packed, start + _KEYS_AT, start + _TIMES_AT) - start - _KEYS_AT
+        place = found >> 3 if found >= 0 and not found & 7 else -1
+        if place >= 0 and times[place] >= since:
+            value_at = start + _VALUES_AT + found
+            (value,) = _NUMBER.unpack_from(table, value_at)
+            _NUMBER.pack_into(table, value_at, change(value))
+            return int(value)
+        (forgotten,) = _TIME.unpack_from(table, start)
+        if at <= forgotten:
             return None
-        else:
-            place = times.index(min(times))
-            value = 0
-            if times[place] >= since:
-                _TIME.pack_into(self._table, start, max(forgotten, times[place]))
-        _ENTRY.pack_into(self._table, start + _TIME.size + place * _ENTRY.size, key, at, change(value))
-        return int(value)
+        if place < 0:
+            oldest = min(times)
+            place = times.index(oldest)
+            if oldest >= since:
+                _TIME.pack_into(table, start, max(forgotten, oldest))
+        _NUMBER.pack_into(table, start + _VALUES_AT + 8 * place, change(0))
+        _TIME.pack_into(table, start + _TIMES_AT + 8 * place, at)
+        table[start + _KEYS_AT + 8 * place : start + _KEYS_AT + 8 * place + 8] = packed
+        return 0
 
     def _hold(self, start: int) -> bool:
         for _ in range(_TRIES):
             try:
-                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SET.size, start)
+                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, _SIZE, start)
             except OSError:  # the kernel gives a killed process's locks back, not a stopped one's
                 time.sleep(_PAUSE)
             else:
@@ -87,16 +102,15 @@ def _memory(length: int) -> IO[bytes]:
     return file
 
 
-pages = SharedTable(32_768)
+pages = SharedTable(32_768, exact=True)
 """Which beacons of which page have been seen."""
-counts = SharedTable(65_536)
+counts = SharedTable(65_536, exact=False)
 """How often what has happened: what clients have counted for, what continues a trace."""
-_secret = os.urandom(32)  # of this arbiter: whoever reads the memory learns no address from a key
 
 
 def key(text: str) -> int:
-    """The key of a text: a hash that means nothing outside of this arbiter's processes."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8, key=_secret).digest())
+    """The key of a text: Python's keyed hash, the same in all processes that were forked from one and in no others."""
+    return hash(text) & 0xFFFF_FFFF_FFFF_FFFF
 
 
 def among(text: str, most: int, window: float) -> bool:

@@ -27,7 +27,7 @@ NEW = {"documentURL": LINK, "effectiveDirective": "script-src-elem", "blockedURL
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(views, "_report_rate", clients.RateLimit(1e6, 1e6))
     monkeypatch.setattr(violations, "_logged", OrderedDict())
-    monkeypatch.setattr(shared_table, "counts", shared_table.SharedTable(1024))
+    monkeypatch.setattr(shared_table, "counts", shared_table.SharedTable(1024, exact=True))
 
 
 _client = Client()

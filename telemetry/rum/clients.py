@@ -4,9 +4,9 @@ import ipaddress
 import re
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
+from typing import NamedTuple
 
 _TABLET = re.compile(r"iPad|Tablet|PlayBook|Silk|Android(?!.*Mobile)")
 _MOBILE = re.compile(r"Mobi|iPhone|iPod|Android")
@@ -15,8 +15,7 @@ _MACHINE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(NamedTuple):
     """Who sent a beacon: the address, the device class ("mobile", "tablet", "desktop"), and the Host it was sent to."""
 
     address: str

@@ -26,7 +26,8 @@ _HISTOGRAMS = {
     "FCP": catalogue.rum_fcp,
     "TTFB": catalogue.rum_ttfb,
 }
-_BITS = {name: 1 << place for place, name in enumerate((*_HISTOGRAMS, "phases", "fetches"))}
+_BITS = {name: 1 << place for place, name in enumerate(_HISTOGRAMS)}
+_PHASES, _FETCHES = 1 << len(_BITS), 2 << len(_BITS)
 """What one client counts for once on each page."""
 MOST_ISSUES, MOST_ISSUES_OF_ALL = 5, 30
 """Script errors that are reported: of one client within RUM_CLIENT_WINDOW, and of all clients in a minute."""
@@ -65,16 +66,17 @@ def count_unverified(beacon: Beacon) -> None:
 
 def _count(beacon: Beacon, route: str, sender: Sender, vitals: dict[str, float]) -> tuple[str, ...]:
     """Count what the client has not counted for on this page; the names of the vitals among it."""
-    wanted = sum(_BITS[name] for name in vitals)
-    wanted |= _BITS["phases"] * bool(beacon.phases) | _BITS["fetches"] * bool(beacon.fetches)
+    wanted = (_PHASES if beacon.phases else 0) | (_FETCHES if beacon.fetches else 0)
+    for name in vitals:
+        wanted |= _BITS[name]
     admitted = shares.first(sender.address, route, wanted) if wanted else 0
-    counted = tuple(name for name in vitals if admitted & _BITS[name])
+    counted = tuple([name for name in vitals if admitted & _BITS[name]])
     for name in counted:
         _series(_HISTOGRAMS[name], route, sender.device).observe(vitals[name])
-    if admitted & _BITS["phases"]:
+    if admitted & _PHASES:
         for phase, milliseconds in beacon.phases.items():
             _series(catalogue.rum_navigation, route, phase).observe(milliseconds / 1000)
-    if admitted & _BITS["fetches"]:
+    if admitted & _FETCHES:
         first = {(route_of_path(fetch.path), _status(fetch.status)): fetch for fetch in reversed(beacon.fetches)}
         for labels, fetch in first.items():
             _series(catalogue.rum_fetch_duration, *labels).observe(fetch.duration / 1000)

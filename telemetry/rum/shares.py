@@ -32,13 +32,16 @@ def within(client: str, what: str, most: int) -> bool:
     return not window or shared_table.among(f"{network(client)} {what}", most, window)
 
 
-@lru_cache(maxsize=4096)
 def network(client: str) -> str:
     """What counts as one client: the address, or its /48. An address that is none stands for itself."""
+    return _network(client) if ":" in client else client
+
+
+@lru_cache(maxsize=4096)
+def _network(client: str) -> str:
     try:
         address = ipaddress.ip_address(client)
     except ValueError:
         return client
-    if address.version == 4:
-        return client
+    assert isinstance(address, ipaddress.IPv6Address)  # noqa: S101 - it has a colon
     return str(address.ipv4_mapped or ipaddress.ip_network((address, 48), strict=False))

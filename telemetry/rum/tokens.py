@@ -1,12 +1,12 @@
 """The signed token of a page: what the server knows about it, so that nothing the browser says becomes a label.
 
-Written into every page, so it is made of C calls: JSON, base64 and one HMAC.
+Written into every page, so it is made of C calls: JSON, base64 and one signature.
 """
 
 import random
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 from django.http import HttpRequest
@@ -25,8 +25,7 @@ OTHER = "other"
 _PURPOSE = "telemetry.rum"
 
 
-@dataclass(frozen=True, slots=True)
-class PageToken:
+class PageToken(NamedTuple):
     """One rendered page. Ids are lower-case hexadecimal or ""; `started` is when its request
     began, in seconds since the epoch by the server's clock."""
 
