@@ -7,16 +7,13 @@ from django.conf import settings
 from django.utils.safestring import SafeString, mark_safe
 
 from . import money
-from .models import Review, Service, ServiceArea
+from .models import Review, Service, ServiceArea, Weekday, WorkingHours
 
 
 def business(areas: Sequence[ServiceArea], reviews: Sequence[Review]) -> SafeString:
     """The business as a schema.org HomeAndConstructionBusiness."""
     data: dict[str, object] = {**_business(), "areaServed": [area.name or area.prefix for area in areas]}
-    data["openingHoursSpecification"] = [
-        _hours(["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"], "08:00", "18:00"),
-        _hours(["Saturday"], "09:00", "13:00"),
-    ]
+    data["openingHoursSpecification"] = opening_hours()
     data["review"] = [
         {
             "@type": "Review",
@@ -61,8 +58,25 @@ def _business() -> dict[str, object]:
     }
 
 
-def _hours(days: list[str], opens: str, closes: str) -> dict[str, object]:
-    return {"@type": "OpeningHoursSpecification", "dayOfWeek": days, "opens": opens, "closes": closes}
+def opening_hours() -> list[dict[str, object]]:
+    """When anybody works, as OpeningHoursSpecifications: days of the same hours together, a break in two of them."""
+    hours = WorkingHours.objects.filter(handyman__active=True).order_by("weekday", "start", "end")
+    days: dict[int, list[tuple[str, str]]] = {}
+    for weekday, start, end in hours.values_list("weekday", "start", "end"):
+        # Midnight at the end of a day would read as one at its start.
+        opens, closes = f"{start:%H:%M}", f"{end:%H:%M}" if end > start else "23:59"
+        stretches = days.setdefault(weekday, [])
+        if stretches and opens <= stretches[-1][1]:
+            opens, closes = stretches[-1][0], max(closes, stretches.pop()[1])
+        stretches.append((opens, closes))
+    alike: dict[tuple[str, str], list[str]] = {}
+    for weekday, stretches in days.items():
+        for stretch in stretches:
+            alike.setdefault(stretch, []).append(Weekday(weekday).label)
+    return [
+        {"@type": "OpeningHoursSpecification", "dayOfWeek": names, "opens": opens, "closes": closes}
+        for (opens, closes), names in alike.items()
+    ]
 
 
 def _script(data: dict[str, object]) -> SafeString:
