@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from . import calendar
-from .models import Booking, BookingEvent, ContactMessage, Handyman, OfficeContact, Status
+from .models import Booking, BookingEvent, ContactMessage, FormerAddress, Handyman, OfficeContact, Status
 
 _SUBJECTS = {
     "confirmation": "Your booking {reference}: {service}",
@@ -63,6 +63,16 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
         entry = calendar.invitation(booking)
         email.attach("visit.ics", entry.to_ical().decode(), f"text/calendar; method={entry['method']}")
     return email
+
+
+def address_email(former: FormerAddress) -> EmailMessage:
+    """To the address that a booking had before: that it was replaced. No link, and no word of the customer's."""
+    business = {"name": settings.BUSINESS_NAME, "phone": settings.BUSINESS_PHONE, "url": settings.SITE_URL}
+    return EmailMessage(
+        subject=f"The e-mail address of booking {former.booking.reference} has changed",
+        body=render_to_string("emails/address.txt", {"booking": former.booking, "business": business}),
+        to=[former.email],
+    )
 
 
 def message_email(message: ContactMessage) -> EmailMessage:

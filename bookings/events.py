@@ -42,6 +42,10 @@ class BookingMoved(BookingEvent):
     """A booking has a new time."""
 
 
+class BookingCorrected(BookingEvent):
+    """Who a visit is for, or where, was corrected."""
+
+
 class BookingCancelled(BookingEvent):
     """A booking was called off."""
 
@@ -137,8 +141,8 @@ class ContactMessageReceived(Event):
 
 @dataclass(frozen=True, slots=True)
 class EmailSent(Event):
-    """`kind` is confirmation, moved, cancelled, restored, reminder, held, late, refunded, message, notification or
-    security."""
+    """`kind` is confirmation, moved, cancelled, restored, address, reminder, held, late, refunded, message,
+    notification or security."""
 
     kind: str
 

@@ -1,7 +1,7 @@
 """What customers type, and the sentences they get when it cannot be used."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypedDict
 
@@ -87,10 +87,15 @@ class BookingForm(PersonForm):
         error_messages={"required": "Tick the box, so that we may keep what we need to come."},
     )
 
-    def wish(self) -> "Wish":
-        """What scheduling.book takes from a valid form."""
-        customer = {name: self.cleaned_data[name] for name in Customer.__dataclass_fields__}
-        return {"customer": Customer(**customer), "idempotency_key": self.cleaned_data["key"]}
+    def wish(self, *, twice: str, start: datetime) -> "Wish":
+        """What scheduling.book takes from a valid form.
+
+        `twice` is what the customer answered when the same form had booked another time: "move" that visit, or
+        "second", which is a request of its own.
+        """
+        customer = Customer(**{name: self.cleaned_data[name] for name in Customer.__dataclass_fields__})
+        key = self.cleaned_data["key"] + (f" second {start.isoformat()}" if twice == "second" else "")
+        return {"customer": customer, "idempotency_key": key, "instead": twice == "move"}
 
     def refuse_postcode(self) -> None:
         """Say that the business does not come there."""
@@ -113,9 +118,28 @@ class BookingForm(PersonForm):
         return forms.ValidationError(message, code="out_of_area")
 
 
+class DetailsForm(BookingForm):
+    """The details of a booking that stands, for its customer to correct."""
+
+    key = None  # type: ignore[assignment]  # how Django takes a field out
+    consent = None  # type: ignore[assignment]
+
+    def details(self) -> dict[str, str]:
+        """What corrections.correct takes from a valid form."""
+        return {name: self.cleaned_data[name] for name in Customer.__dataclass_fields__}
+
+    def show_conflicts(self, now: Mapping[str, str]) -> None:
+        """Show what the booking says now wherever that is not what was typed."""
+        for name, typed in self.details().items():
+            if now[name] != typed:
+                value = f"“{now[name]}”" if now[name] else "nothing"
+                self.add_error(name, f"Changed meanwhile: it says {value} now. Save again to have what stands here.")
+
+
 class Wish(TypedDict):
     customer: Customer
     idempotency_key: str
+    instead: bool
 
 
 _TOO_MANY = f"Choose at most {photos.MOST} photos."

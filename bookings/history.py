@@ -14,6 +14,7 @@ _EVENTS: dict[Kind, type[events.BookingEvent]] = {
     Kind.CREATED: events.BookingCreated,
     Kind.CONFIRMED: events.BookingConfirmed,
     Kind.MOVED: events.BookingMoved,
+    Kind.CORRECTED: events.BookingCorrected,
     Kind.CANCELLED: events.BookingCancelled,
     Kind.COMPLETED: events.BookingCompleted,
     Kind.NO_SHOW: events.BookingNoShow,

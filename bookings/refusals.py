@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from . import events
 from .availability import Reason, Slot
-from .models import Service
+from .models import Booking, Service
 
 
 class SchedulingError(Exception):
@@ -38,6 +38,16 @@ class OutOfArea(SchedulingError):
     """The business does not come to this postcode."""
 
     code = "out_of_area"
+
+
+class AlreadyBooked(SchedulingError):
+    """The same form has booked another slot already: `booking`. Is that to be moved, or is this a second visit?"""
+
+    code = "already_booked"
+
+    def __init__(self, booking: Booking) -> None:
+        super().__init__()
+        self.booking = booking
 
 
 class TooLate(SchedulingError):

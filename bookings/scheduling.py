@@ -4,7 +4,6 @@ All functions are keyword-only, run in their own transaction (or savepoint), wri
 e-mails into the outbox and publish an event. They raise a SchedulingError when a request cannot be granted.
 """
 
-import hashlib
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,7 +11,7 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from . import history, refusals, tasks
+from . import corrections, history, idempotency, refusals, tasks
 from .changes import change, locked, promise, require_changeable
 from .history import By, Kind
 from .models import Booking, Handyman, Service, ServiceArea, Status
@@ -21,6 +20,7 @@ from .outcomes import no_show as no_show
 from .outcomes import undo as undo
 from .outcomes import undoable_until as undoable_until
 from .payments import deposits
+from .refusals import AlreadyBooked as AlreadyBooked
 from .refusals import NotPossible, OutOfArea, SlotUnavailable
 from .refusals import SchedulingError as SchedulingError  # the base that callers catch
 from .refusals import SlotTaken as SlotTaken
@@ -50,15 +50,23 @@ def book(
     handyman: Handyman | None = None,
     by: By = By.CUSTOMER,
     user: User | None = None,
+    instead: bool = False,
     now: datetime | None = None,
 ) -> Booking:
     """Book a confirmed visit with one handyman, or with the least loaded who is free.
 
-    The same key with the same slot gives the same booking. Staff are not bound by notice, horizon or area.
-    Raises OutOfArea, SlotUnavailable or SlotTaken.
+    The same key with the same content gives the same booking, while it stands. With other details it corrects them;
+    with another slot it moves the booking if `instead` says so. Staff are not bound by notice, horizon or area.
+    Raises OutOfArea, SlotUnavailable, SlotTaken or AlreadyBooked.
     """
     request = SlotRequest(
-        service=service, starts_at=starts_at, handyman=handyman, by=by, user=user, now=now or timezone.now()
+        service=service,
+        starts_at=starts_at,
+        handyman=handyman,
+        by=by,
+        user=user,
+        instead=instead,
+        now=now or timezone.now(),
     )
     return _take(request, customer, idempotency_key, Status.CONFIRMED, None)
 
@@ -85,10 +93,12 @@ def hold(
     idempotency_key: str,
     expires_in: timedelta,
     handyman: Handyman | None = None,
+    instead: bool = False,
     now: datetime | None = None,
 ) -> Booking:
     """Keep a slot for a customer until it is confirmed or the time is up. Raises as `book` does."""
-    request = SlotRequest(service=service, starts_at=starts_at, handyman=handyman, now=now or timezone.now())
+    now = now or timezone.now()
+    request = SlotRequest(service=service, starts_at=starts_at, handyman=handyman, instead=instead, now=now)
     return _take(request, customer, idempotency_key, Status.HELD, request.now + expires_in)
 
 
@@ -232,21 +242,24 @@ def cancel(
 def _take(
     request: SlotRequest, customer: Customer, idempotency_key: str, status: Status, hold_expires_at: datetime | None
 ) -> Booking:
-    # A form posted again after "back" and another choice is another request, so the slot is part of the key.
-    asked = f"{idempotency_key} {request.service.pk} {request.starts_at.timestamp()}"
-    key = hashlib.sha256(asked.encode()).hexdigest()
+    key = idempotency.key(idempotency_key)
+    wanted = request.handyman and request.handyman.pk
+    asked = {"service": request.service.pk, "start": request.starts_at, "handyman": wanted}
+    fingerprint = idempotency.digest(asked | asdict(customer))
     kind = Kind.HELD if status == Status.HELD else Kind.CREATED
 
     def attempt(handyman_id: int) -> Booking:
         # Two inserts that exclude each other would wait for each other until the deadlock detector wakes (1 s).
         # The lock makes them queue; the constraint still judges.
         taker, planned_at = commit(request, handyman_id)
+        idempotency.release(key, request.now)
         booking = Booking(
             service=request.service,
             handyman=taker,
             status=status,
             hold_expires_at=hold_expires_at,
             idempotency_key=key,
+            fingerprint=fingerprint,
             consent_at=request.now,
             created_at=request.now,
             asked_for_handyman=request.by == By.CUSTOMER and request.handyman is not None,
@@ -266,11 +279,33 @@ def _take(
     with refusals.told(request.service, "book" if status == Status.CONFIRMED else "hold"):
         if request.by == By.CUSTOMER and not ServiceArea.objects.covers(customer.postcode):
             raise OutOfArea
-        try:
-            return Booking.objects.filter(idempotency_key=key).first() or with_first_free(request, attempt)
-        except (SlotUnavailable, SamePostedTwice):
-            # The twin of this request may have taken the slot while we looked.
-            twin = Booking.objects.filter(idempotency_key=key).first()
-            if twin is None:
-                raise
-            return twin
+        while (earlier := idempotency.live(key, request.now)) is None:
+            try:
+                return with_first_free(request, attempt)
+            except (SlotUnavailable, SamePostedTwice) as lost:
+                # The twin of this request may have taken the slot while we looked.
+                if isinstance(lost, SlotUnavailable) and idempotency.live(key, request.now) is None:
+                    raise
+        return _resubmitted(earlier, request, customer, fingerprint)
+
+
+def _resubmitted(earlier: Booking, request: SlotRequest, customer: Customer, fingerprint: str) -> Booking:
+    """What a form's booking becomes when the form comes again. Raises AlreadyBooked when it asks for another slot."""
+    if earlier.fingerprint == fingerprint:
+        return earlier
+    here = (earlier.service_id, earlier.starts_at) == (request.service.pk, request.starts_at)
+    if not here or (request.handyman and request.handyman.pk != earlier.handyman_id):
+        if not request.instead or earlier.service_id != request.service.pk:
+            raise AlreadyBooked(earlier)
+        earlier = move(
+            booking=earlier,
+            starts_at=request.starts_at,
+            handyman=request.handyman,
+            by=request.by,
+            user=request.user,
+            anybody=request.handyman is None,
+            now=request.now,
+        )
+    return corrections.correct(
+        booking=earlier, details=asdict(customer), by=request.by, user=request.user, fingerprint=fingerprint
+    )

@@ -24,7 +24,10 @@ _STAFF_HORIZON_DAYS = 366
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotRequest:
-    """A slot that somebody asks for. `moving` is the booking that would leave its place for it."""
+    """A slot that somebody asks for. `moving` is the booking that would leave its place for it.
+
+    `instead` moves the booking that the same form has made, where the customer would be asked about it.
+    """
 
     service: Service
     starts_at: datetime
@@ -33,6 +36,7 @@ class SlotRequest:
     by: By = By.CUSTOMER
     user: User | None = None
     moving: Booking | None = None
+    instead: bool = False
 
     def find(self) -> Slot:
         """The free slot. Raises SlotUnavailable or SlotTaken, with alternatives."""

@@ -13,7 +13,7 @@ from procrastinate import builtin_tasks
 from procrastinate.contrib.django import app
 
 from . import emails, limits, notifications, reminders
-from .models import Booking, ContactMessage, Payment, Status
+from .models import Booking, ContactMessage, FormerAddress, Payment, SentEmail, Status
 from .personal_data import forget
 from .sending import Patience, send_once
 
@@ -59,6 +59,19 @@ def after_undone_cancellation(booking: Booking) -> None:
     send_booking_email.defer(booking_id=booking.pk, kind="restored", sequence=booking.sequence)
 
 
+def after_new_address(booking: Booking) -> None:
+    """Send what the customer needs to the address that the booking has now: the confirmation, or the way to pay."""
+    if booking.status == Status.CONFIRMED:
+        send_booking_email.defer(booking_id=booking.pk, kind="confirmation", sequence=booking.sequence)
+    elif SentEmail.objects.filter(key__startswith=f"booking:{booking.pk}:held").exists():
+        send_payment_link.defer(booking_id=booking.pk)
+
+
+def after_old_address(former: FormerAddress) -> None:
+    """Notify the address that a customer's booking had before."""
+    send_address_notice.defer(booking_id=former.booking_id, former_id=former.pk)
+
+
 def after_message(message: ContactMessage) -> None:
     """Tell staff of a message."""
     send_message_to_staff.defer(message_id=message.pk)
@@ -70,7 +83,7 @@ def forget_emails(*, booking_ids: Sequence[int], message_ids: Sequence[int]) -> 
         cursor.execute(
             """
             DELETE FROM procrastinate_jobs WHERE status <> 'doing' AND (
-                task_name IN ('send_booking_email', 'send_payment_link', 'send_reminder')
+                task_name IN ('send_booking_email', 'send_payment_link', 'send_reminder', 'send_address_notice')
                 AND (args ->> 'booking_id')::bigint = ANY(%s)
                 OR task_name = 'send_message_to_staff' AND (args ->> 'message_id')::bigint = ANY(%s))
             """,
@@ -97,7 +110,17 @@ def send_payment_link(*, booking_id: int) -> None:
     held = Booking.objects.filter(pk=booking_id, status=Status.HELD, hold_expires_at__gt=timezone.now(), erased_at=None)
     booking = held.filter(payment__status=Payment.Status.OPEN).select_related("service", "handyman", "payment").first()
     if booking is not None and booking.customer_email:
-        send_once(f"booking:{booking_id}:held", "held", emails.booking_email(booking, "held"))
+        again = f":{booking.sequence}" if booking.sequence else ""
+        send_once(f"booking:{booking_id}:held{again}", "held", emails.booking_email(booking, "held"))
+
+
+@app.task(name="send_address_notice", retry=_PATIENTLY)
+def send_address_notice(*, booking_id: int, former_id: int) -> None:
+    """Notify a booking's former address that it was replaced, and forget that address."""
+    former = FormerAddress.objects.filter(pk=former_id, booking=booking_id).select_related("booking").first()
+    if former is not None:
+        send_once(f"booking:{booking_id}:address:{former_id}", "address", emails.address_email(former))
+        former.delete()
 
 
 @app.task(name="send_reminder", retry=_PATIENTLY)

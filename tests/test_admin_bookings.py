@@ -160,7 +160,7 @@ def test_it_moves_a_visit_and_keeps_what_else_was_typed(office: Client, visit: B
     visit.refresh_from_db()
     assert (visit.starts_at, visit.notes) == (start, "Ring twice")
     assert visit.during.lower - before.lower == timedelta(hours=3)
-    assert [event.kind for event in visit.events.all()] == ["moved"]
+    assert [event.kind for event in visit.events.all()] == ["moved", "corrected"]
 
 
 def test_it_refuses_to_move_a_visit_onto_another(office: Client, visit: Booking) -> None:

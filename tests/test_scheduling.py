@@ -50,17 +50,21 @@ def test_it_books_and_writes_down_what_happened(
 def test_it_gives_the_same_booking_for_the_same_form() -> None:
     service = factories.service()
     factories.handyman(service), factories.handyman(service)
-    at = factories.tomorrow(9)
-    assert book(service=service, starts_at=at) == book(service=service, starts_at=at)
+    form = {"service": service, "starts_at": factories.tomorrow(9), "customer": factories.customer()}
+    assert book(**form) == book(**form)
     assert Booking.objects.count() == 1
     assert jobs().count("send_booking_email") == 1
 
 
-def test_it_takes_the_same_form_with_another_slot_as_another_wish() -> None:
+def test_it_asks_about_the_same_form_with_another_slot() -> None:
     service = factories.service()
     factories.handyman(service)
-    first = book(service=service, starts_at=factories.tomorrow(9))
-    assert first != book(service=service, starts_at=factories.tomorrow(14))
+    first, who = book(service=service, starts_at=factories.tomorrow(9)), factories.customer()
+    with pytest.raises(scheduling.AlreadyBooked) as refusal:
+        book(service=service, starts_at=factories.tomorrow(14), customer=who)
+    assert refusal.value.booking == first
+    assert book(service=service, starts_at=factories.tomorrow(14), customer=who, instead=True) == first
+    assert Booking.objects.get().starts_at == factories.tomorrow(14)
 
 
 def test_it_takes_the_least_loaded_then_the_other_then_refuses(heard: list[events.Event]) -> None:
@@ -149,10 +153,10 @@ def test_it_refuses_with_a_reason_and_alternatives(at: datetime, reason: Reason)
 def test_it_keeps_the_buffer_after_a_job() -> None:
     service = factories.service(duration_minutes=60, buffer_minutes=60)
     factories.handyman(service)
-    book(service=service, starts_at=factories.tomorrow(9))
+    book(service=service, starts_at=factories.tomorrow(9), idempotency_key="a")
     with pytest.raises(scheduling.SlotTaken):
-        book(service=service, starts_at=factories.tomorrow(10))
-    book(service=service, starts_at=factories.tomorrow(11))
+        book(service=service, starts_at=factories.tomorrow(10), idempotency_key="b")
+    book(service=service, starts_at=factories.tomorrow(11), idempotency_key="c")
 
 
 @pytest.mark.parametrize(

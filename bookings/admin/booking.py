@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 
-from bookings import crew, scheduling, text
+from bookings import corrections, crew, scheduling, text
 from bookings.admin.audit import record, staff_user
 from bookings.admin.catalogue import price
 from bookings.admin.customers import CustomerAction, customer
@@ -90,7 +90,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     search_fields = ("reference", "customer_name", "customer_email", "customer_phone", "address", "postcode")
     search_help_text = "Reference, name, e-mail, phone, address or postcode, or how they begin."
     found_by = WORDS_OF_A_BOOKING
-    actions = ("confirm", "complete", "no_show", "undo", "cancel", "customer_data")
+    actions = ("confirm", "complete", "no_show", "undo", "send_again", "cancel", "customer_data")
     inlines = (HistoryInline,)
     resource_classes = (BookingResource,)
     change_list_template = "admin/bookings/booking/change_list.html"
@@ -147,8 +147,14 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
 
         A new booking was made by scheduling when the form was validated.
         """
-        if change:
-            obj.save(update_fields=[name for name in form.changed_data if name in BookingForm.Meta.fields])
+        if not change:
+            return
+        details = {name: getattr(obj, name) for name in form.changed_data if name in corrections.FIELDS}
+        if details:
+            corrections.correct(booking=obj, details=details, by=STAFF, user=staff_user(request))
+        price = [name for name in form.changed_data if name in ("pricing", "price_pence", "minimum_minutes")]
+        if price:
+            obj.save(update_fields=price)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Booking]:
         return crew.visible(super().get_queryset(request), request.user)
@@ -234,6 +240,10 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     def undo(self, request: HttpRequest, queryset: QuerySet[Booking]) -> None:
         self.apply(request, queryset, "confirmed again", scheduling.undo)
 
+    @admin.action(description="Send the e-mail with the link again", permissions=["change"])
+    def send_again(self, request: HttpRequest, queryset: QuerySet[Booking]) -> None:
+        self.apply(request, queryset, "sent again", corrections.send_again)
+
     @admin.action(description="Cancel and tell the customers ...", permissions=["change"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Booking]) -> HttpResponse:
         """Ask first: the customers get an e-mail that cannot be called back."""
@@ -289,6 +299,8 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
             buttons["confirm"] = "Save and confirm"
         if booking.status == Status.CONFIRMED and booking.starts_at <= timezone.now():
             buttons |= {"complete": "Save as completed", "no_show": "Save as no-show"}
+        if booking.customer_email and corrections.is_correctable(booking, timezone.now()):
+            buttons["send_again"] = "Save and send the e-mail again"
         if booking.is_open:
             buttons["cancel"] = "Cancel the booking ..."
         until = scheduling.undoable_until(booking)

@@ -143,6 +143,9 @@ class Booking(Priced):
         null=True, editable=False, help_text="When a reminder is due. Empty once it is handed over, or without one."
     )
 
+    fingerprint = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False, help_text="Of what its form asked for."
+    )
     idempotency_key = models.CharField(max_length=64, default=new_idempotency_key, editable=False)
     link_key = models.CharField(max_length=22, default=new_link_key, editable=False)
     sequence = models.PositiveIntegerField(default=0, editable=False, help_text="Of its calendar entry.")
@@ -285,6 +288,7 @@ class BookingEvent(models.Model):
         CREATED = "created", "Booked"
         CONFIRMED = "confirmed", "Confirmed"
         MOVED = "moved", "Moved"
+        CORRECTED = "corrected", "Corrected"
         COMPLETED = "completed", "Completed"
         CANCELLED = "cancelled", "Cancelled"
         NO_SHOW = "no_show", "No-show"
@@ -330,6 +334,16 @@ class BookingEvent(models.Model):
     def is_ours(self) -> bool:
         """The business wanted it, and not the customer."""
         return self.by != self.By.CUSTOMER and not self.asked
+
+
+class FormerAddress(models.Model):
+    """The e-mail address that a booking had before its customer changed it, until a notice has been sent there."""
+
+    booking = models.ForeignKey(Booking, models.CASCADE, related_name="former_addresses")
+    email = models.EmailField()
+
+    def __str__(self) -> str:
+        return f"Of {self.booking}"
 
 
 class SentEmail(models.Model):

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from bookings import country, events
-from bookings.models import Booking, BookingEvent, BookingQuerySet, ContactMessage, new_link_key
+from bookings.models import Booking, BookingEvent, BookingQuerySet, ContactMessage, FormerAddress, new_link_key
 
 NAME = "Erased"
 _AT_ONCE = 500
@@ -38,6 +38,7 @@ def anonymise(bookings: BookingQuerySet, now: datetime) -> int:
             booking.erased_at = now
         Booking.objects.bulk_update(chosen, _PERSONAL, batch_size=_AT_ONCE)
         BookingEvent.objects.filter(booking__in=chosen).update(note="")
+        FormerAddress.objects.filter(booking__in=chosen).delete()
     return len(chosen)
 
 

@@ -7,7 +7,7 @@ gets 429. The first two offer the nearest free windows. An address without a rea
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -80,14 +80,18 @@ def _book(
     request: HttpRequest, service: Service, start: datetime | None, handyman: Handyman | None, *, gone: bool
 ) -> HttpResponse:
     """Book what was shown, or show the form again with everything that is in the way."""
-    form, reason = BookingForm(request.POST), None
+    form, reason = BookingForm(request.POST), cast("Reason | str | None", None)
     if form.is_valid() and start and not gone and request.POST.get("offer") == service.offer:
         try:
             booking = _take(service, start, handyman, form)
         except scheduling.OutOfArea:
             form.refuse_postcode()
+        except scheduling.AlreadyBooked as refusal:
+            return _details(request, service, form, start, handyman, earlier=refusal.booking)
         except scheduling.SlotUnavailable as refusal:
             reason = refusal.reason
+        except scheduling.SchedulingError as refusal:
+            reason = refusal.code
         else:
             held = booking.status == Status.HELD
             return to_stripe(booking) if held else redirect("booking_confirmed", booking.link_token)
@@ -111,7 +115,7 @@ def _gone(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _take(service: Service, start: datetime, handyman: Handyman | None, form: BookingForm) -> Booking:
     """Book it, or hold it where a deposit comes first. Raises SchedulingError."""
-    wish = form.wish()
+    wish = form.wish(twice=form.data.get("twice", ""), start=start)
     if not service.deposit:
         return scheduling.book(service=service, starts_at=start, handyman=handyman, **wish)
     kept = deposits.hold_time()
@@ -124,8 +128,9 @@ def _details(
     form: BookingForm,
     start: datetime | None,
     handyman: Handyman | None,
-    reason: Reason | None = None,
+    reason: Reason | str | None = None,
     *,
+    earlier: Booking | None = None,
     offer: bool = False,
     gone: bool = False,
 ) -> HttpResponse:
@@ -138,7 +143,7 @@ def _details(
     wanted = start or timezone.now()
     if gone:
         start = None
-    if start and not reason:
+    if start and not reason and not earlier:
         found = diary.find_slot(service=service, starts_at=start, handyman=handyman)
         reason = found if isinstance(found, Reason) else None
     nearest = []
@@ -156,11 +161,15 @@ def _details(
         "possible": bool(nearest) or diary.Reader(now=timezone.now(), service=service).is_possible(),
         "problem": "handyman" if gone else reason or (None if start else "missing"),
         "changed": changed,
+        "earlier": earlier,
+        "movable": earlier and earlier.service_id == service.pk and earlier.can_be_changed(timezone.now()),
         "was": Service.as_offered(carried or "") if changed else None,
         "wrong": form.is_bound or reason or not start,
         "section": "services",
     }
-    status = 409 if reason is Reason.TAKEN or (changed and form.is_bound) else 422 if context["wrong"] else 200
+    status = (
+        409 if reason is Reason.TAKEN or (changed and form.is_bound) or earlier else 422 if context["wrong"] else 200
+    )
     return render(request, "bookings/details.html", context, status=status)
 
 

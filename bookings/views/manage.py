@@ -43,6 +43,7 @@ def confirmed(request: HttpRequest, booking: Booking) -> HttpResponse:
     if not booking.is_open or _waits_for_deposit(booking):
         return redirect(booking)
     context = {"booking": booking, "service": booking.service, "changeable": booking.can_be_changed(timezone.now())}
+    context["corrected"] = booking.events.filter(kind=BookingEvent.Kind.CORRECTED, by=BookingEvent.By.CUSTOMER).exists()
     return render(request, "bookings/confirmed.html", context)
 
 
