@@ -124,7 +124,15 @@ class _Visit:
             return "New"
         if self.handyman and self.moved and self.moved.was_with_id != self.handyman.pk:
             return "New for you"
-        return "Moved" if self.moved else "Booked again"
+        if self.moved:
+            return "Moved"
+        return "Details corrected" if self.corrected else "Booked again"
+
+    @property
+    def corrected(self) -> str:
+        """Which details were corrected, such as "phone, address"."""
+        notes = (change.note for change in self.changes if change.kind == "corrected")
+        return ", ".join(dict.fromkeys(name for note in notes for name in note.split(", ")))
 
     @property
     def subject(self) -> str:

@@ -92,6 +92,17 @@ def test_a_move_says_the_time_before_and_a_cancellation_its_reason(service: Serv
     assert "staff: The van is broken" in cancelled.body
 
 
+def test_corrected_details_are_in_the_mail_with_what_was_corrected(service: Service, grace: Handyman) -> None:
+    booking = book(service)
+    delivered()
+    Booking.objects.update(customer_phone="07700 900999")
+    notifications.add(booking.events.create(kind="corrected", by=By.CUSTOMER, note="phone, notes"))
+    for message in delivered(factories.tomorrow()).values():
+        assert message.subject.startswith("Details corrected: Shelves")
+        assert "Corrected phone, notes" in message.body
+        assert "07700 900999" in message.body
+
+
 def test_a_slot_that_is_only_held_is_in_no_mail_until_it_is_confirmed(service: Service, grace: Handyman) -> None:
     wish: dict[str, Any] = {"service": service, "customer": factories.customer(), "expires_in": timedelta(minutes=30)}
     lost = scheduling.hold(starts_at=factories.tomorrow(9, days=5), idempotency_key="a", **wish)
