@@ -5,14 +5,12 @@ import resource
 from contextlib import suppress
 
 from gunicorn.arbiter import Arbiter
-from gunicorn.workers.base import Worker
+
+from telemetry import gunicorn as telemetry_hooks
+from telemetry.gunicorn import *  # noqa: F403
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
 os.environ["PROCESS_TYPE"] = "web"  # for the settings: only the web goes through a pooler
-if os.environ.get("TELEMETRY", "on") != "off":
-    from telemetry.contrib.gunicorn import Logger as logger_class  # noqa: F401 - gunicorn reads these names of this module
-    from telemetry.contrib.gunicorn import child_exit, on_exit, post_fork, when_ready  # noqa: F401 - ditto
-
 wsgi_app = "xfhandyman.wsgi"
 # A production host reaches the site through its proxy; a development machine keeps it to itself.
 _host = os.environ.get("HOST") or ("0.0.0.0" if os.environ.get("ENVIRONMENT") == "production" else "127.0.0.1")  # noqa: S104 - see above
@@ -34,25 +32,11 @@ control_socket_disable = True
 
 
 def on_starting(arbiter: Arbiter) -> None:
-    from telemetry.metrics import multiprocess
     from telemetry.serve.preflight import require_sound_configuration
 
     require_sound_configuration()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # a thousand connections need more descriptors than shells often give
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    if os.environ.get("TELEMETRY", "on") != "off":
-        multiprocess.create()
-
-
-def post_worker_init(worker: Worker) -> None:
-    """After the fork and with the application loaded: threads and connections of telemetry are each worker's own."""
-    from telemetry.serve import lifecycle
-
-    lifecycle.start("xfhandyman")
-
-
-def worker_exit(server: Arbiter, worker: Worker) -> None:
-    from telemetry.serve import lifecycle
-
-    lifecycle.stop()
+    if begin := getattr(telemetry_hooks, "on_starting", None):
+        begin(arbiter)

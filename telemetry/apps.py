@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class TelemetryConfig(AppConfig):
@@ -13,6 +14,7 @@ class TelemetryConfig(AppConfig):
         from telemetry import checks, health  # noqa: F401 - the checks register themselves
         from telemetry.conf import conf
         from telemetry.health import mail_server
+        from telemetry.logs import setup
         from telemetry.observe import outgoing_http
 
         health.register("email", mail_server.ask)
@@ -21,4 +23,5 @@ class TelemetryConfig(AppConfig):
 
             health.register("memory", memory.memory)
         if conf.enabled:
+            setup.install(keep_root_level="root" in (settings.LOGGING or {}))
             outgoing_http.install()

@@ -7,9 +7,8 @@ are ids and bounded values; nothing personal.
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
-import structlog
-
 from telemetry import traces
+from telemetry.logger import get_logger
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -28,7 +27,7 @@ class Event(NamedTuple):
         traces.event(self.name, fields)
 
 
-_logger = cache(structlog.get_logger)
+_logger = cache(get_logger)
 _registered: dict[str, Event] = {}
 
 

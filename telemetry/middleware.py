@@ -11,7 +11,6 @@ from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -30,6 +29,7 @@ from telemetry.context import (
     in_flight,
     new_request_id,
 )
+from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
 from telemetry.observe import queueing, work
@@ -38,7 +38,7 @@ from telemetry.observe.routes import method_name, route_name
 QUIET = frozenset(BEACONS)
 """Routes whose requests are told at level debug: a beacon's line is `page_view`, and anybody can send a million."""
 
-log = structlog.get_logger("telemetry.request")
+log = get_logger("telemetry.request")
 
 
 class RequestMetrics(Metrics):

@@ -14,8 +14,10 @@ EVIL = "a\x1b[2Jb\x00c\x07d\x7fe\x9b31mf\u202eg\u2066h\u2028i\rj\nevent='forged'
 SCRIPT = f"""
 import logging, warnings
 import structlog
-from telemetry.logs.setup import configure, from_environment
-configure(from_environment())
+from telemetry.contrib.gunicorn import records
+from telemetry.logs.setup import install
+records.register()
+install()
 evil = {EVIL!r}
 structlog.get_logger("ours").warning("line_one", said=evil, **{{"field": [evil, {{"deep": evil}}]}})
 structlog.get_logger("ours").info(evil)

@@ -266,3 +266,9 @@ def test_it_tells_staff_of_a_message_and_replies_go_to_its_writer() -> None:
     tasks.send_message_to_staff(message_id=message.pk)
     assert mail.outbox[0].reply_to == ["jo@example.com"]
     assert "How much for 3 < 4 shelves?" in mail.outbox[0].body
+
+
+def test_page_views_are_forgotten_by_a_task_of_every_night() -> None:
+    task = app.tasks["telemetry.purge_rum"]
+    assert app.tasks["telemetry.tasks.purge_rum"] is task  # as an older release called it
+    assert any(periodic.task is task for periodic in app.periodic_registry.periodic_tasks.values())

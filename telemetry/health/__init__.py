@@ -5,8 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-import structlog
-
+from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 
 State = Literal["ok", "degraded", "disabled", "unknown"]
@@ -15,7 +14,7 @@ State = Literal["ok", "degraded", "disabled", "unknown"]
 EVERY = 4.0
 """Seconds between two questions: an alert names the start of an outage no more exactly than this."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Check:

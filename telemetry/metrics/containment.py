@@ -5,14 +5,13 @@ from contextlib import suppress
 from functools import wraps
 from typing import ParamSpec
 
-import structlog
-
+from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 
 P = ParamSpec("P")
 _told: set[tuple[str, type[Exception]]] = set()
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def failsafe(pipeline: str) -> Callable[[Callable[P, None]], Callable[P, None]]:

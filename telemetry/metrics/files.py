@@ -14,15 +14,16 @@ from contextlib import suppress
 from typing import Any
 
 import prometheus_client.values
-import structlog
 from prometheus_client.mmap_dict import MmapedDict
+
+from telemetry.logger import get_logger
 
 FIRST = 1 << 16
 """Bytes of a new file."""
 RETRY = 5.0
 """Seconds between attempts to move back to the disk."""
 
-log = structlog.get_logger("telemetry.metrics.files")
+log = get_logger("telemetry.metrics.files")
 
 
 class AllocatedFile(MmapedDict):

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import structlog
-
 from telemetry import traces
 from telemetry.context import current
+from telemetry.logger import get_logger
 from telemetry.metrics import BoundedLabel, catalogue
 from telemetry.metrics.containment import failsafe
 from telemetry.observe.pool import Holder, Registry
@@ -37,7 +36,7 @@ class ObservedConnection(Protocol):
     registry: Registry
 
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 _bounded = BoundedLabel(MAX_SUMMARIES)
 _histograms: dict[str, Any] = {}
 

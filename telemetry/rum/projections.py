@@ -4,11 +4,11 @@ import secrets
 import time
 from functools import lru_cache
 
-import structlog
 from prometheus_client import Histogram
 
 from telemetry import errors, shared_table, traces
 from telemetry.conf import conf
+from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.observe.routes import route_of_path
 from telemetry.rum import shares, store
@@ -17,7 +17,7 @@ from telemetry.rum.clients import Sender
 from telemetry.rum.foreign import is_foreign
 from telemetry.rum.tokens import PageToken
 
-log = structlog.get_logger("telemetry.rum")
+log = get_logger("telemetry.rum")
 
 _HISTOGRAMS = {
     "LCP": catalogue.rum_lcp,

@@ -15,8 +15,8 @@ from operator import attrgetter
 from typing import Any
 
 import psycopg
-import structlog
 
+from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.observe import probe
 from telemetry.rum.beacon import Beacon
@@ -32,7 +32,7 @@ STOP_TIMEOUT = 2.0
 
 VITALS = ("lcp", "cls", "inp", "fcp", "ttfb")
 
-log = structlog.get_logger("telemetry.rum")
+log = get_logger("telemetry.rum")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import structlog
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from telemetry.conf import conf
 from telemetry.context import current
+from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.rum import beacon, body, clients, projections, tokens, violations
 
@@ -20,7 +20,7 @@ READ_SECONDS = 2.0
 _BEACON = frozenset({"application/json"})
 T = TypeVar("T")
 
-log = structlog.get_logger("telemetry.rum")
+log = get_logger("telemetry.rum")
 _rate = clients.RateLimit(conf.rum_rate_per_client, conf.rum_rate)
 _report_rate = clients.RateLimit(conf.rum_rate_per_client, conf.rum_rate)  # reports take nothing of the beacons
 _outcomes = lru_cache(maxsize=64)(catalogue.rum_beacons.labels)

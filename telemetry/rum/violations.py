@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-import structlog
 
 from telemetry import shared_table
+from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.observe.routes import route_of_path
 from telemetry.rum import shares
@@ -34,7 +34,7 @@ _DIRECTIVES = frozenset(
 _BITS = {name: 1 << place for place, name in enumerate(sorted({*_DIRECTIVES, OTHER}))}
 _KEYWORDS = frozenset({"inline", "eval", "wasm-eval", "self", "data", "blob", "trusted-types-sink"})
 
-log = structlog.get_logger("telemetry.rum")
+log = get_logger("telemetry.rum")
 _logged = OrderedDict[tuple["Violation", bool], None]()
 
 

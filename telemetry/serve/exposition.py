@@ -4,7 +4,6 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import structlog
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
@@ -12,9 +11,10 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from telemetry.conf import conf
+from telemetry.logger import get_logger
 from telemetry.metrics import multiprocess
 
-log = structlog.get_logger("telemetry.serve.exposition")
+log = get_logger("telemetry.serve.exposition")
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 RETRY = 1.0  # seconds between attempts to get a port that is taken, e.g. by the arbiter this one replaces
 

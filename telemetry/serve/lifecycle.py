@@ -1,21 +1,22 @@
 """What begins and ends with a process that serves or works: traces, error reports, the sampler."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-import structlog
-
 from telemetry import errors, traces
 from telemetry.conf import conf
+from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
+from telemetry.metrics.containment import failsafe
 from telemetry.rum import store
 from telemetry.serve import sampler
 from telemetry.serve.exposition import MetricsServer
 
 STOP_TIMEOUT = 1.6
-"""Seconds for all of them together; gunicorn's own stop takes up to one more."""
+"""Seconds for all of them together; a server's own stop may take one more."""
 
 
 class Part(Protocol):
@@ -25,24 +26,41 @@ class Part(Protocol):
     def stop(self) -> None: ...
 
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 _of_worker: list[Part] = []
+_started_in = 0
+"""The process this was started in: a fork inherits the number, but no thread."""
 
 
-def start(service: str, *parts: Part) -> None:
-    """Begin to trace and report in this process. Call it after fork; `service` is the traces' service name.
+def start(service: str = "", *parts: Part, threads: int = 0) -> None:
+    """Begin to trace, report and sample in this process, once, after it was forked.
 
-    A name that ends with "-worker" is a task worker's: it serves its own metrics, and `parts` begin and end with it.
+    `service` is the traces' service name, SERVICE_NAME by default. One that ends with "-worker" is a task worker's: it
+    serves its own metrics, and `parts` begin and end with it. `threads`: those of a web worker, where they are known.
+    Nothing in here raises: what cannot begin is logged and stays off.
     """
-    if conf.enabled:
-        catalogue.app_info.labels(conf.release, conf.environment).set(1)
-        _start_back_ends(service)
-        worker = service.endswith("-worker")
-        sampler.start("worker" if worker else "web")
-        if worker:  # the web workers' metrics are served by gunicorn's arbiter
-            _of_worker[:] = [MetricsServer(conf.metrics_host, conf.worker_metrics_port), *parts]
-            for each in _of_worker:
-                each.start()
+    global _started_in
+    if not conf.enabled or _started_in == os.getpid():
+        return
+    _started_in = os.getpid()
+    _start(service or conf.service_name, parts, threads)
+
+
+def started() -> bool:
+    """Whether this process has begun."""
+    return _started_in == os.getpid()
+
+
+@failsafe("start")
+def _start(service: str, parts: tuple[Part, ...], threads: int) -> None:
+    catalogue.app_info.labels(conf.release, conf.environment).set(1)
+    _start_back_ends(service)
+    worker = service.endswith("-worker")
+    sampler.start("worker" if worker else "web", threads)
+    if worker:  # the web workers' metrics are served by their server's parent process
+        _of_worker[:] = [MetricsServer(conf.metrics_host, conf.worker_metrics_port), *parts]
+        for each in _of_worker:
+            each.start()
 
 
 def _start_back_ends(service: str) -> None:

@@ -1,11 +1,10 @@
-"""Before gunicorn makes a worker: configuration faults end the start, one line each, told once."""
+"""Before a server makes a worker: configuration faults end the start, one line each, told once."""
 
 import os
 import sys
 
-import structlog
-
-from telemetry.logs.setup import configure, from_environment
+from telemetry.logger import get_logger
+from telemetry.logs import setup
 
 
 def require_sound_configuration() -> None:
@@ -22,8 +21,8 @@ def require_sound_configuration() -> None:
 
 
 def _faults() -> int:
-    configure(from_environment())
-    log = structlog.get_logger("telemetry.serve.preflight")
+    setup.install()
+    log = get_logger("telemetry.serve.preflight")
     try:
         import django
 

@@ -6,13 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 import psutil
-import structlog
 
 from telemetry import context, errors, health
 from telemetry.conf import conf
 from telemetry.diagnosis import incidents
 from telemetry.diagnosis.model import Incident, Look
 from telemetry.diagnosis.sentence import summary
+from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.observe.pool import registry
 from telemetry.observe.queries import label_of
@@ -43,15 +43,16 @@ _CAUSES = {
 }
 """Causes and components in the words of `db_incident_started_timestamp_seconds`."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Sampler(threading.Thread):
     """Daemon, so that it never holds up an exit; a fault in one look is counted and the next one goes on."""
 
-    def __init__(self, process: str) -> None:
+    def __init__(self, process: str, threads: int) -> None:
         super().__init__(name="telemetry-sampler", daemon=True)
         self._process = process
+        self._threads = threads
         self._stopping = threading.Event()
         self._observer = Observer(process)
         self._board = incidents.board()
@@ -165,17 +166,17 @@ class Sampler(threading.Thread):
         if self._process == "web":
             requests = (each.route for each in list(context.in_flight.values()) if each.kind == "request")
             catalogue.http_threads_busy.set(sum(route not in _APART for route in requests))
-            catalogue.http_threads_total.set(conf.web_threads)
+            catalogue.http_threads_total.set(conf.web_threads or self._threads)
 
 
 _sampler: Sampler | None = None
 
 
-def start(process: str) -> None:
+def start(process: str, threads: int) -> None:
     """Begin to look around in this process ("web", "worker"). Call it after fork; nothing happens the second time."""
     global _sampler
     if conf.enabled and (_sampler is None or not _sampler.is_alive()):
-        _sampler = Sampler(process)
+        _sampler = Sampler(process, threads)
         _sampler.start()
 
 

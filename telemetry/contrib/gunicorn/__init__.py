@@ -1,7 +1,7 @@
-"""How gunicorn's processes begin and end, for gunicorn.conf.py to import: logs, metrics, what each worker starts.
+"""What gunicorn.conf.py imports: `from telemetry.gunicorn import *`. How gunicorn's processes begin and end.
 
 The arbiter serves the metrics from a thread, so they are there when every thread of every worker is stuck.
-What goes wrong here is told and ends nothing: an exception in one of these hooks would stop the arbiter, and the site.
+What goes wrong here is logged and ends nothing: an exception in a hook would stop the arbiter, and the site.
 """
 
 import logging
@@ -13,8 +13,9 @@ from gunicorn.workers.base import Worker
 
 from telemetry import shared_table  # noqa: F401 - its memory must be there before the first fork
 from telemetry.conf import conf
+from telemetry.contrib.gunicorn import records
 from telemetry.diagnosis import incidents
-from telemetry.logs.setup import configure, from_environment
+from telemetry.logs import setup
 from telemetry.metrics import multiprocess
 from telemetry.serve.exposition import MetricsServer
 
@@ -28,9 +29,18 @@ class Logger(glogging.Logger):
     def setup(self, cfg: Config) -> None:
         self.cfg = cfg
         self._access_log_enabled = False
-        configure(from_environment())
+        records.register()
+        setup.install()
         self.error_log.setLevel(cfg.loglevel.upper())
         self.error_log.propagate = True
+
+
+def on_starting(arbiter: Arbiter) -> None:
+    """Before any worker: where the workers share their metrics."""
+    try:
+        multiprocess.create()
+    except OSError as error:
+        _tell(error)
 
 
 def when_ready(arbiter: Arbiter) -> None:
@@ -47,6 +57,19 @@ def post_fork(arbiter: Arbiter, worker: Worker) -> None:
         multiprocess.keep()
     except OSError as error:
         _tell(error)
+
+
+def post_worker_init(worker: Worker) -> None:
+    """After the fork and with the application loaded: threads and connections of telemetry are each worker's own."""
+    from telemetry.serve import lifecycle
+
+    lifecycle.start(threads=worker.cfg.threads)
+
+
+def worker_exit(arbiter: Arbiter, worker: Worker) -> None:
+    from telemetry.serve import lifecycle
+
+    lifecycle.stop()
 
 
 def child_exit(arbiter: Arbiter, worker: Worker) -> None:
@@ -66,4 +89,4 @@ def on_exit(arbiter: Arbiter) -> None:
 
 
 def _tell(error: Exception) -> None:
-    logging.getLogger("telemetry.contrib.gunicorn").warning("metrics_files_failed", exc_info=error)
+    logging.getLogger("telemetry.gunicorn").warning("metrics_files_failed", exc_info=error)

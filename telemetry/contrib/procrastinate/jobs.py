@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-import structlog
 from procrastinate import App, JobContext, types
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
@@ -18,11 +17,13 @@ from procrastinate.worker import Worker
 from telemetry import errors, traces
 from telemetry.conf import conf
 from telemetry.context import Observation, current, new_request_id, observing
+from telemetry.contrib.procrastinate import records, retention
+from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.observe import work
 
 KEY = "_telemetry"
-log = structlog.get_logger("telemetry.contrib.procrastinate.jobs")
+log = get_logger("telemetry.contrib.procrastinate.jobs")
 
 
 class CarryingJobManager(JobManager):
@@ -38,6 +39,8 @@ class CarryingJobManager(JobManager):
 def install(app: App) -> None:
     """Make every job deferred through `app` carry its origin, and every worker observe what it runs."""
     # Beside what is there: procrastinate's own give back the database connection after each task.
+    records.register()
+    retention.install(app)
     cleaning = app.worker_defaults.get("task_middleware") or []
     if conf.enabled:
         app.job_manager = CarryingJobManager(app.connector)

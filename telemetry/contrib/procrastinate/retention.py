@@ -1,15 +1,20 @@
-"""The watching's own background tasks."""
+"""Page views are forgotten by a periodic task, where procrastinate runs the tasks."""
 
 from datetime import UTC, datetime, timedelta
 
-from procrastinate.contrib.django import app
+from procrastinate import App
 
 from telemetry.conf import conf
 from telemetry.rum import store
 
 
-@app.periodic(cron="17 3 * * *")
-@app.task(queueing_lock="purge_rum", pass_context=False)
+def install(app: App) -> None:
+    """Add the task, once a night."""
+    # The name it had before, for jobs that an older release deferred.
+    named = app.task(name="telemetry.purge_rum", aliases=["telemetry.tasks.purge_rum"], queueing_lock="purge_rum")
+    app.periodic(cron="17 3 * * *")(named(purge_rum))
+
+
 def purge_rum(timestamp: int) -> None:
     """Forget page views older than RUM_RETENTION_DAYS. `timestamp` is when the run was due (seconds, UTC)."""
     store.purge(datetime.fromtimestamp(timestamp, UTC) - timedelta(days=conf.rum_retention_days))

@@ -7,6 +7,7 @@ from procrastinate import App
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.management.commands import procrastinate
 
+from telemetry.conf import conf
 from telemetry.contrib.procrastinate.queue_depth import QueueDepthMeter
 from telemetry.serve import lifecycle
 from xfhandyman import worker
@@ -24,7 +25,7 @@ class Command(procrastinate.Command):
         async def work(connected: App) -> None:
             await connected.run_worker_async(**given, install_signal_handlers=False)
 
-        lifecycle.start("xfhandyman-worker", QueueDepthMeter())
+        lifecycle.start(f"{conf.service_name}-worker", QueueDepthMeter())
         try:
             asyncio.run(worker.work_until_told(app, work, once=given.get("wait") is False))
         finally:
