@@ -30,6 +30,7 @@ class Purpose(StrEnum):
     LINK = "link"  # a booking link that opens nothing: somebody may be guessing
     AVAILABILITY = "availability"  # a look at the free windows
     LOGIN = "login"  # a password of staff, right or wrong: hashing it is what costs
+    LOGIN_KNOWN = "login_known"  # the same from a browser that logged in before: strangers cannot use its turns up
 
 
 # The moment moves on by the cost, unless the period would be overrun. One more than two periods ahead dates from before

@@ -65,6 +65,22 @@ def test_everybody_together_is_limited(settings: Settings, hasher: type[Counting
     assert hasher.hashed == 4
 
 
+def test_strangers_cannot_use_up_the_turns_of_a_browser_that_logged_in_before(settings: Settings) -> None:
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "login": Limit.parse("2/d 2/d")}
+    owner = Client(REMOTE_ADDR="198.51.100.4")
+    right = {"username": "grace", "password": PASSWORD, "next": "/admin/"}
+    cookie = owner.post(LOGIN, right).cookies["known"]
+    assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
+    log_in("grace")
+    assert log_in("grace", PASSWORD, address="192.0.2.1").status_code == 429, "everybody's turns are used up"
+    owner.cookies.pop("session")
+    assert owner.post(LOGIN, right).status_code == 302
+    forger = Client(REMOTE_ADDR="192.0.2.2")
+    forger.cookies["known"] = "staff:1:forged"
+    assert forger.post(LOGIN, right).status_code == 429
+    assert "known" not in Client().get(LOGIN).cookies
+
+
 def test_a_worker_hashes_one_password_at_a_time(hasher: type[CountingHasher], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logins, "_PATIENCE", 0.01)
     with logins.turn():

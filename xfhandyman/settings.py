@@ -97,6 +97,7 @@ RATE_LIMITS = {
     "link": _limit("LINK", "60/h 6000/h"),
     "availability": _limit("AVAILABILITY", "600/m 60000/m"),
     "login": _limit("LOGIN", "30/h 30/m"),
+    "login_known": _limit("LOGIN", "30/h 30/m"),
 }
 
 # Deposits (docs/payments.md): on when there is a key.
@@ -278,6 +279,7 @@ REPORTING_HEADERS = {"Reporting-Endpoints": f'csp="{policy.REPORTS}"'} if PRODUC
 SECURE_REFERRER_POLICY = "same-origin"  # booking links are secrets
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_NAME = "__Host-session" if PRODUCTION else "session"
+KNOWN_COOKIE_NAME = "__Host-known" if PRODUCTION else "known"  # of a browser in which somebody of staff has logged in
 CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrf"
 CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600  # s; a working day of staff, who alone have sessions

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from threading import Lock
 from typing import Any
 
@@ -20,6 +21,7 @@ from django.shortcuts import render
 from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 
+from bookings import limits
 from xfhandyman.security import sessions
 from xfhandyman.wiring import metrics
 
@@ -48,6 +50,30 @@ def locked(request: HttpRequest, _response: object = None, _credentials: object 
     response = render(request, "admin/locked.html", {"minutes": minutes, "title": "Too many tries"}, status=429)
     response["Retry-After"] = str(minutes * 60)
     return response
+
+
+_KNOWN_FOR = timedelta(days=90)
+
+
+def know_again(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """The answer to a step of the login; once that is whole, with a cookie by which the browser is known next time."""
+    if request.method == "POST" and request.user.is_authenticated:
+        response.set_signed_cookie(
+            settings.KNOWN_COOKIE_NAME,
+            "staff",
+            salt=__name__,
+            max_age=_KNOWN_FOR,
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Strict",
+        )
+    return response
+
+
+def purpose(request: HttpRequest) -> limits.Purpose:
+    """Which turns a login takes: those of browsers known here, or those of everybody else."""
+    known = request.get_signed_cookie(settings.KNOWN_COOKIE_NAME, default="", salt=__name__, max_age=_KNOWN_FOR)
+    return limits.Purpose.LOGIN_KNOWN if known else limits.Purpose.LOGIN
 
 
 _one_at_a_time = Lock()  # of this process: a burst of hashes would take every processor from the pages

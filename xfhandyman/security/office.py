@@ -45,7 +45,7 @@ class PasswordStep(LoginView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """429 where a client, or everybody, tries too often: a hash takes 50 ms of a processor, so it is not begun."""
-        seconds = limits.wait(request, limits.Purpose.LOGIN)
+        seconds = limits.wait(request, logins.purpose(request))
         with logins.turn(seconds) as seconds:
             return logins.wait(self, seconds) if seconds else super().post(request, *args, **kwargs)
 
@@ -97,7 +97,8 @@ class Office(admin.AdminSite):
             **({} if given else {"next": index}),
             **(extra_context or {}),
         }
-        return cast(HttpResponse, PasswordStep.as_view(extra_context=context)(request))
+        response = cast(HttpResponse, PasswordStep.as_view(extra_context=context)(request))
+        return logins.know_again(request, response)
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Django's, and the browser forgets what it kept of the pages."""
@@ -107,7 +108,8 @@ class Office(admin.AdminSite):
 
     def second_factor(self, request: HttpRequest) -> HttpResponse:
         """The code of the authenticator app; before that, for who has none yet, its set-up."""
-        return second_factor.page(request, self.each_context(request) | {"has_permission": False})
+        response = second_factor.page(request, self.each_context(request) | {"has_permission": False})
+        return logins.know_again(request, response)
 
     def recovery_codes(self, request: HttpRequest) -> HttpResponse:
         return second_factor.recovery_codes(request, self.each_context(request))
