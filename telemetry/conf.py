@@ -143,6 +143,9 @@ class Configuration:
     incidents_dir = Setting(
         TEXT, "", "Where the processes of a host share their looks and incidents; unset, in the temporary directory."
     )
+    health_paths = Setting(
+        TEXT, "", "More paths, parted by commas, that are answered on the health threads: pages that wait for nothing."
+    )
     web_threads = Setting(_whole(0), 0, "Threads of a web worker; 0: what the server says of itself.")
     rum_sample_rate = Setting(_number(0, 1), 1.0, "Of page views: a row and a log line each. Metrics count all.")
     rum_retention_days = Setting(_whole(1), 30, "How long rows of page views are kept.", "days")

@@ -33,6 +33,7 @@ TELEMETRY = {
     "RELEASE": RELEASE,
     "SERVICE_NAME": "xfhandyman",
     "WEB_THREADS": WEB_THREADS,
+    "HEALTH_PATHS": "/admin/operations/now/,/admin/operations/now.css",
 }
 SILENCED_SYSTEM_CHECKS = ["telemetry.W001"]  # errors here: xfhandyman/wiring/checks.py
 

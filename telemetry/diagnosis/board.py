@@ -19,7 +19,7 @@ from telemetry.diagnosis.model import Incident, Look
 
 RECENT = 5
 """Looks in a process's file: as many as the leader may be late by."""
-_LOOK, _STATE, _INCIDENTS, _LEADER = ".look", "state.json", "incidents.json", "leader.lock"
+_LOOK, _STATE, _INCIDENTS, _HISTORY, _LEADER = ".look", "state.json", "incidents.json", "history.json", "leader.lock"
 
 
 class Board:
@@ -30,6 +30,7 @@ class Board:
         self._published = deque[dict[str, Any]](maxlen=RECENT)
         self._lock: IO[str] | None = None
         self._read: dict[int, float] = {}
+        self._history: list[dict[str, Any]] = []
         self._incidents: tuple[int, list[Incident]] = (0, [])
 
     def publish(self, look: Look) -> None:
@@ -100,13 +101,17 @@ class Board:
         return State()
 
     def show(self, incidents: list[Incident]) -> None:
-        """Tell every process which incidents are open."""
+        """Show every process the incidents of the last day, those that go on among them."""
         if self._directory is None:
             self._incidents = (0, list(incidents))
         self._write(_INCIDENTS, [incident.to_json() for incident in incidents])
 
     def incidents(self) -> list[Incident]:
         """Return the open incidents of this host, the oldest first."""
+        return [incident for incident in self.recent() if incident.ended_at is None]
+
+    def recent(self) -> list[Incident]:
+        """Return the incidents of the last day, open ones included, the oldest first."""
         if self._directory is None:
             return self._incidents[1]
         try:
@@ -117,6 +122,23 @@ class Board:
         except (OSError, ValueError, KeyError, TypeError):
             return []
         return self._incidents[1]
+
+    def show_history(self, slices: list[dict[str, Any]]) -> None:
+        """Show every process the last hours."""
+        self._history = slices
+        self._write(_HISTORY, slices)
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return the last hours as `History.to_json` made them."""
+        return self._history if self._directory is None else _rows(self._directory / _HISTORY)
+
+    def latest(self) -> list[Look]:
+        """Return the newest look of each process."""
+        if self._directory is None:
+            newest = [rows[-1:] for rows in (list(self._published),)]
+        else:
+            newest = [_rows(file)[-1:] for file in self._directory.glob(f"*{_LOOK}")]
+        return [look for rows in newest for look in map(_look, rows) if look]
 
     def claim(self, what: str) -> bool:
         """Whether this process is the first to claim it, so that one alone reports an incident."""

@@ -28,6 +28,8 @@ SECOND, STRONG = 0.05, 3.0
 """Share of all growth, and times the usual, that another cause must have to be an incident of its own."""
 SETTLED = 6
 """Judgements after which a second cause is believed: the first one's consequences need time to show as such."""
+REMEMBERED, MOST_REMEMBERED = 86_400.0, 200
+"""Seconds for which closed incidents are remembered, and how many."""
 SLIGHT, RATIO = 0.05, 1.5
 """Seconds of work a second, and times the usual, from which growth can be a cause."""
 PATIENT = 8
@@ -58,6 +60,8 @@ class State:
 
     baseline: Baseline = field(default_factory=Baseline)
     open: list[Incident] = field(default_factory=list)
+    closed: list[Incident] = field(default_factory=list)
+    """Of the last REMEMBERED seconds, the oldest first."""
     releases: dict[str, float] = field(default_factory=dict)
     """When each release was first seen."""
 
@@ -65,14 +69,15 @@ class State:
         return {
             "baseline": self.baseline.to_json(),
             "open": [incident.to_json() for incident in self.open],
+            "closed": [incident.to_json() for incident in self.closed],
             "releases": self.releases,
         }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "State":
         """Read what `to_json` made. Raises KeyError, TypeError or ValueError when it is of another shape."""
-        incidents = [Incident.from_json(incident) for incident in values["open"]]
-        return cls(Baseline.from_json(values["baseline"]), incidents, dict(values["releases"]))
+        open_, closed = ([Incident.from_json(each) for each in values[key]] for key in ("open", "closed"))
+        return cls(Baseline.from_json(values["baseline"]), open_, closed, dict(values["releases"]))
 
 
 class Diagnosis:
@@ -225,6 +230,9 @@ class Diagnosis:
                 seen = last_seen(self._looks, each.incident.cause, self.state.baseline) or each.seen_at
                 each.incident.ended_at = max(min(seen, each.seen_at), each.incident.started_at)
                 events.append(Event("closed", each.incident))
+                self.state.closed.append(each.incident)
+        oldest = at - REMEMBERED
+        self.state.closed = [each for each in self.state.closed if (each.ended_at or at) > oldest][-MOST_REMEMBERED:]
         return events
 
     def _note_release(self, look: Look) -> None:

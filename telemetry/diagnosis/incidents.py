@@ -11,6 +11,7 @@ from pathlib import Path
 from telemetry.conf import conf
 from telemetry.diagnosis.board import Board
 from telemetry.diagnosis.engine import Diagnosis, Event
+from telemetry.diagnosis.history import History
 from telemetry.diagnosis.model import Incident
 from telemetry.logger import get_logger
 
@@ -50,6 +51,7 @@ class Leader:
     def __init__(self, on: Board) -> None:
         self._board = on
         self._diagnosis: Diagnosis | None = None
+        self._history = History()
         self._saved = 0.0
 
     def step(self, at: float) -> list[Event]:
@@ -67,7 +69,10 @@ class Leader:
         for event in events:
             report(event)
         if events:
-            self._board.show(self._diagnosis.open)
+            state = self._diagnosis.state
+            self._board.show(sorted([*state.closed, *state.open], key=lambda incident: incident.started_at))
+        if self._history.add(self._diagnosis.looks, at):
+            self._board.show_history(self._history.to_json())
         if events or at - self._saved >= SAVED:
             self._board.keep(self._diagnosis.state)
             self._saved = at

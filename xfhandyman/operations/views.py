@@ -1,5 +1,7 @@
 """/admin/operations/"""
 
+from typing import Any
+
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -8,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from telemetry import health
-from xfhandyman.operations import business, site
+from xfhandyman.operations import business, live, site
 
 
 @require_safe
@@ -16,12 +18,18 @@ def operations(request: HttpRequest) -> HttpResponse:
     """The page, for staff who may see operations; the admin's own wrapper asks for the login and forbids caching."""
     if not request.user.has_perm("bookings.view_operations"):
         raise PermissionDenied
+    response = TemplateResponse(request, "admin/operations/page.html", _context(request))
+    live.allow(response)
+    return response.render()
+
+
+def _context(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     health.refresh()
     tasks, cancellations = site.tasks(now), business.cancellations(now)
     bookings = business.by_day("by-day", "Bookings made by day, last 30 days", "bookings", business.made, now)
     off = business.by_day("cancelled", "Cancellations by day, last 30 days", "cancellations", business.cancelled, now)
-    context = admin.site.each_context(request) | {
+    return admin.site.each_context(request) | {
         "title": "Operations",
         "is_nav_sidebar_enabled": False,
         "now": now,
@@ -39,4 +47,3 @@ def operations(request: HttpRequest) -> HttpResponse:
         "tasks": tasks,
         "checks": health.checks(),
     }
-    return TemplateResponse(request, "admin/operations/page.html", context)

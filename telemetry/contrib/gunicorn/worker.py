@@ -31,6 +31,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, TConn, ThreadWorker
 
+from telemetry.conf import conf
 from telemetry.context import BEACONS, PROBES
 from telemetry.contrib.gunicorn import request_buffering
 from telemetry.contrib.gunicorn.pace import READING, Pace
@@ -53,7 +54,8 @@ LINGER = 2.0
 """Seconds for a client to close its side of a connection that is over, or for more to come of what it sends."""
 LONGEST_LINGER = 30.0
 """Seconds for it to come to an end with that, and to read the answer."""
-_HEALTH = re.compile(rb"(?:GET|HEAD) (?:%s)[ ?]" % "|".join(PROBES).encode())
+_PATHS = [*PROBES, *filter(None, conf.health_paths.split(","))]
+_HEALTH = re.compile(rb"(?:GET|HEAD) (?:%s)[ ?]" % "|".join(map(re.escape, _PATHS)).encode())
 _FILES = re.compile(rb"\r\nContent-Type:[ \t]*multipart/", re.IGNORECASE)
 """Of whatever length: what is done with a file may take long, and pages do not wait for that."""
 _BEACON = re.compile(rb"POST (?:%s)[ ?]" % "|".join(BEACONS).encode())
