@@ -1,6 +1,6 @@
 """People and their time, the catalogue and the inbox, as staff keep them."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -178,3 +178,8 @@ def test_it_links_no_phone_where_none_was_given(admin_client: Client) -> None:
         message = ContactMessage.objects.create(name="A", email="a@example.com", body="Hello", phone=phone)
         page = admin_client.get(f"/admin/bookings/contactmessage/{message.pk}/change/").content.decode()
         assert (link in page) == bool(phone)
+
+
+def test_it_names_a_message_by_the_day_on_the_business_s_clock() -> None:
+    just_past_midnight = datetime(2031, 6, 30, 23, 30, tzinfo=UTC)
+    assert str(ContactMessage(topic="quote", created_at=just_past_midnight)).endswith(", 01 Jul 2031")

@@ -1,6 +1,6 @@
 """What is offered, held to an oracle that walks the clock minute by minute and knows nothing of intervals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -198,6 +198,29 @@ def test_it_judges_a_posted_slot_as_it_lists_it(case: Case, offset: int) -> None
         assert starts_at not in {slot.starts_at for slot in listed}
 
 
+@settings(max_examples=60, deadline=None)
+@given(cases(), st.data())
+def test_every_promise_holds_when_the_whole_day_runs_late(case: Case, data: st.DataObject) -> None:
+    """Customers take one free window after another of one handyman; then every visit begins late by the leeway."""
+    calendar, rules, job = case.diary.calendars[0], case.rules, case.job
+    booked, taken = list(calendar.booked), list[Slot]()
+    for _ in range(6):
+        diary = Diary([replace(calendar, booked=booked)], case.diary.holidays)
+        slots = free_slots(diary, rules=rules, job=job, first=case.first, last=case.last, now=case.now)
+        if not slots:
+            break
+        taken.append(data.draw(st.sampled_from(slots)))
+        begins = taken[-1].planned[0]
+        booked.append((begins, begins + job.duration + job.buffer))
+    at_work, leeway = person(case, calendar), min(rules.leeway, rules.window)
+    for slot in taken:
+        late = slot.planned[0] + leeway
+        assert slot.starts_at <= late <= slot.arrival_until
+        assert minutes_of(late, job.duration) <= at_work.hours - at_work.off
+    visits = sorted(slot.planned[0] for slot in taken)
+    assert all(one + job.duration + job.buffer <= other for one, other in pairwise(visits))
+
+
 @given(
     name=st.sampled_from(sorted(ZONES)),
     day=st.dates(date(2026, 1, 1), date(2027, 12, 31)),
@@ -296,55 +319,3 @@ def test_it_joins_two_shifts_that_touch() -> None:
         now=NOW,
     )
     assert local_starts(slots, LONDON) == ["08:00"]
-
-
-def day_of_work(*shifts: tuple[time, time], **busy: list[Interval]) -> Calendar:
-    return Calendar(1, [Shift(DAY_OF_WORK.weekday(), *shift) for shift in shifts], **busy)
-
-
-def at(hour: int, minute: int = 0) -> datetime:
-    return datetime.combine(DAY_OF_WORK, time(hour, minute), tzinfo=LONDON).astimezone(UTC)
-
-
-def offered(calendar: Calendar, rules: Rules, job: Job) -> list[str]:
-    slots = free_slots(Diary([calendar]), rules=rules, job=job, first=DAY_OF_WORK, last=DAY_OF_WORK, now=NOW)
-    return local_starts(slots, LONDON)
-
-
-def test_it_promises_no_arrival_that_leaves_no_time_for_the_job() -> None:
-    job = Job(60 * MINUTE, 30 * MINUTE)
-    rules = Rules(zone=LONDON, step=30 * MINUTE)
-    whole_day = offered(day_of_work((time(8), time(17))), rules, job)
-    assert (whole_day[0], whole_day[-1]) == ("08:00", "15:00")
-    dentist = day_of_work((time(8), time(17)), time_off=[(at(13), at(14))])
-    assert offered(dentist, rules, job)[6:8] == ["11:00", "14:00"], "arrival by noon leaves an hour of work"
-
-
-FOUR_HOURS = Rules(zone=LONDON, step=60 * MINUTE, window=timedelta(hours=4))
-
-
-def test_it_takes_one_visit_after_another_into_wide_windows() -> None:
-    """Whoever comes first gets the earliest window that is free: how many visits a day of nine hours holds."""
-    job, booked, windows = Job(60 * MINUTE, 30 * MINUTE), list[Interval](), list[str]()
-    while slots := free_slots(
-        Diary([day_of_work((time(8), time(17)), booked=booked)]),
-        rules=FOUR_HOURS,
-        job=job,
-        first=DAY_OF_WORK,
-        last=DAY_OF_WORK,
-        now=NOW,
-    ):
-        planned = slots[0].planned[0]
-        booked.append((planned, planned + job.duration + job.buffer))
-        windows += local_starts(slots[:1], LONDON)
-        assert slots[0].starts_at <= planned <= slots[0].arrival_until - FOUR_HOURS.leeway
-    assert windows == ["08:00", "08:00", "08:00", "10:00", "11:00"]
-    assert all(one[1] <= other[0] for one, other in pairwise(booked))
-
-
-def test_it_offers_wide_windows_over_a_lunch_break_but_not_over_time_off() -> None:
-    job = Job(60 * MINUTE)
-    lunch = (time(8), time(12)), (time(13), time(18))
-    assert offered(day_of_work(*lunch), FOUR_HOURS, job) == ["09:00", "10:00", "11:00", "13:00"]
-    free_until_noon = day_of_work((time(8), time(18)), time_off=[(at(12), at(13))])
-    assert offered(free_until_noon, FOUR_HOURS, job) == ["13:00"]

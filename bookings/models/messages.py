@@ -51,7 +51,7 @@ class ContactMessage(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.get_topic_display()}, {self.created_at:%d %b %Y}"
+        return f"{self.get_topic_display()}, {timezone.localtime(self.created_at):%d %b %Y}"
 
 
 class MessagePhoto(models.Model):
