@@ -131,7 +131,7 @@ class _Visit:
     @property
     def corrected(self) -> str:
         """Which details were corrected, such as "phone, address"."""
-        notes = (change.note for change in self.changes if change.kind == "corrected")
+        notes = (change.note for change in self.changes if change.kind == BookingEvent.Kind.CORRECTED)
         return ", ".join(dict.fromkeys(name for note in notes for name in note.split(", ")))
 
     @property

@@ -20,7 +20,7 @@ from .models import Booking, BookingEvent, Handyman, HowOften, Notification, Off
 
 _Kind = BookingEvent.Kind
 _MADE = (_Kind.CREATED, _Kind.CONFIRMED, _Kind.REINSTATED)
-_NOTIFIED = (*_MADE, _Kind.MOVED, _Kind.CANCELLED, "corrected")
+_NOTIFIED = (*_MADE, _Kind.MOVED, _Kind.CANCELLED, _Kind.CORRECTED)
 
 DIGEST_AT = time(7)
 """Local time of the daily e-mail: before the first visit of the day."""

@@ -184,7 +184,8 @@ def test_it_says_where_everything_is_and_how_to_get_a_password_again(serving: An
         shell.wait(10)
         block = said().partition(" is ready at ")[2].splitlines()
         assert [line.split()[0] for line in block[1:5]] == ["Site", "Admin", "Metrics", "E-mails"], said()
-        assert "manage.py changepassword demo" in block[2]
+        assert ("manage.py changepassword demo" in block[2]) == (start == "second")
+        assert ("as demo, password: " in block[2]) == (start == "first")
         assert ("password: " in said().partition("is ready")[0]) == (start == "first")
 
 

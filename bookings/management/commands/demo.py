@@ -12,10 +12,13 @@ from bookings import demo
 class Command(BaseCommand):
     help = "Load an invented business, once, and make a staff user whose password is shown once."
 
+    password = ""
+    """Of the staff user, after a run that made it."""
+
     def handle(self, *args: object, **options: object) -> None:
         if demo.load(now=timezone.now()):
             self.stdout.write("Loaded a demo business: 10 services, 4 handymen, 5 bookings.")
         if not User.objects.filter(is_staff=True).exists():
-            password = secrets.token_urlsafe(9)
-            User.objects.create_superuser("demo", "demo@example.com", password)
-            self.stdout.write(f"Staff user: demo, password: {password} (shown only now)")
+            self.password = secrets.token_urlsafe(9)
+            User.objects.create_superuser("demo", "demo@example.com", self.password)
+            self.stdout.write(f"Staff user: demo, password: {self.password} (shown only now)")

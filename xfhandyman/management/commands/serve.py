@@ -20,6 +20,7 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
 
+from bookings.management.commands import demo
 from telemetry.conf import conf
 from xfhandyman import embedded, process_tree
 
@@ -36,6 +37,7 @@ class Command(BaseCommand):
     """Migrate, load the demo business into an empty database, and serve until told to stop."""
 
     help = __doc__
+    _demo: demo.Command | None = None
     requires_system_checks = ()  # gunicorn runs them, and would print each fault a second time
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -53,7 +55,8 @@ class Command(BaseCommand):
         self._require_database()
         call_command("migrate", interactive=False, verbosity=0)
         if not no_demo and not settings.PRODUCTION:
-            call_command("demo", stdout=self.stdout)
+            self._demo = demo.Command()
+            call_command(self._demo, stdout=self.stdout)
         places = self._places()
         connection.close()
         self._supervise(places)
@@ -95,6 +98,8 @@ class Command(BaseCommand):
         staff = User.objects.filter(is_staff=True, is_active=True).order_by("-is_superuser", "pk").first()
         if staff is None:
             return f"(no staff user yet: {manage} createsuperuser)"
+        if self._demo is not None and self._demo.password:
+            return f"as {staff.get_username()}, password: {self._demo.password} (shown only now)"
         return f"as {staff.get_username()}   (a new password: {manage} changepassword {staff.get_username()})"
 
     def _supervise(self, places: str) -> None:
