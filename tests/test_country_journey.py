@@ -81,4 +81,8 @@ def test_hong_kong_asks_for_no_postcode(stack: Callable[..., Stack], empty_datab
                         "Address_of_the_job": "1 Queen's Road\nCentral"})  # fmt: skip
     expect(page.get_by_role("heading", level=1)).to_contain_text("Booked.")
     expect(page.locator("aside")).to_contain_text("HK$85")
+    page.get_by_role("link", name="Move or cancel").click()
+    page.goto(f"{page.url.partition('?')[0]}details/")
+    expect(page.get_by_label("Address of the job")).to_be_visible()
+    expect(page.locator("label", has_text="ostcode")).to_have_count(0)
     assert "1 Queen's Road, Central\n" in wait_for_letter(site, "robin@example.com", 1).text
