@@ -114,11 +114,11 @@ def move(
 ) -> Booking:
     """Give a booking a new time, with its handyman if free, else another (or with `handyman` alone).
 
-    A customer who had asked for their handyman keeps him, unless they now take `anybody`. Moving to where it is does
-    nothing. Raises TooLate, NotPossible, SlotUnavailable or SlotTaken.
+    A customer who had asked for their handyman keeps him, unless they now ask for another or `anybody`. Moving to
+    where it is does nothing. Raises TooLate, NotPossible, SlotUnavailable or SlotTaken.
     """
     if by == By.CUSTOMER and booking.asked_for_handyman and not anybody:
-        handyman = booking.handyman
+        handyman = handyman or booking.handyman
     request = SlotRequest(
         service=booking.service,
         starts_at=starts_at,
@@ -141,7 +141,10 @@ def move(
         taker, planned_at = commit(request, handyman_id)
         was_at, was_with = current.starts_at, current.handyman
         before = f"{timezone.localtime(was_at):%a %d %b %Y %H:%M} with {was_with.name}"
-        current.asked_for_handyman &= taker == was_with
+        if by == By.CUSTOMER:
+            current.asked_for_handyman = request.handyman is not None
+        else:
+            current.asked_for_handyman &= taker == was_with
         current.handyman = taker
         current.take_time(request.starts_at, planned_at)
         current.sequence += 1

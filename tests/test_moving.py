@@ -80,6 +80,13 @@ def test_it_gives_another_handyman_only_where_the_customer_takes_anybody(client:
     assert not chosen.asked_for_handyman, "they did not ask for him"
 
 
+def test_it_remembers_a_handyman_whom_the_customer_asks_for_when_moving(chosen: Booking) -> None:
+    """As a booking form does that comes again with another handyman."""
+    other, at = Handyman.objects.get(name="Dev Patel"), factories.tomorrow(14, days=4)
+    moved = scheduling.move(booking=chosen, starts_at=at, handyman=other, by=By.CUSTOMER, anybody=False)
+    assert (moved.handyman, moved.asked_for_handyman) == (other, True)
+
+
 def test_it_lets_staff_give_the_visit_to_somebody_else(chosen: Booking) -> None:
     other = Handyman.objects.get(name="Dev Patel")
     moved = scheduling.move(booking=chosen, starts_at=chosen.starts_at, handyman=other, by=By.STAFF)
