@@ -8,10 +8,13 @@ The client is known by a keyed hash of its address, never by the address.
 import ipaddress
 import math
 from collections import OrderedDict
+from contextlib import suppress
 from enum import StrEnum
+from functools import cache
 from threading import Lock
 
 from django.conf import settings
+from django.core import signing
 from django.db import Error, connection, transaction
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -43,42 +46,79 @@ WHERE kept.whole_at <= clock_timestamp() + make_interval(secs => %({whose}_perio
    OR kept.whole_at > clock_timestamp() + 2 * make_interval(secs => %({whose}_period)s)
 RETURNING key
 """
-_TAKE = f"""
-WITH client AS (
-    INSERT INTO bookings_allowance AS kept (key, whole_at)
-    VALUES (%(client)s, clock_timestamp() + make_interval(secs => %(client_cost)s))
-    {_COUNT.format(whose="client")}
-)
+_FIRST = """
 INSERT INTO bookings_allowance AS kept (key, whole_at)
-SELECT %(everybody)s, clock_timestamp() + make_interval(secs => %(everybody_cost)s) FROM client
-{_COUNT.format(whose="everybody")}
-"""  # noqa: S608  # names of parameters alone
+VALUES (%({whose})s, clock_timestamp() + make_interval(secs => %({whose}_cost)s))"""
+_NEXT = """
+INSERT INTO bookings_allowance AS kept (key, whole_at)
+SELECT %({whose})s, clock_timestamp() + make_interval(secs => %({whose}_cost)s) FROM {before}"""
+_GIVE_BACK = "UPDATE bookings_allowance SET whole_at = whole_at - make_interval(secs => %s) WHERE key = %s"
 _AHEAD = "SELECT extract(epoch FROM whole_at - clock_timestamp())::float FROM bookings_allowance WHERE key = %s"
 
 
-def wait(request: HttpRequest, purpose: Purpose) -> int:
-    """0 when the client may go on, which is then counted; else the whole seconds after which it is worth trying again.
+DELAY = 20
+"""Seconds to wait, and send it again, when everybody's allowance is used up and not the client's own."""
+_GOOD_FOR = 600  # s, of a turn
+_REFUSED_COSTS = 0.2  # of a turn of all clients together: a form that is refused leaves no work behind
+
+
+class Pause(int):
+    """Whole seconds to wait. `turn`: what to send along after them, which then passes; "" where nothing helps."""
+
+    turn = ""
+
+
+def wait(request: HttpRequest, purpose: Purpose) -> Pause:
+    """0 when the client may go on, which is then counted; else how long until it is worth trying again.
+
+    When all clients together are over their limit, a client that is not is asked for patience: it sends the same again
+    after DELAY seconds, with the `turn` that the page gave it, and passes, up to another, larger limit.
 
     REMOTE_ADDR is the client's: the site's first middleware has looked through our proxies (TRUSTED_PROXIES). When
     the count cannot be kept the client goes on, because a booking matters more, and listeners are told. Raises
     django.db.Error where there is no connection to the database at all.
     """
-    client = _client(request.META.get("REMOTE_ADDR", ""), purpose)
+    address = request.META.get("REMOTE_ADDR", "")
+    client = _key(purpose, *_networks(address)[:1])
     turns = _TOGETHER.get(purpose, 1)
     if turns > 1 and not _due(client, turns):
-        return 0
+        return Pause(0)
     try:
-        seconds, whose = _take(purpose, client, turns)
+        pause, whose = _take(purpose, address, turns, patient=_waited(request, client))
     except Error as error:
         if connection.connection is None:
             raise  # there is no database to go on with either
         events.publish_now(events.LimitUnchecked(limit=purpose.value, error=type(error).__name__))
-        return 0
-    if seconds:
+        return Pause(0)
+    if pause:
         events.publish_now(events.LimitReached(limit=purpose.value, whose=whose))
     elif turns > 1:
         _settle(client)
-    return seconds
+    return pause
+
+
+def give_back(request: HttpRequest, purpose: Purpose) -> None:
+    """What was counted by `wait` came to nothing: what all clients share gets most of it back, the client does not."""
+    limit: Limit = settings.RATE_LIMITS[purpose.value]
+    shared = {
+        _key(purpose, network): limit.neighbours for network in _networks(request.META.get("REMOTE_ADDR", ""))[1:]
+    }
+    with suppress(Error), connection.cursor() as cursor:
+        for key, rate in {**shared, f"{purpose.value}:everybody": limit.everybody}.items():
+            cursor.execute(_GIVE_BACK, [rate.step * (1 - _REFUSED_COSTS), key])
+
+
+def _waited(request: HttpRequest, client: str) -> bool:
+    """Whether the request brings a turn of this client's that is old enough."""
+    given = request.POST.get("turn") or request.GET.get("turn") or ""
+    signer = signing.TimestampSigner(salt="bookings.limits")
+    with suppress(signing.BadSignature):
+        if signer.unsign(given, max_age=_GOOD_FOR) == client:
+            try:
+                signer.unsign(given, max_age=DELAY)
+            except signing.SignatureExpired:
+                return True
+    return False
 
 
 def forget_whole() -> int:
@@ -90,41 +130,60 @@ def forget_whole() -> int:
         return Allowance.objects.filter(pk__in=unused).delete()[0]
 
 
-def _client(address: str, purpose: Purpose) -> str:
-    """A name that says nothing without SECRET_KEY. One household of IPv6 has a whole /64."""
+def _networks(address: str) -> list[str]:
+    """Whom an address stands for: one client (itself, or its /64), and with IPv6 those who have the /48 in common."""
     try:
         known = ipaddress.ip_address(address)
-        network = str(ipaddress.ip_network((known, 64), strict=False)) if known.version == 6 else address
     except ValueError:  # a Unix socket has none
-        network = ""
+        return [""]
+    if known.version == 4:
+        return [address]
+    return [str(ipaddress.ip_network((known, length), strict=False)) for length in (64, 48)]
+
+
+def _key(purpose: Purpose, network: str) -> str:
+    """A name that says nothing without SECRET_KEY."""
     return f"{purpose.value}:{salted_hmac('bookings.limits', network, algorithm='sha256').hexdigest()[:40]}"
 
 
-def _take(purpose: Purpose, client: str, turns: int) -> tuple[int, str]:
-    """Count so many turns, or say how long (s) to wait and whose allowance is used up, client's or everybody's."""
+def _take(purpose: Purpose, address: str, turns: int, *, patient: bool) -> tuple[Pause, str]:
+    """Count so many turns; or how long to wait and whose allowance is used up, client's, neighbours' or everybody's."""
     limit: Limit = settings.RATE_LIMITS[purpose.value]
-    everybody = f"{purpose.value}:everybody"
+    keys = dict(zip(("client", "neighbours"), (_key(purpose, each) for each in _networks(address)), strict=False))
+    everybody = "patient" if patient else "everybody"
+    keys[everybody] = f"{purpose.value}:{everybody}"
+    rates = {whose: getattr(limit, whose) for whose in keys}
     with connection.cursor() as cursor:
         cursor.execute(
-            _TAKE,
-            {
-                "client": client,
-                "client_cost": limit.client.step * turns,
-                "client_period": limit.client.seconds,
-                "everybody": everybody,
-                "everybody_cost": limit.everybody.step * turns,
-                "everybody_period": limit.everybody.seconds,
-            },
+            _statement(tuple(keys)),
+            keys
+            | {f"{whose}_cost": rate.step * turns for whose, rate in rates.items()}
+            | {f"{whose}_period": rate.seconds for whose, rate in rates.items()},
         )
         if cursor.fetchone():
-            return 0, ""
+            return Pause(0), ""
         waits = {}
-        for whose, key, rate in (("client", client, limit.client), ("everybody", everybody, limit.everybody)):
+        for whose, key in keys.items():
             cursor.execute(_AHEAD, [key])
             ahead = cursor.fetchone()
-            waits[whose] = (ahead[0] if ahead else 0.0) + rate.step * turns - rate.seconds
-        whose = max(waits, key=lambda name: waits[name])
-        return max(1, math.ceil(waits[whose])), whose
+            waits[whose] = (ahead[0] if ahead else 0.0) + rates[whose].step * turns - rates[whose].seconds
+    whose = max(waits, key=lambda name: waits[name])
+    if whose != "everybody":
+        return Pause(max(1, math.ceil(waits[whose]))), "everybody" if whose == "patient" else whose
+    pause = Pause(DELAY + 1)
+    pause.turn = signing.TimestampSigner(salt="bookings.limits").sign(keys["client"])
+    return pause, whose
+
+
+@cache
+def _statement(whom: tuple[str, ...]) -> str:
+    """Judges and counts for each in turn, as long as nobody before is over his limit; a row when all may go on."""
+    steps = [
+        (_FIRST if number == 0 else _NEXT).format(whose=whose, before=whom[number - 1]) + _COUNT.format(whose=whose)
+        for number, whose in enumerate(whom)
+    ]
+    before = ", ".join(f"{whose} AS ({step})" for whose, step in zip(whom, steps[:-1], strict=False))
+    return f"WITH {before} {steps[-1]}"
 
 
 # A page view is too cheap to pay for a write each: a worker counts a client's looks and pays for ten at once. So a

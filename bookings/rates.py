@@ -30,10 +30,24 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What one client may do, and what all of them together may."""
+    """What one client may do, and what all of them together may.
+
+    `neighbours`: what the clients of one /48 of IPv6 may together, which one customer of a provider often has whole.
+    `patient`: what those may together who come again after a delay, when everybody's allowance is used up.
+    """
 
     client: Rate
     everybody: Rate
+
+    @property
+    def neighbours(self) -> Rate:
+        """Four clients' worth."""
+        return Rate(4 * self.client.times, self.client.seconds)
+
+    @property
+    def patient(self) -> Rate:
+        """Four times everybody's."""
+        return Rate(4 * self.everybody.times, self.everybody.seconds)
 
     @classmethod
     def parse(cls, text: str) -> "Limit":

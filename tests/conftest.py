@@ -17,6 +17,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from bookings import events
+from bookings.limits import Purpose
+from bookings.rates import Limit
 from tests.chromium import ARGUMENTS, installed
 from tests.stack import Stack, manage, running_stack
 from xfhandyman import process_tree
@@ -126,6 +128,16 @@ def stack(demo_database: str, static_files: None, tmp_path: Path) -> Iterator[Ca
             return running.enter_context(running_stack(directory, demo_database, **options))  # type: ignore[arg-type] # passed through
 
         yield start
+
+
+@pytest.fixture
+def limited(settings: pytest.FixtureRequest) -> Callable[[Purpose, Limit], None]:
+    """Set one limit for the length of a test."""
+
+    def change(purpose: Purpose, to: Limit) -> None:
+        settings.RATE_LIMITS = {**settings.RATE_LIMITS, purpose.value: to}  # type: ignore[attr-defined]  # pytest-django's settings
+
+    return change
 
 
 @pytest.fixture

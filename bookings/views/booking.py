@@ -97,6 +97,7 @@ def _book(
             return to_stripe(booking) if held else redirect("booking_confirmed", booking.link_token)
     elif form.has_error("postcode", "out_of_area"):
         events.publish_now(events.BookingRejected(service=service.slug, action="book", reason="out_of_area"))
+    limits.give_back(request, limits.Purpose.BOOKING)
     return _details(request, service, form, start, handyman, reason, gone=gone)
 
 
@@ -174,7 +175,7 @@ def _details(
 
 
 def _wait(
-    request: HttpRequest, seconds: int, service: Service, start: datetime | None, handyman: Handyman | None
+    request: HttpRequest, seconds: limits.Pause, service: Service, start: datetime | None, handyman: Handyman | None
 ) -> HttpResponse:
     """The form as it was typed, unread; a window is looked for only once the wait is over."""
     if request.method != "POST":

@@ -36,6 +36,7 @@ def contact(request: HttpRequest) -> HttpResponse:
         return wait_a_while(request, seconds, "bookings/contact.html", kept)
     form = ContactForm(request.POST, request.FILES)
     if not form.is_valid():
+        limits.give_back(request, limits.Purpose.CONTACT)
         return render(request, "bookings/contact.html", {"form": form, "wrong": True, "section": "contact"}, status=422)
     inbox.receive(**form.message(), suspected_spam=looks_like_spam(**form.evidence()))
     return redirect("contact_thanks")

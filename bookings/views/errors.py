@@ -9,6 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import requires_csrf_token
 
+from bookings.limits import Pause
+
 
 def _page(request: HttpRequest, template: str, status: int) -> HttpResponse:
     return render(request, template, {"request_id": getattr(request, "request_id", "")}, status=status)
@@ -42,10 +44,13 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def wait_a_while(
-    request: HttpRequest, seconds: int, template: str = "429.html", context: Mapping[str, Any] | None = None
+    request: HttpRequest, pause: Pause, template: str = "429.html", context: Mapping[str, Any] | None = None
 ) -> HttpResponse:
-    """A client that comes too often: the page (its own, with what was typed) says how long (s) to wait."""
-    context = {"request_id": getattr(request, "request_id", ""), "wait": -(-seconds // 60), **(context or {})}
+    """A client that comes too often: the page (its own, with what was typed) says how long to wait, and what then."""
+    again = request.GET.copy()
+    again["turn"] = pause.turn
+    own = {"request_id": getattr(request, "request_id", ""), "wait": -(-pause // 60), "seconds": pause}
+    context = {**own, "turn": pause.turn, "again": f"?{again.urlencode()}", **(context or {})}
     response = render(request, template, context, status=429)
-    response["Retry-After"] = str(seconds)
+    response["Retry-After"] = str(int(pause))
     return response

@@ -45,8 +45,7 @@ class PasswordStep(LoginView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """429 where a client, or everybody, tries too often: a hash takes 50 ms of a processor, so it is not begun."""
-        seconds = limits.wait(request, logins.purpose(request))
-        with logins.turn(seconds) as seconds:
+        with logins.turn(limits.wait(request, logins.purpose(request))) as seconds:
             return logins.wait(self, seconds) if seconds else super().post(request, *args, **kwargs)
 
     def form_valid(self, form: Any) -> HttpResponse:
