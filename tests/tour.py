@@ -23,6 +23,8 @@ ADDRESSES = {
     "week, one handyman": "/book/shelves/?handyman=grace",
     "week, nothing free that day": "/book/tap-repair/?day=9999-12-31",
     "details, slot refused": "/book/tap-repair/details/?start=2020-01-01T09:00:00Z",
+    "details, another price": "/book/tap-repair/details/?start=2020-01-01T09:00:00Z&offer=fixed.100.0.0.60.00000000",
+    "job gone": "/book/nothing/",
     "contact": "/contact/",
     "contact, quote": "/contact/?topic=quote",
     "contact, thanks": "/contact/thanks/",
@@ -100,6 +102,10 @@ def _booking(site: Stack, page: Page) -> Iterator[str]:
     page.get_by_role("link", name="Move or cancel").click()
     page.get_by_role("button", name="Cancel this visit").wait_for()
     yield "manage"
+    page.get_by_role("link", name="Correct your details").click()
+    page.get_by_label("Phone").wait_for()
+    yield "manage, details"
+    page.get_by_role("link", name="Back").click()
     page.locator("#move ul.slots button").last.click()
     expect(page.get_by_role("status").first).to_contain_text("Moved.")
     yield "manage, moved"
