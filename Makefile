@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: run test lint lock clean backup restore audit observe drill bench chaos dashboards image scale rum-fuzz lighthouse screenshots
+.PHONY: run test lint lock clean backup restore audit observe drill bench chaos dashboards image package scale rum-fuzz lighthouse screenshots
 
 run: .venv/run.stamp staticfiles/stamp
 	@exec $(BIN)/python manage.py serve
@@ -60,8 +60,11 @@ scale: .venv/dev.stamp staticfiles/stamp  ## three nodes under load, one killed:
 image: .venv/dev.stamp  ## every step of the Dockerfile, without Docker (root on Linux), and a start of the result
 	@exec $(BIN)/python -m ops.image
 
+package: .venv/dev.stamp static/build/stamp  ## a wheel of telemetry alone, into dist/
+	@$(BIN)/uv build --quiet --wheel --out-dir dist telemetry
+
 clean:
-	rm -rf .venv .tools node_modules static/build staticfiles
+	rm -rf .venv .tools node_modules static/build telemetry/static/telemetry/rum.js staticfiles dist
 
 # A stamp is written only after its step succeeded, so a half-finished set-up is simply done again.
 .venv/venv.stamp:
@@ -103,12 +106,12 @@ node_modules/.dev.stamp: package.json package-lock.json | node_modules/.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm install --no-save --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-static/build/stamp: node_modules/.stamp build.mjs $(shell find static -name '*.js' -not -path 'static/build/*' 2>/dev/null)
+static/build/stamp: node_modules/.stamp build.mjs $(shell find static telemetry/static -name '*.js' -not -path 'static/build/*' -not -path '*/telemetry/rum.js' 2>/dev/null)
 	@mkdir -p static/build
 	@$(BIN)/node build.mjs
 	@touch $@
 
-staticfiles/stamp: static/build/stamp $(shell find static -type f -not -path 'static/build/*' 2>/dev/null)
+staticfiles/stamp: static/build/stamp $(shell find static telemetry/static -type f -not -path 'static/build/*' -not -path '*/telemetry/rum.js' 2>/dev/null)
 	@echo "Collecting static files ..."
 	@DATABASE_URL=postgresql:///never-opened $(BIN)/python manage.py collectstatic --noinput --clear -v0
 	@touch $@

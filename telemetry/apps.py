@@ -1,9 +1,8 @@
 """The watching: context, logs, metrics, queries, traces, errors, health, RUM. Knows nothing of its host."""
 
-from importlib.util import find_spec
-
 from django.apps import AppConfig
 from django.conf import settings
+from django.db.backends.signals import connection_created
 
 
 class TelemetryConfig(AppConfig):
@@ -13,15 +12,13 @@ class TelemetryConfig(AppConfig):
     def ready(self) -> None:
         from telemetry import checks, health  # noqa: F401 - the checks register themselves
         from telemetry.conf import conf
-        from telemetry.health import mail_server
+        from telemetry.health import mail_server, memory
         from telemetry.logs import setup
-        from telemetry.observe import outgoing_http
+        from telemetry.observe import outgoing_http, queries
 
         health.register("email", mail_server.ask)
-        if find_spec("psutil"):
-            from telemetry.health import memory
-
-            health.register("memory", memory.memory)
+        health.register("memory", memory.memory)
         if conf.enabled:
             setup.install(keep_root_level="root" in (settings.LOGGING or {}))
             outgoing_http.install()
+            connection_created.connect(queries.watch_other_engines, dispatch_uid="telemetry")

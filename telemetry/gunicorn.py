@@ -1,4 +1,4 @@
-"""For a configuration file of the server: `from telemetry.gunicorn import *`. With TELEMETRY=off it sets nothing."""
+"""For a configuration file of the server: import everything from here. With TELEMETRY=off it sets nothing."""
 
 from telemetry.conf import conf
 

@@ -6,18 +6,22 @@ after the last byte of a stream, or when the client has gone.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from asyncio import CancelledError
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
+from django.core import mail
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django_prometheus.middleware import Metrics, PrometheusBeforeMiddleware
 from django_structlog.middlewares import RequestMiddleware
 
 from telemetry import errors, traces
+from telemetry.conf import conf
 from telemetry.context import (
     BEACONS,
     REQUEST_ID,
@@ -34,6 +38,7 @@ from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
 from telemetry.observe import queueing, work
 from telemetry.observe.routes import method_name, route_name
+from telemetry.serve import lifecycle, probes
 
 QUIET = frozenset(BEACONS)
 """Routes whose requests are told at level debug: a beacon's line is `page_view`, and anybody can send a million."""
@@ -57,23 +62,84 @@ class RequestMetrics(Metrics):
         return self.requests.labels(*labels), self.duration.labels(*labels), self.queries.labels(route)
 
 
+class Unobserved:
+    """What stands in the middleware's place while telemetry is off: it answers probes."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response, self.is_async = get_response, iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.is_async:
+            return self.__acall__(request)
+        view = probes.view_of(request)
+        return self.get_response(request) if view is None else probes.respond(view, request)
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        view = probes.view_of(request)
+        if view is None:
+            return await self.get_response(request)
+        return await sync_to_async(probes.respond, thread_sensitive=False)(view, request)
+
+
 class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
+    """Stands first in MIDDLEWARE. Answers probes and beacons itself; for WSGI and ASGI."""
+
     metrics_cls = RequestMetrics
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        RequestMiddleware.__init__(self, get_response)  # type: ignore[arg-type]  # it is narrower than Django
-        self.metrics = self.metrics_cls.get_instance()
+    def __new__(cls, get_response: Callable[[HttpRequest], Any]) -> Any:
+        return super().__new__(cls) if conf.enabled else Unobserved(get_response)
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        RequestMiddleware.__init__(self, get_response)
+        self.is_async = iscoroutinefunction(get_response)
+        self.metrics = self.metrics_cls.get_instance()
+        self.static_url = settings.STATIC_URL or None
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.is_async:
+            return self.__acall__(request)
         self.prepare(request)
         try:
-            response = self.get_response(request)
+            view = self.own_view(request)
+            response = self.get_response(request) if view is None else probes.respond(view, request)
         except BaseException:  # the page for errors failed too, or the worker is being stopped
-            request.observation.status = 500  # type: ignore[attr-defined]
-            self.finish(request, request.observation, Sent())  # type: ignore[attr-defined]
+            self.give_up(request, 500)
             raise
         self.handle_response(request, response)  # type: ignore[arg-type]  # WSGI only
-        return response  # type: ignore[return-value]  # ditto
+        return response
+
+    async def __acall__(self, request: HttpRequest) -> Any:
+        self.prepare(request)
+        try:
+            view = self.own_view(request)
+            if view is None:
+                response = await self.get_response(request)  # type: ignore[misc]  # it is a coroutine function
+            else:
+                response = await sync_to_async(probes.respond, thread_sensitive=False)(view, request)
+        except CancelledError:  # the client has gone
+            self.give_up(request, 499)
+            raise
+        except BaseException:
+            self.give_up(request, 500)
+            raise
+        self.handle_response(request, response)
+        return response
+
+    def own_view(self, request: HttpRequest) -> probes.View | None:
+        view = probes.view_of(request)
+        if view is not None:
+            request.observation.route = request.path_info  # type: ignore[attr-defined]
+        return view
+
+    def give_up(self, request: HttpRequest, status: int) -> None:
+        """Finish the observation of a request that gets no answer."""
+        observation: Observation = request.observation  # type: ignore[attr-defined]
+        observation.status = status
+        sent = Sent()
+        sent.complete = status == 500
+        self.finish(request, observation, sent)
 
     def prepare(self, request: HttpRequest) -> None:
         observation = Observation(self.request_id(request), method=method_name(request.method))
@@ -85,6 +151,8 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
 
     @failsafe("requests")
     def begin(self, request: HttpRequest, observation: Observation) -> None:
+        if not lifecycle.started() and not hasattr(mail, "outbox"):  # which Django's test runner sets
+            lifecycle.start()
         work.begin(observation)
         traces.open_request(observation, request.META)
         self.metrics.in_progress.set(len(in_flight))
@@ -104,13 +172,19 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         observation.status = response.status_code
         user = getattr(request, "_cached_user", None)  # asking request.user would query the session on every page
         observation.user_id = user.pk if user is not None else None
-        if observation.route == UNMATCHED and observation.status < 400 and request.path.startswith(settings.STATIC_URL):
+        if (
+            self.static_url
+            and observation.route == UNMATCHED
+            and observation.status < 400
+            and request.path.startswith(self.static_url)
+        ):
             observation.route = "static"  # WhiteNoise answers before any URL pattern
         sent = Sent()
         if getattr(response, "file_to_stream", None) is not None:  # the server sends the file itself
             sent.bytes = int(response.get("Content-Length") or 0)
         elif isinstance(response, StreamingHttpResponse):
-            response.streaming_content = sent.count(response.streaming_content)  # type: ignore[arg-type]  # WSGI only
+            content: Any = response.streaming_content
+            response.streaming_content = sent.count_async(content) if response.is_async else sent.count(content)
         elif isinstance(response, HttpResponse):
             sent.bytes = len(response.content)
         # First, so that what other closers do is not lost with an exception of theirs.
@@ -121,6 +195,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         if observation.finished:
             return
         observation.finished = True
+        activate(observation)  # under ASGI a response is closed in another context
         self.project(request, observation, sent)
         deactivate(observation)
 
@@ -182,6 +257,17 @@ class Sent:
         self.complete = False
         try:
             for chunk in chunks:
+                self.bytes += len(chunk)
+                yield chunk
+        except Exception as error:
+            self.error = error
+            raise
+        self.complete = True
+
+    async def count_async(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+        self.complete = False
+        try:
+            async for chunk in chunks:
                 self.bytes += len(chunk)
                 yield chunk
         except Exception as error:

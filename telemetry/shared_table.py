@@ -1,6 +1,6 @@
-"""A bounded table in memory that all web workers of one gunicorn share, without a database.
+"""A bounded table in memory that all web workers of one server share, without a database.
 
-The tables at the end are made when this module is imported, which gunicorn's arbiter does before it forks. In another
+The tables at the end are made when this module is imported, which the server's parent does before it forks. In another
 process (a command, a test) they are that process's own. What they hold ends with the arbiter. Nothing else of telemetry
 is imported here: metrics would find no directory for their files yet.
 """

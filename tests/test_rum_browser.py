@@ -339,5 +339,5 @@ def test_it_measures_a_prerendered_page_from_when_it_was_shown(
 
 
 def test_it_is_small() -> None:
-    script = (settings.BASE_DIR / "static/build/rum.js").read_bytes()
+    script = (settings.BASE_DIR / "telemetry/static/telemetry/rum.js").read_bytes()
     assert len(brotli.compress(script, quality=11)) <= 4500

@@ -141,11 +141,9 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "xfhandyman.security.proxies.TrustedProxyMiddleware",
-    *(["telemetry.middleware.ObservingMiddleware"] if conf.enabled else []),
     "xfhandyman.security.headers.HeadersMiddleware",
-    "telemetry.serve.probes.middleware",
+    "telemetry.middleware.ObservingMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    *(["telemetry.rum.views.middleware"] if conf.enabled else []),
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "xfhandyman.security.cookies.middleware",
@@ -194,7 +192,7 @@ DB_STATEMENT_TIMEOUT = env.float("DB_STATEMENT_TIMEOUT", 15)  # s
 DATABASES = {
     "default": {
         **_database,
-        **({"ENGINE": "telemetry.postgresql"} if conf.enabled else {}),
+        "ENGINE": "telemetry.postgresql",
         "DISABLE_SERVER_SIDE_CURSORS": POOLED,
         "OPTIONS": {
             **_database.get("OPTIONS", {}),

@@ -1,5 +1,5 @@
 // Keeps what is typed while somebody looks at other times in this tab, and stops an impatient second tap.
-import { guard } from "../rum/boundary.js";
+import { guard } from "../../telemetry/static/telemetry/src/boundary.js";
 
 const form = document.querySelector("form[data-draft]");
 

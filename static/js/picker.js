@@ -1,5 +1,5 @@
 // Swaps the week and its windows without a page load. Whenever anything goes wrong, the plain link is followed.
-import { guard } from "../rum/boundary.js";
+import { guard } from "../../telemetry/static/telemetry/src/boundary.js";
 
 const picker = document.querySelector("[data-picker]");
 const announce = document.querySelector("[data-announce]");

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-import psycopg
-
 from telemetry.diagnosis.model import Lock
-from telemetry.observe.probe import connect, pooled
+from telemetry.observe.drivers import psycopg
+from telemetry.observe.probe import connect, pooled, speaks_psycopg
 from telemetry.observe.snapshot import Held
 from telemetry.observe.sql_summary import summarise
 
@@ -35,6 +34,8 @@ def waiting(stuck: Sequence[Held], held: Sequence[Held]) -> list[Lock]:
     `held` is every connection of this process, so that a holder among them is named by its route.
     """
     queries = {each.backend_pid: each.query for each in stuck if each.backend_pid}
+    if not queries or not speaks_psycopg():
+        return []
     try:
         with connect("default", "locks", LIMIT) as connection:
             if pooled("default"):

@@ -4,15 +4,12 @@ Anybody may ask: the answers are a word for each check, and the version that run
 wait for); no error text, no host, and no version of a package.
 """
 
-from collections.abc import Callable
-
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from telemetry import health as dependencies
 from telemetry.conf import conf
-from telemetry.context import PROBES
 from telemetry.diagnosis import incidents
 from telemetry.observe.probe import database
 
@@ -52,6 +49,3 @@ def health(request: HttpRequest) -> JsonResponse:
         {"status": "healthy" if healthy else "degraded", "checks": checks, "version": conf.release},
         status=200 if reachable else 503,
     )
-
-
-VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = dict(zip(PROBES, (livez, readyz, health), strict=True))

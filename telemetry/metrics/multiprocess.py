@@ -1,4 +1,4 @@
-"""The files through which the web workers of one gunicorn share their metrics.
+"""The files through which the web workers of one server share their metrics.
 
 The arbiter makes a fresh directory at its start, before any worker, and only it turns multi-process mode on; every
 other process keeps its metrics in memory. A worker that dies leaves its counters and histograms behind, which are

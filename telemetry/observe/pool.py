@@ -14,15 +14,15 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-from psycopg.pq import TransactionStatus
-from psycopg_pool import PoolTimeout
-
 from telemetry import traces
 from telemetry.context import Observation, current
 from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
+from telemetry.observe.drivers import PoolTimeout
 from telemetry.observe.snapshot import Held, Slow, Snapshot, State
 
+_IN_TRANSACTION = (2, 3)
+"""libpq's PQTRANS_INTRANS and PQTRANS_INERROR."""
 QUEUED = 0.005
 """Seconds of waiting from which a checkout counts as one that had to queue."""
 
@@ -66,7 +66,7 @@ class Holder:
             state = "query"
         elif raw is None or raw.closed:
             state = "leaked"
-        elif raw.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+        elif raw.pgconn.transaction_status in _IN_TRANSACTION:
             state = "idle_in_transaction"
         else:
             state = "idle"

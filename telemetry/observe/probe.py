@@ -6,11 +6,10 @@ import threading
 import time
 from typing import Any, Literal, NamedTuple
 
-import psycopg
-from django.db import connections
-from psycopg.pq import ExecStatus
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
 from telemetry.metrics import catalogue
+from telemetry.observe.drivers import psycopg
 
 LIMIT = 0.5
 """Seconds anyone waits for the answer."""
@@ -40,7 +39,7 @@ class DatabaseProbe:
         self._dependency = "database" if alias == "default" else alias
         self._lock = threading.Lock()
         self._flight: threading.Event | None = None
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: Any = None
 
     def check(self, limit: float = LIMIT) -> Reachability:
         """The answer, at most TTL old, within `limit` seconds; no answer by then is one: "timeout"."""
@@ -74,6 +73,8 @@ class DatabaseProbe:
 
     def _round_trip(self) -> Reason:
         """Ask on the kept connection; when that one is broken, on a new one, so that a restart is no outage."""
+        if not speaks_psycopg(self._alias):
+            return _through_django(self._alias)
         kept = self._connection
         try:
             if kept is not None and not kept.closed:
@@ -92,7 +93,7 @@ class DatabaseProbe:
             return "full" if "too many" in str(error) or "reserved for" in str(error) else "refused"
         return ""
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self) -> Any:
         return connect(self._alias, "health", _CONNECT)
 
     def _drop(self) -> None:
@@ -108,9 +109,29 @@ class DatabaseProbe:
         self._lock = threading.Lock()
 
 
+def speaks_psycopg(alias: str = DEFAULT_DB_ALIAS) -> bool:
+    """Whether an alias is a PostgreSQL that can be asked beside Django."""
+    return psycopg is not None and connections[alias].vendor == "postgresql"
+
+
+def _through_django(alias: str) -> Reason:
+    """Another engine: on this thread's own connection, through Django."""
+    connection = connections[alias]
+    if connection.vendor == "unknown":  # the host has no database, so none is missing
+        return ""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return "refused"
+    finally:
+        connection.close()
+    return ""
+
+
 def connect(
     alias: str, purpose: str, timeout: float, *, lock_timeout: float | None = None, prepare: bool = False
-) -> psycopg.Connection[Any]:
+) -> Any:
     """Open a connection of an alias outside its pool, in autocommit; statements get `timeout` seconds.
 
     Through a pooler in transaction mode neither time-outs of a session nor prepared statements exist: there, what the
@@ -134,7 +155,7 @@ def pooled(alias: str) -> bool:
     return bool(connections[alias].settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"))
 
 
-def _ask(connection: psycopg.Connection[Any], seconds: float, question: bytes) -> None:
+def _ask(connection: Any, seconds: float, question: bytes) -> None:
     """One question through libpq's asynchronous calls: the only ones that take a deadline.
 
     Raises TimeoutError when no answer came in time, psycopg.OperationalError when the connection is broken.
@@ -156,7 +177,7 @@ def _ask(connection: psycopg.Connection[Any], seconds: float, question: bytes) -
         if result is None:
             break
         results.append((result.status, result.ntuples))
-    if results != [(ExecStatus.TUPLES_OK, 1)]:
+    if results != [(psycopg.pq.ExecStatus.TUPLES_OK, 1)]:
         raise psycopg.OperationalError("the probe's query failed")
 
 

@@ -64,6 +64,26 @@ def observe(execute: Callable[..., Any], sql: Any, params: Any, many: bool, cont
         _finished(db, summary, began, ended, error)
 
 
+def observe_plain(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """The same on another engine, whose pool and connections are not known."""
+    summary = summarise(sql)
+    began = time.perf_counter()
+    error: BaseException | None = None
+    try:
+        return execute(sql, params, many, context)
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        _tell(summary, began, time.perf_counter(), error, context["connection"].vendor)
+
+
+def watch_other_engines(connection: Any, **_signal: Any) -> None:
+    """For Django's `connection_created`: count the queries of connections that are not our backend's."""
+    if not hasattr(connection, "holder") and observe_plain not in connection.execute_wrappers:
+        connection.execute_wrappers.append(observe_plain)
+
+
 @contextmanager
 def observing(db: ObservedConnection, summary: str) -> Iterator[None]:
     """The same for a round trip that no execute-wrapper sees."""
@@ -88,20 +108,27 @@ def observing(db: ObservedConnection, summary: str) -> Iterator[None]:
 
 @failsafe("queries")
 def _finished(db: ObservedConnection, summary: str, began: float, ended: float, error: BaseException | None) -> None:
+    if ended - began >= LONG:
+        _note_slow(db, summary, began, ended)
+    if error is not None and db.connection is not None and db.connection.closed:
+        db.registry.lost.append(ended)
+    _tell(summary, began, ended, error, "postgresql")
+
+
+@failsafe("queries")
+def _tell(summary: str, began: float, ended: float, error: BaseException | None, engine: str) -> None:
     seconds = ended - began
     observation = current()
     if observation is not None:
         observation.db_queries += 1
         observation.db_ms += seconds * 1000
-    measure(db, summary, began, ended)
+    _time(summary, seconds)
     if seconds >= SLOW:
         route = observation.route if observation is not None else ""
         log.warning("db_query_slow", query=summary, duration_ms=round(seconds * 1000, 1), route=route)
     if error is not None:
         _refused(summary, error)
-        if db.connection is not None and db.connection.closed:
-            db.registry.lost.append(ended)
-    traces.traced_query(summary, seconds, error)
+    traces.traced_query(summary, seconds, error, engine)
 
 
 def _refused(summary: str, error: BaseException) -> None:
@@ -114,6 +141,12 @@ def _refused(summary: str, error: BaseException) -> None:
 
 def measure(db: ObservedConnection, summary: str, began: float, ended: float) -> None:
     """Time a round trip; a long one is evidence for the blame. Of a COMMIT, which is no query, nothing more is told."""
+    _time(summary, ended - began)
+    if ended - began >= LONG:
+        _note_slow(db, summary, began, ended)
+
+
+def _time(summary: str, seconds: float) -> None:
     try:
         histogram = _histograms[summary]
     except KeyError:
@@ -121,10 +154,12 @@ def measure(db: ObservedConnection, summary: str, began: float, ended: float) ->
         histogram = catalogue.db_query_duration.labels(label)
         if label == summary:
             _histograms[summary] = histogram
-    histogram.observe(ended - began)
-    if ended - began >= LONG:
-        observation = current()
-        db.registry.slow.append(Slow(summary, observation.route if observation else "", began, ended))
+    histogram.observe(seconds)
+
+
+def _note_slow(db: ObservedConnection, summary: str, began: float, ended: float) -> None:
+    observation = current()
+    db.registry.slow.append(Slow(summary, observation.route if observation else "", began, ended))
 
 
 def label_of(summary: str) -> str:

@@ -1,5 +1,12 @@
-"""Django's PostgreSQL backend, observed."""
+"""Django's PostgreSQL backend, observed; with telemetry off, Django's own."""
 
-from telemetry.observe.postgresql import DatabaseWrapper
+from django.db.backends.postgresql import base
 
-__all__ = ["DatabaseWrapper"]
+from telemetry.conf import conf
+
+DatabaseWrapper: type[base.DatabaseWrapper] = base.DatabaseWrapper
+
+if conf.enabled:
+    from telemetry.observe import postgresql
+
+    DatabaseWrapper = postgresql.DatabaseWrapper

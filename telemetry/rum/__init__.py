@@ -1,1 +1,1 @@
-"""Real user monitoring: what the beacon of static/rum tells, taken in and turned into metrics, logs, spans and rows."""
+"""Real user monitoring: what the beacon of static/telemetry sends, made into metrics, logs, spans and rows."""

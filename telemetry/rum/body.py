@@ -5,6 +5,9 @@ import select
 import time
 from typing import Any
 
+socket_key = ""
+"""Under which key of the WSGI environment the server gives a request's socket; an adapter in contrib sets it."""
+
 
 class SlowBody(Exception):
     """The body did not arrive in time."""
@@ -17,11 +20,11 @@ class ShortBody(Exception):
 def read(environ: dict[str, Any], length: int, seconds: float) -> bytes:
     """`length` bytes of a WSGI request's body, within `seconds`. Raises SlowBody or ShortBody.
 
-    gunicorn's threads read from a blocking socket, and a time-out of the socket counts from one byte to the next, so a
+    A server's threads may read from a blocking socket, whose time-out counts from one byte to the next, so a
     sender of one byte now and then would hold the thread for ever. Read without blocking instead and wait for the
-    socket here: gunicorn's reader keeps what it has when it is told there is no more for now.
+    socket here: its reader keeps what it has when it is told there is no more for now.
     """
-    stream, socket = environ["wsgi.input"], environ.get("gunicorn.socket")
+    stream, socket = environ["wsgi.input"], environ.get(socket_key)
     if socket is None:  # another server (the tests' client): its body is already there
         return _complete(stream.read(length), length)
     deadline = time.monotonic() + seconds
@@ -31,7 +34,7 @@ def read(environ: dict[str, Any], length: int, seconds: float) -> bytes:
         while True:
             with contextlib.suppress(BlockingIOError):
                 data = _complete(stream.read(length), length)
-                stream.failed = False  # gunicorn gives up a connection on which a read has raised; this one is in step
+                stream.failed = False  # the server gives up a connection whose read has raised; this one is in step
                 return data
             left = deadline - time.monotonic()
             if left <= 0 or not _readable(socket, left):

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import connection, models
@@ -16,6 +17,15 @@ ZERO = -1000
 def bucket(value: float) -> int:
     """The bucket of a value (seconds, or CLS without unit)."""
     return ZERO if value < 0.0001 else math.ceil(math.log(value, GROWTH))
+
+
+class TimeIndex(BrinIndex):
+    """A BRIN index on PostgreSQL, a plain one elsewhere."""
+
+    def create_sql(self, model: Any, schema_editor: Any, using: str = "", **options: Any) -> Any:
+        if schema_editor.connection.vendor == "postgresql":
+            return super().create_sql(model, schema_editor, using=using, **options)
+        return models.Index.create_sql(self, model, schema_editor, using=using, **options)
 
 
 class RumSample(models.Model):
@@ -42,7 +52,7 @@ class RumSample(models.Model):
     class Meta:
         # Rows arrive in the order of their time, so a few kilobytes of BRIN find a period among millions.
         indexes = (
-            BrinIndex(fields=["received_at"], name="rumsample_received"),
+            TimeIndex(fields=["received_at"], name="rumsample_received"),
             # The few with script errors, for the Operations page: a BRIN knows nothing of rows newer than a VACUUM.
             models.Index(fields=["received_at"], name="rumsample_js_errors", condition=models.Q(js_errors__gt=0)),
         )

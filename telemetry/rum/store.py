@@ -14,13 +14,16 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
 
-import psycopg
+from django.db import DataError, IntegrityError, ProgrammingError, transaction
+from django.db import connection as django_connection
+from django.db.models import F
 
 from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.observe import probe
+from telemetry.observe.drivers import psycopg
 from telemetry.rum.beacon import Beacon
-from telemetry.rum.models import RumSample, bucket
+from telemetry.rum.models import RumDaily, RumSample, bucket
 from telemetry.rum.tokens import PageToken
 
 ROOM = 5000
@@ -91,36 +94,62 @@ class Row:
 _COLUMNS = [field.name for field in fields(Row) if field.name != "counted"]
 _COPY = f"COPY {RumSample._meta.db_table} ({', '.join(_COLUMNS)}) FROM STDIN"
 _values = attrgetter(*_COLUMNS)
+_REFUSED: tuple[type[Exception], ...] = (DataError, IntegrityError, ProgrammingError)
+if psycopg is not None:
+    _REFUSED += (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.ProgrammingError)
 _ADD = """
 INSERT INTO telemetry_rumdaily AS daily (day, route, device, vital, bucket, count) VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT (day, route, device, vital, bucket) DO UPDATE SET count = daily.count + excluded.count
 """
 
 
-def connect() -> psycopg.Connection[Any]:
+def connect() -> Any:
     """A connection beside the customers' pool, in autocommit, whose statements take 5 s at most."""
     return probe.connect("default", "rum", 5, lock_timeout=2, prepare=True)
 
 
 def write(rows: list[Row]) -> None:
-    """Write rows and add them to their days' distributions, both or neither. Raises psycopg.Error."""
+    """Write rows and add them to their days' distributions, both or neither. Raises the database's errors."""
     counts = Counter(
         (row.received_at.date(), row.route, row.device, vital, bucket(value))
         for row in rows
         for vital in row.counted
         if (value := getattr(row, vital)) is not None
     )
+    # Sorted, so that two processes lock the same rows in the same order.
+    added = [(*key, count) for key, count in sorted(counts.items())]
+    if not probe.speaks_psycopg():
+        _write_through_django(rows, added)
+        return
     with connect() as connection, connection.transaction(), connection.cursor() as cursor:
         with cursor.copy(_COPY) as copy:
             for row in rows:
                 copy.write_row(_values(row))
-        # Sorted, so that two processes lock the same rows in the same order.
-        cursor.executemany(_ADD, [(*key, count) for key, count in sorted(counts.items())])
+        cursor.executemany(_ADD, added)
+
+
+def _write_through_django(rows: list[Row], added: list[tuple[Any, ...]]) -> None:
+    """On another engine: over this thread's own connection, which ends with the batch."""
+    try:
+        with transaction.atomic():
+            RumSample.objects.bulk_create([RumSample(**dict(zip(_COLUMNS, _values(row), strict=True))) for row in rows])
+            for day, route, device, vital, edge, count in added:
+                key = {"day": day, "route": route, "device": device, "vital": vital, "bucket": edge}
+                if not RumDaily.objects.filter(**key).update(count=F("count") + count):
+                    RumDaily.objects.create(**key, count=count)
+    finally:
+        django_connection.close()
 
 
 def purge(before: datetime, batch: int = 10_000) -> int:
     """Delete what arrived before a moment, in short transactions, and return how many rows that were."""
     deleted = 0
+    day = before.astimezone(UTC).date()
+    if not probe.speaks_psycopg():
+        deleted, _ = RumSample.objects.filter(received_at__lt=before).delete()
+        RumDaily.objects.filter(day__lt=day).delete()
+        log.info("rum_purged", rows=deleted)
+        return deleted
     with connect() as connection:
         while True:
             done = connection.execute(
@@ -131,7 +160,7 @@ def purge(before: datetime, batch: int = 10_000) -> int:
             deleted += done
             if done < batch:
                 break
-        connection.execute("DELETE FROM telemetry_rumdaily WHERE day < %s", (before.astimezone(UTC).date(),))
+        connection.execute("DELETE FROM telemetry_rumdaily WHERE day < %s", (day,))
     log.info("rum_purged", rows=deleted)
     return deleted
 
@@ -191,7 +220,7 @@ class Writer:
         """Write a batch and take it off the queue; False when the database may take it later."""
         try:
             write(batch)
-        except (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.ProgrammingError) as error:
+        except _REFUSED as error:
             # It would be refused again and hold up all that follows.
             catalogue.telemetry_dropped.labels("rum", "refused").inc(len(batch))
             log.error("rum_rows_lost", rows=len(batch), reason=type(error).__name__)

@@ -6,11 +6,9 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from telemetry.conf import conf
-from telemetry.context import current
 from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.rum import beacon, body, clients, projections, tokens, violations
@@ -65,7 +63,7 @@ def _receive(
     if refusal := _refuse(request, types, welcome, rate):
         return refusal
     try:
-        return parse(body.read(request.META, int(request.META["CONTENT_LENGTH"]), READ_SECONDS))
+        return parse(_body(request, int(request.META["CONTENT_LENGTH"])))
     except body.SlowBody:
         return _answer("slow", 408)
     except body.ShortBody:
@@ -74,18 +72,10 @@ def _receive(
         return _answer("malformed", 400)
 
 
-def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Take beacons in before sessions, cookies, forms and the compressing of pages: a beacon has none of them."""
-    address = reverse("telemetry_beacon")  # once: every request of every page is compared with it
-
-    def answer(request: HttpRequest) -> HttpResponse:
-        if request.path_info != address:
-            return get_response(request)
-        if observation := current():
-            observation.route = request.path_info
-        return ingest(request)
-
-    return answer
+def _body(request: HttpRequest, length: int) -> bytes:
+    if "wsgi.input" in request.META:
+        return body.read(request.META, length, READ_SECONDS)
+    return request.read(length)  # ASGI: Django has taken it in already
 
 
 def _refuse(

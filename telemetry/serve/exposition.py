@@ -20,7 +20,7 @@ RETRY = 1.0  # seconds between attempts to get a port that is taken, e.g. by the
 
 
 def render() -> bytes:
-    """Every metric of this process, or of all workers under gunicorn, in Prometheus' text format."""
+    """Every metric of this process, or of all workers of a server, in Prometheus' text format."""
     from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -39,7 +39,7 @@ def render() -> bytes:
 def metrics_view(request: HttpRequest) -> HttpResponse:
     """`/metrics` on the public port: only with `Authorization: Bearer $METRICS_TOKEN`, otherwise it does not exist."""
     given = request.headers.get("Authorization", "")
-    if not conf.metrics_token or not constant_time_compare(given, f"Bearer {conf.metrics_token}"):
+    if not conf.enabled or not conf.metrics_token or not constant_time_compare(given, f"Bearer {conf.metrics_token}"):
         raise Http404
     return HttpResponse(render(), content_type=CONTENT_TYPE)
 

@@ -1,5 +1,6 @@
 """What begins and ends with a process that serves or works: traces, error reports, the sampler."""
 
+import atexit
 import os
 import threading
 import time
@@ -43,6 +44,7 @@ def start(service: str = "", *parts: Part, threads: int = 0) -> None:
     if not conf.enabled or _started_in == os.getpid():
         return
     _started_in = os.getpid()
+    atexit.register(stop)  # where no server's hook calls it
     _start(service or conf.service_name, parts, threads)
 
 
@@ -53,6 +55,8 @@ def started() -> bool:
 
 @failsafe("start")
 def _start(service: str, parts: tuple[Part, ...], threads: int) -> None:
+    if threads and not conf.web_threads:
+        conf.web_threads = threads  # found out, where nobody has set it
     catalogue.app_info.labels(conf.release, conf.environment).set(1)
     _start_back_ends(service)
     worker = service.endswith("-worker")

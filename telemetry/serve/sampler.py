@@ -158,9 +158,8 @@ class Sampler(threading.Thread):
         self._lock_waits |= found.keys()
 
     def _process_itself(self) -> None:
-        with self._resources.oneshot():
-            used = self._resources.cpu_times()
-            catalogue.process_resident_memory.labels(self._process).set(self._resources.memory_info().rss)
+        catalogue.process_resident_memory.labels(self._process).set(self._resources.memory_info().rss)
+        used = os.times()
         catalogue.process_seen.labels(self._process).set(time.time())
         catalogue.process_cpu.labels(self._process).set(used.user + used.system)
         if self._process == "web":

@@ -7,7 +7,6 @@ from typing import Any
 from django import template
 from django.conf import settings
 from django.templatetags.static import static
-from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
@@ -16,6 +15,7 @@ from telemetry.conf import conf
 from telemetry.context import current
 from telemetry.observe.routes import route_name
 from telemetry.rum import clients, tokens
+from telemetry.serve import probes
 from telemetry.traces import pages
 
 register = template.Library()
@@ -52,4 +52,4 @@ def rum_beacon(context: template.Context) -> SafeString | str:
 @lru_cache(maxsize=1)
 def _script(_static_url: str) -> str:
     """The part of the tag that is the same on every page. Raises ValueError when the script is not collected."""
-    return format_html('src="{}" defer data-url="{}"', static("build/rum.js"), reverse("telemetry_beacon"))
+    return format_html('src="{}" defer data-url="{}"', static("telemetry/rum.js"), probes.path_of("telemetry_beacon"))

@@ -61,7 +61,7 @@ class Tracing:
         return {}
 
     @contextmanager
-    def task(self, observation: Observation, carrier: Mapping[str, str]) -> Iterator[None]:
+    def task(self, observation: Observation, carrier: Mapping[str, str], system: str) -> Iterator[None]:
         yield
 
     def stop(self, timeout: float) -> None: ...
@@ -204,15 +204,15 @@ def carrier() -> dict[str, str]:
     return _active.carrier()
 
 
-def task(observation: Observation, carrier: Mapping[str, str]) -> AbstractContextManager[None]:
+def task(observation: Observation, carrier: Mapping[str, str], system: str) -> AbstractContextManager[None]:
     """The span of a background task, linked to the span whose `carrier` deferred it and in the same trace."""
-    return _active.task(observation, carrier)
+    return _active.task(observation, carrier, system)
 
 
-def traced_query(summary: str, seconds: float, error: BaseException | None = None) -> None:
+def traced_query(summary: str, seconds: float, error: BaseException | None = None, engine: str = "postgresql") -> None:
     """The span of one database query. `summary` is bounded, e.g. `SELECT shop_order`."""
     # Two attributes and no more: operation and table stand in the summary, and each one costs CPU in every request.
-    attributes = {"db.system.name": "postgresql", "db.query.summary": summary}
+    attributes = {"db.system.name": engine, "db.query.summary": summary}
     record(summary, seconds, kind="client", attributes=attributes, error=error)
 
 

@@ -167,8 +167,8 @@ class OpenTelemetry(Tracing):
         return {"traceparent": f"00-{span.trace_id.hex()}-{span.span_id.hex()}-{int(traced.sampled):02d}"}
 
     @contextmanager
-    def task(self, observation: Observation, carrier: Mapping[str, str]) -> Iterator[None]:
-        attributes = {"messaging.system": "procrastinate", "request.id": observation.request_id}
+    def task(self, observation: Observation, carrier: Mapping[str, str], system: str) -> Iterator[None]:
+        attributes = {"messaging.system": system, "request.id": observation.request_id}
         traced = self._begin(
             observation, observation.route, SpanKind.CONSUMER, carrier.get("traceparent", ""), attributes
         )

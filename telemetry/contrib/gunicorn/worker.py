@@ -36,6 +36,7 @@ from telemetry.context import BEACONS, PROBES
 from telemetry.contrib.gunicorn import request_buffering
 from telemetry.contrib.gunicorn.pace import READING, Pace
 from telemetry.observe import queueing
+from telemetry.rum import body
 
 THREADS = 2
 """Of the lane for health."""
@@ -59,6 +60,8 @@ _HEALTH = re.compile(rb"(?:GET|HEAD) (?:%s)[ ?]" % "|".join(map(re.escape, _PATH
 _FILES = re.compile(rb"\r\nContent-Type:[ \t]*multipart/", re.IGNORECASE)
 """Of whatever length: what is done with a file may take long, and pages do not wait for that."""
 _BEACON = re.compile(rb"POST (?:%s)[ ?]" % "|".join(BEACONS).encode())
+
+body.socket_key = "gunicorn.socket"
 
 
 class LanedWorker(ThreadWorker):

@@ -66,7 +66,7 @@ def observe(call_next: Callable[[], Any], context: JobContext, _worker: Worker) 
     name = context.job.task_name
     observation = Observation(carrier.get("request_id") or new_request_id(), route=name, kind="task")
     outcome = "failed"
-    with observing(observation), traces.task(observation, carrier):
+    with observing(observation), traces.task(observation, carrier, "procrastinate"):
         started = time.perf_counter()
         failure = ""
         work.begin(observation)

@@ -1,0 +1,56 @@
+"""Telemetry in projects that are not ours: what two lines of settings give."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.foreign.hosts import TOKEN, Host, build_wheel, start_project
+from tests.stack import wait_for
+
+pytestmark = pytest.mark.alone
+SERVERS = {
+    "runserver": ("manage.py", "runserver", "--noreload", "{port}"),
+    "asgi": ("-m", "uvicorn", "shop.asgi:application", "--port", "{port}", "--log-level", "warning"),
+}
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
+    return start_project(tmp_path_factory.mktemp("host"), wheel, "uvicorn>=0.30,<1")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_two_lines_observe_a_project_on_sqlite(host: Host, server: str) -> None:
+    own = Path(host.directory, "own.log")
+    with host.serving(*SERVERS[server]):
+        status, headers, body = host.get("/orders/7/")
+        assert (status, body) == (200, "0")
+        assert host.get("/later/")[0] == 200
+        assert host.get("/broken/")[0] == 500
+        for path, expected in (("/livez", 200), ("/readyz", 200), ("/api/health", 200), ("/metrics", 404)):
+            assert host.get(path, Host="10.0.0.7")[0] == expected, path
+        metrics = host.get("/metrics", Authorization=f"Bearer {TOKEN}")[2]
+        wait_for("the lines", lambda: len(host.lines("request_finished")) >= 6)
+    line = next(line for line in host.lines("request_finished") if line["route"] == "/orders/<number>/")
+    assert line["request_id"] == headers["X-Request-ID"]
+    assert (line["status"], line["db_queries"]) == (200, 1)
+    later = next(line for line in host.lines("request_finished") if line["route"] == "/later/")
+    assert later["db_queries"] == 1  # an async view's, in whatever thread Django runs it
+    assert host.lines("request_failed")[0]["error"] == "RuntimeError"
+    [counted] = host.lines("orders are counted")
+    assert (counted["number"], counted["request_id"]) == (7, line["request_id"])
+    assert "orders are counted" in own.read_text()
+    assert "the till is closed" in own.read_text()
+    assert 'http_requests_total{method="GET",route="/orders/<number>/",status="200"} 1.0' in metrics
+    assert 'db_query_duration_seconds_count{query="SELECT auth_user"}' in metrics
+    assert not [line for line in host.lines("incident_opened") if "database" in line["message"]]
+
+
+def test_it_leaves_no_trace_when_it_is_off(host: Host) -> None:
+    with host.serving(*SERVERS["runserver"], TELEMETRY="off"):
+        status, headers, _ = host.get("/orders/7/")
+        assert (status, "X-Request-ID" in headers) == (200, False)
+        assert host.get("/livez")[0] == 200
+        assert host.get("/metrics", Authorization=f"Bearer {TOKEN}")[0] == 404
+    assert not host.lines("request_finished")
