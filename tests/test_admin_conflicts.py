@@ -80,7 +80,7 @@ def other_value(field: "models.Field[Any, Any]", row: models.Model) -> Any:
         return 100
     if isinstance(field, models.ForeignKey):
         made: Any = {Handyman: factories.handyman, Service: factories.service}.get(field.related_model)
-        return made().pk if made else User.objects.create_user("colleague").pk
+        return made().pk if made else User.objects.create_user("colleague", is_staff=True).pk
     if isinstance(field, models.BooleanField):
         return not value
     if isinstance(field, models.DateTimeField):
