@@ -14,8 +14,8 @@ from .templatetags.business import clock, lasts
 _STATUS = {Status.HELD: "TENTATIVE", Status.CANCELLED: "CANCELLED"}
 
 
-def invitation(booking: Booking) -> Calendar:
-    """The entry as it stands: method REQUEST, or CANCEL once the visit is off.
+def invitation(booking: Booking, *, mailed: bool = False) -> Calendar:
+    """The entry as it stands: method REQUEST, or CANCEL once the visit is off. `mailed`: nothing in a customer's words.
 
     It lasts from the opening of the arrival window until the latest end of the job, because somebody must be in for
     all of that; the title says the window. Tentative until a deposit that is asked for is paid. Times are in UTC.
@@ -31,12 +31,12 @@ def invitation(booking: Booking) -> Calendar:
     event.add("dtend", booking.latest_end.astimezone(UTC))
     event.add("summary", f"{booking.service.name}, arrival {window}: {settings.BUSINESS_NAME}")
     event.add("description", _description(booking, window))
-    event.add("location", ", ".join(booking.place))
+    event.add("location", booking.postcode if mailed else ", ".join(booking.place))
     event.add("status", _STATUS.get(Status(booking.status), "CONFIRMED"))
     event.add("url", settings.SITE_URL + booking.get_absolute_url())
     event.add("organizer", _address(parseaddr(settings.DEFAULT_FROM_EMAIL)[1], settings.BUSINESS_NAME), encode=False)
     if booking.customer_email:
-        event.add("attendee", _address(booking.customer_email, booking.customer_name), encode=False)
+        event.add("attendee", _address(booking.customer_email, "" if mailed else booking.customer_name), encode=False)
 
     calendar = Calendar()
     calendar.add("prodid", f"-//{settings.BUSINESS_NAME}//Bookings//EN")
@@ -58,5 +58,6 @@ def _description(booking: Booking, window: str) -> str:
 
 def _address(email: str, name: str) -> vCalAddress:
     address = vCalAddress(f"mailto:{email}")
-    address.params["cn"] = vText(name)
+    if name:
+        address.params["cn"] = vText(name)
     return address

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.headerregistry import Address
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -33,7 +32,11 @@ _WITH_CALENDAR_ENTRY = ("confirmation", "moved", "cancelled", "restored")
 
 
 def booking_email(booking: Booking, kind: str) -> EmailMessage:
-    """To the customer: text, HTML and the calendar entry. `kind` is one of the subjects' keys."""
+    """To the customer: text, HTML and the calendar entry. `kind` is one of the subjects' keys.
+
+    Nothing of it is in a customer's own words: anybody can book for anybody's address, and would have the business
+    write what he likes to it. What was typed stands on the page that the link opens.
+    """
     now = timezone.now()
     today = timezone.localdate(booking.starts_at) == timezone.localdate(now)
     when = "today" if today else "tomorrow"  # a reminder, if late, comes on the day itself
@@ -56,11 +59,11 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
     email = EmailMultiAlternatives(
         subject=subject.format(reference=booking.reference, service=booking.service.name, when=when.capitalize()),
         body=render_to_string(f"emails/{kind}.txt", context),
-        to=[str(Address(booking.customer_name, addr_spec=booking.customer_email))],
+        to=[booking.customer_email],
     )
     email.attach_alternative(render_to_string(f"emails/{kind}.html", context), "text/html")
     if kind in _WITH_CALENDAR_ENTRY:
-        entry = calendar.invitation(booking)
+        entry = calendar.invitation(booking, mailed=True)
         email.attach("visit.ics", entry.to_ical().decode(), f"text/calendar; method={entry['method']}")
     return email
 

@@ -109,7 +109,7 @@ def test_it_sends_once_after_the_mail_server_is_back(worker: Callable[[int], Non
         wait_for("its repetition", lambda: job().status == "succeeded", 20)
     assert len(mailbox.received) == 1
     received = mailbox.received[0]
-    assert received["To"] == "Zoë Müller <zoe@example.com>"
+    assert received["To"] == "zoe@example.com"
     assert received["Message-ID"] == emails.message_id(SentEmail.objects.get().key)
     assert booking.reference in received["Subject"]
     parts = {part.get_content_type(): part for part in received.walk()}
@@ -133,7 +133,7 @@ def test_it_notifies_the_handyman_and_the_office_once(worker: Callable[[int], No
         jobs = ProcrastinateJob.objects.exclude(task_name="send_reminder")
         wait_for("the queue to be empty", lambda: not jobs.filter(status__in=("todo", "doing")).exists(), 20)
     told = sorted(str(received["To"]) for received in mailbox.received)
-    assert told == ["Zoë Müller <zoe@example.com>", "grace@example.com", "office@example.com"]
+    assert told == ["grace@example.com", "office@example.com", "zoe@example.com"]
     notified = [received for received in mailbox.received if "zoe@" not in received["To"]]
     assert all(booking.reference in received.get_content() for received in notified)
 
@@ -242,7 +242,7 @@ def test_it_says_nothing_that_was_overtaken() -> None:
 @pytest.mark.parametrize("kind", ["confirmation", "moved", "cancelled", "reminder"])
 def test_it_escapes_in_html_and_not_in_text(kind: str) -> None:
     booking = a_booking()
-    booking.customer_name = 'Tom & "Jo" <b>'
+    booking.service.name = 'Tom & "Jo" <b>'
     message = emails.booking_email(booking, kind)
     html = message.alternatives[0].content  # type: ignore[attr-defined] # always with HTML
     assert 'Tom & "Jo" <b>' in message.body
