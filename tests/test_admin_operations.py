@@ -144,7 +144,9 @@ def test_it_lists_script_errors_of_the_last_day() -> None:
     assert site.js_errors(timezone.now()) == [{"route": "/book/", "errors": 3, "views": 2}]
 
 
-def test_it_says_what_is_wrong_in_the_watchdogs_words(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_says_what_is_wrong_in_the_words_of_the_incident(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sentence = "The database pool is exhausted because of high latency in the `SELECT bookings_booking` query"
     board = Board(None)
     monkeypatch.setattr(incidents, "board", lambda: board)

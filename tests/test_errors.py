@@ -1,4 +1,4 @@
-"""Errors as a Sentry server receives them: from the site, its worker, its watchdog and its customers' browsers."""
+"""Errors as a Sentry server receives them: from the site, its worker, its incidents and its customers' browsers."""
 
 import json
 import threading

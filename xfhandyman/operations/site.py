@@ -1,4 +1,4 @@
-"""The site as its visitors, its tasks and its watchdog see it."""
+"""The site as its visitors, its tasks and its diagnosis see it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -113,7 +113,7 @@ def tasks(now: datetime) -> Tasks:
 
 
 def wrong_now(found: Tasks, now: datetime) -> list[str]:
-    """What is wrong at this moment, a sentence each: the watchdog's own words first."""
+    """What is wrong at this moment, a sentence each: the incidents first."""
     sentences = [incident.sentence for incident in incidents.current()]
     sentences += [
         f"The check of {check.name} fails: ask what its log line `dependency_degraded` says."

@@ -39,7 +39,7 @@ class QueueDepthMeter(threading.Thread):
                 waiting, oldest = due()
                 catalogue.tasks_waiting.set(waiting)
                 catalogue.tasks_oldest.set(oldest)
-            except psycopg.Error:  # the watchdog tells of the database; here the figures just grow old
+            except psycopg.Error:  # the diagnosis reports the database; here the figures just grow old
                 catalogue.telemetry_dropped.labels("backlog", "database").inc()
             if self._stopping.wait(INTERVAL):
                 return
