@@ -73,6 +73,11 @@ class Host:
         with answer:
             return answer.status, dict(answer.headers), answer.read().decode()
 
+    def metrics(self, port: int) -> str:
+        """What the server's metrics port serves."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+            return str(answer.read().decode())
+
     def lines(self, event: str) -> list[dict[str, Any]]:
         """The lines of an event that the server has written."""
         lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
@@ -109,15 +114,15 @@ def build_wheel(into: Path) -> Path:
     return next(into.glob("*.whl"))
 
 
-def start_project(directory: Path, wheel: Path, *packages: str) -> Host:
-    """`startproject` on SQLite with telemetry's two lines, a page or two, and a log handler of its own."""
+def start_project(directory: Path, wheel: Path | str, *packages: str, settings: str = "", urls: str = "") -> Host:
+    """`startproject` with telemetry's two lines, a few pages, a log handler of its own, and more settings and URLs."""
     subprocess.run([UV, "venv", "-q", "--python", sys.executable, directory / "venv"], check=True)
     python = directory / "venv" / "bin" / "python"
     subprocess.run([UV, "pip", "install", "-q", "--python", python, wheel, *packages], check=True)
     subprocess.run([python, "-m", "django", "startproject", "shop", directory], env=ENVIRONMENT, check=True)
-    settings = directory / "shop" / "settings.py"
-    settings.write_text(settings.read_text() + SETTINGS + OWN_LOG)
-    (directory / "shop" / "urls.py").write_text(URLS)
+    module = directory / "shop" / "settings.py"
+    module.write_text(module.read_text() + SETTINGS + OWN_LOG + settings)
+    (directory / "shop" / "urls.py").write_text(URLS + urls)
     host = Host(directory, python)
     host.manage("check", "--fail-level", "WARNING")
     host.manage("migrate", "-v0")
