@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from telemetry import events, metrics
+from telemetry.conf import conf
 from tests.stack import BASE_DIR
 
 CATALOGUE = (BASE_DIR / "docs" / "telemetry.md").read_text()
@@ -78,3 +79,8 @@ def test_it_lists_every_span() -> None:
     listed = first_cells(section("Spans"))
     assert written <= listed
     assert {name for name in listed if re.fullmatch(r"[a-z]+(\.[a-z]+)+", name)} == written
+
+
+def test_the_readme_lists_every_setting() -> None:
+    table = (BASE_DIR / "telemetry" / "README.md").read_text().split("\n## Settings\n")[1].split("\n## ")[0]
+    assert first_cells(table) == {setting.key for setting in conf.describe()}
