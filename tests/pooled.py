@@ -45,7 +45,7 @@ with psycopg.connect(os.environ["DATABASE_DIRECT_URL"]) as holder:
     holder.execute("SELECT 1 FROM bookings_service FOR UPDATE")
     waiting = threading.Thread(target=lambda: Service.objects.update(position=1))
     waiting.start()
-    stuck = [Held("query", "UPDATE bookings_service", "/", 1.0, 1.0, backend_pid=1)]
+    stuck = [Held("query", "UPDATE bookings_service", "/", 1.0, backend_pid=1)]
     deadline = time.monotonic() + 30
     while not (found := locks.waiting(stuck, ())) and time.monotonic() < deadline:
         time.sleep(0.05)

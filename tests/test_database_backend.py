@@ -137,12 +137,12 @@ def test_it_counts_who_holds_and_who_waits(small_pool: None, observation: Observ
             connections["default"].close()
 
     thread = threading.Thread(target=wait_in_vain)
-    registry().snapshot(1)
+    registry().snapshot()
     thread.start()
     thread.join(0.1)
-    during = registry().snapshot(1)
+    during = registry().snapshot()
     thread.join()
-    after = registry().snapshot(1)
+    after = registry().snapshot()
     assert (during.in_use, during.max_size, during.waiting, during.timeouts) == (1, 1, 1, 0)
     assert during.held[0].route == "/test/"
     assert (after.waiting, after.timeouts) == (0, 1)
@@ -152,13 +152,13 @@ def test_it_counts_who_holds_and_who_waits(small_pool: None, observation: Observ
 @pytest.mark.django_db(transaction=True)
 def test_it_sees_idle_in_transaction_and_a_leak(small_pool: None, observation: Observation) -> None:
     connection.ensure_connection()
-    assert registry().snapshot(1).held[0].state == "idle"
+    assert registry().snapshot().held[0].state == "idle"
     with transaction.atomic():
         Permission.objects.count()
-        held = registry().snapshot(1).held[0]
+        held = registry().snapshot().held[0]
         assert (held.state, held.query) == ("idle_in_transaction", "SELECT auth_permission")
     connection.close()
-    assert registry().snapshot(1).held == ()
+    assert registry().snapshot().held == ()
 
     def leak() -> None:
         connections["default"].ensure_connection()
@@ -168,7 +168,7 @@ def test_it_sees_idle_in_transaction_and_a_leak(small_pool: None, observation: O
     thread.start()
     thread.join()
     gc.collect()
-    assert [held.state for held in registry().snapshot(1).held] == ["leaked"]
+    assert [held.state for held in registry().snapshot().held] == ["leaked"]
     registry().holders.clear()
 
 

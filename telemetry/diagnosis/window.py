@@ -1,10 +1,10 @@
 """The looks of all processes of a host over some seconds, added up."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from telemetry.diagnosis.model import Lock, Look
-from telemetry.observe.activity import Activity, RouteLook, Running, Spent
+from telemetry.observe.activity import RouteLook, Running, Spent
 
 MOST_DURATIONS = 500
 
@@ -70,18 +70,3 @@ def _now(total: RouteLook, route: RouteLook) -> None:
     for activity, running in route.now.items():
         known = total.now.get(activity, Running(0, 0.0))
         total.now[activity] = Running(known.number + running.number, max(known.oldest, running.oldest))
-
-
-def oldest_running(looks: Sequence[Look], activities: Iterable[Activity]) -> float:
-    """Age (s) of the oldest running operation of these activities."""
-    wanted = set(activities)
-    return max(
-        (
-            running.oldest
-            for look in looks
-            for route in look.routes.values()
-            for activity, running in route.now.items()
-            if activity in wanted
-        ),
-        default=0.0,
-    )

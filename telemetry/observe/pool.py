@@ -19,7 +19,7 @@ from telemetry.context import Observation, current
 from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
 from telemetry.observe.drivers import PoolTimeout
-from telemetry.observe.snapshot import Held, Slow, Snapshot, State
+from telemetry.observe.snapshot import Held, Snapshot, State
 
 _IN_TRANSACTION = (2, 3)
 """libpq's PQTRANS_INTRANS and PQTRANS_INERROR."""
@@ -30,7 +30,7 @@ QUEUED = 0.005
 class Holder:
     """One connection while it is checked out. Written by its thread alone, read by the sampler."""
 
-    __slots__ = ("busy", "last_query", "observation", "queries", "query", "raw", "since", "turned", "waited")
+    __slots__ = ("last_query", "observation", "query", "raw", "since", "turned", "waited")
 
     def __init__(self, raw: Any = None, waited: float = 0.0) -> None:
         # Weak: a thread that ends without closing must lose the connection here as it does in the pool.
@@ -41,26 +41,20 @@ class Holder:
         """`turned`: when the running query began, or since when there is none."""
         self.query: str | None = None
         self.last_query = ""
-        self.queries = 0
-        self.busy = 0.0
-        """Seconds spent in queries that have ended."""
 
     def begin(self, summary: str, now: float) -> None:
         """A query starts on this connection."""
         self.turned = now
         self.query = self.last_query = summary
-        self.queries += 1
 
     def end(self, now: float) -> None:
         """No query runs any more."""
         self.query = None
-        self.busy += now - self.turned
         self.turned = now
 
     def held(self, now: float) -> Held:
-        """What this connection is doing, for the blame."""
+        """What this connection is doing."""
         query, raw = self.query, self.raw() if self.raw is not None else None
-        route, request_id = _who(self.observation)
         state: State
         if query:
             state = "query"
@@ -73,13 +67,9 @@ class Holder:
         return Held(
             state=state,
             query=query or self.last_query,
-            route=route,
-            request_id=request_id,
+            route=self.observation.route if self.observation is not None else "",
             ended=self.observation is not None and self.observation.finished,
             age=max(now - self.turned, 0.0),
-            held=now - self.since,
-            queries=self.queries,
-            busy=self.busy + (max(now - self.turned, 0.0) if query else 0.0),
             backend_pid=raw.info.backend_pid if raw is not None and not raw.closed else None,
         )
 
@@ -87,7 +77,6 @@ class Holder:
 class Waiter(NamedTuple):
     """A thread in the queue for a connection."""
 
-    observation: Observation | None
     since: float
 
 
@@ -97,7 +86,6 @@ class Returned(NamedTuple):
     at: float
     waited: float
     held: float
-    route: str
 
 
 class Registry:
@@ -112,10 +100,7 @@ class Registry:
         """(gave up at, waited since, connections in use then)."""
         self.lost: deque[float] = deque(maxlen=1000)
         """When a connection broke under a query or could not be opened."""
-        self.slow: deque[Slow] = deque(maxlen=256)
         self.pool: Any = None
-        self.peak_waiting = 0
-        """Most threads seen waiting while the pool was full, in this window."""
 
     def check_out(self, connect: Callable[[], Any], pool: Any) -> tuple[Any, Holder]:
         """Get a connection through `connect`, counted as waiting meanwhile and as held afterwards."""
@@ -124,10 +109,8 @@ class Registry:
             return raw, self._hold(Holder(raw))
         self.pool = pool
         observation = current()
-        waiter = Waiter(observation, time.perf_counter())
+        waiter = Waiter(time.perf_counter())
         self.waiters[id(waiter)] = waiter
-        if len(self.holders) >= pool.max_size and len(self.waiters) > self.peak_waiting:
-            self.peak_waiting = len(self.waiters)
         outcome, error = "ok", None
         if observation is not None:
             observation.begin("pool", "", waiter.since)
@@ -157,27 +140,23 @@ class Registry:
         """The connection went back (or was closed); harmless the second time."""
         if self.holders.pop(id(holder), None) is not None:
             now = time.perf_counter()
-            self.returned.append(Returned(now, holder.waited, now - holder.since, _who(holder.observation)[0]))
+            self.returned.append(Returned(now, holder.waited, now - holder.since))
 
-    def snapshot(self, window: float) -> Snapshot:
-        """Everything the blame needs, and start the next window. `window`: seconds since the last snapshot."""
+    def snapshot(self) -> Snapshot:
+        """The pool now, and what happened in it since the last snapshot."""
         now = time.perf_counter()
         wall = time.time() - now
         returned, timeouts, lost = _drained(self.returned), _drained(self.timeouts), _drained(self.lost)
-        peak, self.peak_waiting = self.peak_waiting, 0
         waits = [now - waiter.since for waiter in list(self.waiters.values())]
         waits = [wait for wait in waits if wait >= QUEUED]
         held = tuple(holder.held(now) for holder in list(self.holders.values()))
         queued = [wall + done.at - done.held - done.waited for done in returned if done.waited >= QUEUED]
         return Snapshot(
             at=wall + now,
-            window=window,
             max_size=self.pool.max_size if self.pool is not None else 0,
             held=held,
             in_use=max([len(held), *(in_use for _, _, in_use in timeouts)]),
             waiting=len(waits),
-            peak_waiting=max(peak, len(waits)),
-            oldest_wait=max(waits, default=0.0),
             timeouts=len(timeouts),
             lost=len(lost),
             troubled_since=min(
@@ -189,9 +168,6 @@ class Registry:
             ),
             returned=len(returned),
             queued=len(queued),
-            longest=max((done.held for done in returned), default=0.0),
-            routes=tuple(done.route for done in returned),
-            slow=tuple(one._replace(began=wall + one.began, ended=wall + one.ended) for one in list(self.slow)),
         )
 
 
@@ -213,10 +189,6 @@ def _drained(entries: deque[Any]) -> list[Any]:
     while entries:
         drained.append(entries.popleft())
     return drained
-
-
-def _who(observation: Observation | None) -> tuple[str, str]:
-    return (observation.route, observation.request_id) if observation is not None else ("", "")
 
 
 _registries: dict[str, Registry] = {}

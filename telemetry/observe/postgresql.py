@@ -96,7 +96,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             finally:
                 ended = time.perf_counter()
                 self.holder.end(ended)
-                queries.measure(self, "COMMIT", began, ended)
+                queries.measure("COMMIT", ended - began)
 
     def make_cursor(self, cursor: Any) -> CursorWrapper:
         kind = ObservedServerSideCursor if isinstance(cursor, psycopg.ServerCursor) else ObservedCursor

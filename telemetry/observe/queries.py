@@ -15,7 +15,6 @@ from telemetry.logger import get_logger
 from telemetry.metrics import BoundedLabel, catalogue
 from telemetry.metrics.containment import failsafe
 from telemetry.observe.pool import Holder, Registry
-from telemetry.observe.snapshot import LONG, Slow
 from telemetry.observe.sql_summary import summarise
 
 SLOW = 0.5
@@ -108,8 +107,6 @@ def observing(db: ObservedConnection, summary: str) -> Iterator[None]:
 
 @failsafe("queries")
 def _finished(db: ObservedConnection, summary: str, began: float, ended: float, error: BaseException | None) -> None:
-    if ended - began >= LONG:
-        _note_slow(db, summary, began, ended)
     if error is not None and db.connection is not None and db.connection.closed:
         db.registry.lost.append(ended)
     _tell(summary, began, ended, error, "postgresql")
@@ -122,7 +119,7 @@ def _tell(summary: str, began: float, ended: float, error: BaseException | None,
     if observation is not None:
         observation.db_queries += 1
         observation.db_ms += seconds * 1000
-    _time(summary, seconds)
+    measure(summary, seconds)
     if seconds >= SLOW:
         route = observation.route if observation is not None else ""
         log.warning("db_query_slow", query=summary, duration_ms=round(seconds * 1000, 1), route=route)
@@ -139,14 +136,8 @@ def _refused(summary: str, error: BaseException) -> None:
         catalogue.db_query_errors.labels(label_of(summary), type(reason).__name__).inc()
 
 
-def measure(db: ObservedConnection, summary: str, began: float, ended: float) -> None:
-    """Time a round trip; a long one is evidence for the blame. Of a COMMIT, which is no query, nothing more is told."""
-    _time(summary, ended - began)
-    if ended - began >= LONG:
-        _note_slow(db, summary, began, ended)
-
-
-def _time(summary: str, seconds: float) -> None:
+def measure(summary: str, seconds: float) -> None:
+    """Add a round trip to the histogram of its name; all that is recorded of a COMMIT, which is no query."""
     try:
         histogram = _histograms[summary]
     except KeyError:
@@ -155,11 +146,6 @@ def _time(summary: str, seconds: float) -> None:
         if label == summary:
             _histograms[summary] = histogram
     histogram.observe(seconds)
-
-
-def _note_slow(db: ObservedConnection, summary: str, began: float, ended: float) -> None:
-    observation = current()
-    db.registry.slow.append(Slow(summary, observation.route if observation else "", began, ended))
 
 
 def label_of(summary: str) -> str:

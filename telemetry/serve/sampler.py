@@ -64,18 +64,17 @@ class Sampler(threading.Thread):
         self._failing = False
 
     def run(self) -> None:
-        last = due = time.monotonic()
+        due = time.monotonic()
         while not self._stopping.wait(max(due - time.monotonic(), 0.0)):
-            now = time.monotonic()
             try:
-                self._look(now - last)
+                self._look()
                 self._failing = False
             except Exception:
                 catalogue.telemetry_dropped.labels("sampler", "error").inc()
                 if not self._failing:  # once, not every second
                     log.exception("sampler_failed")
                 self._failing = True
-            last, due = now, max(due + INTERVAL, time.monotonic())
+            due = max(due + INTERVAL, time.monotonic())
 
     def stop(self) -> None:
         """End after the current look; returns within a second."""
@@ -83,8 +82,8 @@ class Sampler(threading.Thread):
         self.join(1.0)
         self._board.withdraw(os.getpid())
 
-    def _look(self, window: float) -> None:
-        snapshot = registry().snapshot(window)
+    def _look(self) -> None:
+        snapshot = registry().snapshot()
         self._pool(snapshot)
         self._in_flight(snapshot)
         self._process_itself()
