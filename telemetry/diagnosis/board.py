@@ -2,12 +2,14 @@
 
 Each process writes its last looks to a file of its own. One process leads: it holds a record lock, reads all looks,
 judges them, and keeps the incidents and what is usual. When it ends the kernel drops its lock and another takes over.
-Without a directory that can be written to, a process is alone on its board.
+Without a directory that is ours alone, a process is alone on its board: whoever else could write there, in a temporary
+directory that all users share, would have us follow his links and believe his incidents.
 """
 
 import fcntl
 import json
 import os
+import stat
 import tempfile
 from collections import deque
 from contextlib import suppress
@@ -16,6 +18,9 @@ from typing import IO, Any
 
 from telemetry.diagnosis.engine import State
 from telemetry.diagnosis.model import Incident, Look
+from telemetry.logger import get_logger
+
+log = get_logger("telemetry.incidents")
 
 RECENT = 5
 """Looks in a process's file: as many as the leader may be late by."""
@@ -26,7 +31,7 @@ class Board:
     """The looks and incidents of a host. Every method takes well under a millisecond, and none raises OSError."""
 
     def __init__(self, directory: Path | None) -> None:
-        self._directory = _writable(directory)
+        self._directory = _own(directory)
         self._published = deque[dict[str, Any]](maxlen=RECENT)
         self._lock: IO[str] | None = None
         self._read: dict[int, float] = {}
@@ -161,15 +166,21 @@ class Board:
             fresh.rename(self._directory / name)
 
 
-def _writable(directory: Path | None) -> Path | None:
-    """Make the directory; None when that is not possible."""
+def _own(directory: Path | None) -> Path | None:
+    """Make the directory, or close one of ours to others; None where that fails or others could write in it."""
     if directory is None:
         return None
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = directory.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            log.warning("incidents_not_shared", reason="the directory is not this user's alone")
+            return None
+        directory.chmod(0o700)
         with tempfile.TemporaryFile(dir=directory):
             return directory
-    except OSError:
+    except OSError as error:
+        log.warning("incidents_not_shared", reason=type(error).__name__)
         return None
 
 
