@@ -126,7 +126,6 @@ def yen(settings: Any, stripe_peer: StripePeer) -> Iterator[StripePeer]:
     settings.BUSINESS_CURRENCY, settings.BUSINESS_COUNTRY = "JPY", "JP"
     for name, value in stripe_peer.environment.items():
         setattr(settings, name, value)
-    stripe_peer.forget()
     yield stripe_peer
     stripe_api._client.cache_clear()
 

@@ -35,10 +35,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def peer(settings: Any, stripe_peer: StripePeer) -> Iterator[StripePeer]:
-    """Payments are on, Stripe's books empty."""
+    """Payments are on."""
     for name, value in stripe_peer.environment.items():
         setattr(settings, name, value)
-    stripe_peer.forget()
     yield stripe_peer
     stripe_api._client.cache_clear()
 
@@ -201,6 +200,13 @@ def test_it_believes_only_what_stripe_has_signed_lately(client: Client, peer: St
     assert StripeEvent.objects.get().payment == held.payment
     assert payments.work() == 1
     assert again(held).status == Status.CONFIRMED
+
+
+@pytest.mark.parametrize("test", ["one", "the next"])
+def test_each_test_finds_stripe_with_empty_books(test: str, peer: StripePeer, held: Booking) -> None:
+    """The peer lives as long as the whole run; money of another test would belong to no booking of this one."""
+    assert not any(peer.ledger().values())
+    paid(peer, held)
 
 
 def test_it_takes_note_of_events_that_are_not_about_us(client: Client, peer: StripePeer) -> None:

@@ -67,7 +67,6 @@ def expect_confirmed(page: Page, site: Stack, stripe_peer: StripePeer) -> None:
 
 
 def test_it_books_pays_and_is_confirmed(site: Stack, page: Page, stripe_peer: StripePeer) -> None:
-    stripe_peer.forget()
     errors = list[str]()
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda said: errors.append(said.text) if "Content Security" in said.text else None)
@@ -87,7 +86,6 @@ def test_it_books_pays_and_is_confirmed(site: Stack, page: Page, stripe_peer: St
 
 def test_it_keeps_the_time_while_stripe_is_gone(site: Stack, plain_page: Page, stripe_peer: StripePeer) -> None:
     """Without JavaScript, too: told plainly, the way to pay by e-mail, one tap when Stripe is back, charged once."""
-    stripe_peer.forget()
     page = plain_page
     stripe_peer.fail("lose", paths="/v1/checkout/sessions")
     ask_for_a_visit(page, site)

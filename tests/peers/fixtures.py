@@ -48,6 +48,7 @@ def stripe_server() -> Iterator[StripePeer]:
 
 @pytest.fixture
 def stripe_peer(stripe_server: StripePeer) -> Iterator[StripePeer]:
-    """Stripe, well again after each test."""
+    """Stripe, with empty books before each test and well again after it."""
+    stripe_server.forget()
     yield stripe_server
     stripe_server.recover()
