@@ -17,6 +17,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
+from bookings.rates import Limit
 from tests import forms
 from xfhandyman.tasks import send_security_notice
 
@@ -104,6 +105,16 @@ def test_guessing_here_locks_as_it_does_at_the_login(client: Client, grace: User
     log_in(client)
     assert [client.post(CODES, {"password": "guess"}).status_code for _ in range(6)] == [422] * 4 + [429] * 2
     assert client.post(CODES, {"password": PASSWORD}).status_code == 429
+
+
+def test_strangers_cannot_use_up_the_turns_of_who_is_logged_in(client: Client, grace: User, settings: Settings) -> None:
+    log_in(client)
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "login": Limit.parse("2/d 2/d")}
+    strangers = [Client(REMOTE_ADDR=f"203.0.113.{number}") for number in range(6)]
+    tries = [each.post("/admin/login/", {"username": "grace", "password": "guess"}) for each in strangers]
+    assert tries[-1].status_code == 429, "everybody's turns are used up"
+    assert not Session.objects.exclude(pk=client.session.session_key).exists(), "none for strangers"
+    assert client.post(CODES, {"password": PASSWORD}).status_code == 200
 
 
 def change_password(client: Client, grace: User) -> None:

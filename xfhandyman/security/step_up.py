@@ -11,7 +11,11 @@ from bookings import limits
 
 
 class PasswordAgainForm(forms.Form):
-    """Valid with the user's own password. Wrong ones count as failed logins do, and lock as they do."""
+    """Valid with the user's own password. Wrong ones count as failed logins do, and lock as they do.
+
+    Who gets here has given a password already, so the turns are those of known browsers: a flood of strangers at the
+    login keeps nobody from ending a session or an account.
+    """
 
     password = forms.CharField(
         label="Your password, once more",
@@ -26,7 +30,7 @@ class PasswordAgainForm(forms.Form):
 
     def clean_password(self) -> str:
         given = str(self.cleaned_data["password"])
-        if seconds := limits.wait(self.request, limits.Purpose.LOGIN):
+        if seconds := limits.wait(self.request, limits.Purpose.LOGIN_KNOWN):
             raise forms.ValidationError(f"There were too many tries. Wait {-(-seconds // 60)} min, then try again.")
         if authenticate(self.request, username=self.user.get_username(), password=given) != self.user:
             raise forms.ValidationError("That is not your password.")
