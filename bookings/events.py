@@ -110,7 +110,7 @@ class StripeFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class WebhookReceived(Event):
-    """Stripe told us something. `kind` is one of the webhook's known types or "other"; `lag` is in seconds."""
+    """Stripe reported an event. `kind` is one of the webhook's known types or "other"; `lag` is in seconds."""
 
     kind: str
     lag: float
