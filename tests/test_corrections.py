@@ -171,6 +171,17 @@ def test_a_customers_form_does_not_undo_what_staff_have_corrected(client: Client
     assert Booking.objects.get().notes == "Ring twice"
 
 
+def test_a_mistake_in_an_old_form_does_not_make_it_a_new_one(client: Client, booked: Booked) -> None:
+    first = booked[2]
+    link = f"{first.get_absolute_url()}details/"
+    form = posted(client.get(link).content, customer_phone="none")
+    corrections.correct(booking=first, details={"address": "The right street"}, by=By.STAFF)
+    refused = client.post(link, form)
+    assert refused.status_code == 422
+    assert client.post(link, posted(refused.content, customer_phone="07700 900200")).status_code == 409
+    assert Booking.objects.get().address == "The right street"
+
+
 def test_details_that_cannot_be_used_are_all_named_at_once(client: Client, booked: Booked) -> None:
     link = f"{booked[2].get_absolute_url()}details/"
     page = forms.submit(client, link, customer_name="", customer_email="x", notes="Ring twice").content.decode()

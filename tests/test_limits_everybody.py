@@ -7,11 +7,13 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client, RequestFactory
+from pytest_django import Settings
 
 from bookings import limits
 from bookings.limits import Purpose
-from bookings.models import Allowance
-from tests import factories
+from bookings.models import Allowance, Booking, Payment
+from tests import factories, payments
+from tests.forms import posted
 from tests.test_limits import LETTER, ask, limit
 
 
@@ -103,3 +105,51 @@ def test_it_lets_who_looks_go_on_after_a_delay(
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + limits.DELAY + 2)
     assert client.get(page + link[1].replace("&amp;", "&")).status_code == 200
+
+
+def _booked() -> Booking:
+    service, later = factories.service(), factories.tomorrow(days=9)
+    return factories.booking(service=service, handyman=factories.handyman(service), starts_at=later)
+
+
+def _held() -> Booking:
+    service = payments.service()
+    factories.handyman(service)
+    booking = payments.hold(service)
+    Payment.objects.update(session_id="cs_1", session_url="https://checkout.stripe.com/c/pay/cs_1")
+    return booking
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("made", "page", "sent"),
+    [
+        (_booked, "", {"action": "cancel"}),
+        (_booked, "", {"action": "move", "start": "later"}),
+        (_booked, "details/", {"customer_name": "Robin Corrected"}),
+        (_held, "pay/", {}),
+    ],
+)
+def test_a_flood_keeps_no_customer_from_changing_what_is_booked(
+    client: Client,
+    limited: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+    made: Callable[[], Booking],
+    page: str,
+    sent: dict[str, str],
+) -> None:
+    settings.STRIPE_SECRET_KEY = "sk_test_never_asked"
+    booking = made()
+    address = booking.get_absolute_url() + page
+    form = posted(client.get(address).content) | sent
+    if "start" in sent:
+        form["start"] = [(booking.starts_at + timedelta(hours=2)).isoformat()]
+    limited(Purpose.BOOKING, limit("5/d", "1/d"))
+    assert [ask(RequestFactory(), Purpose.BOOKING, f"203.0.113.{number}") for number in (1, 2)] == [0, limits.DELAY + 1]
+    refused = client.post(address, form)
+    assert (refused.status_code, refused["Retry-After"]) == (429, str(limits.DELAY + 1))
+    again = posted(refused.content) | sent | ({"start": form["start"]} if "start" in sent else {})
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + limits.DELAY + 2)
+    assert client.post(address, again).status_code == 302

@@ -21,12 +21,13 @@ def correct(request: HttpRequest, booking: Booking) -> HttpResponse:
         return redirect(booking)
     if request.method != "POST":
         return _page(request, booking, DetailsForm(initial=corrections.details_of(booking)))
-    if seconds := limits.wait(request, limits.Purpose.BOOKING):
-        return wait_a_while(request, seconds)
+    shown = request.POST.get("shown", "")
+    if pause := limits.wait(request, limits.Purpose.BOOKING):
+        typed = {"booking": booking, "form": DetailsForm(initial=request.POST.dict()), "shown": shown}
+        return wait_a_while(request, pause, "bookings/correct.html", typed)
     form = DetailsForm(request.POST)
     if not form.is_valid():
-        return _page(request, booking, form, 422)
-    shown = request.POST.get("shown", "")
+        return _page(request, booking, form, 422, shown)
     try:
         corrected = corrections.correct(booking=booking, details=form.details(), by=By.CUSTOMER, shown=shown)
     except corrections.ChangedMeanwhile as refusal:
@@ -37,7 +38,10 @@ def correct(request: HttpRequest, booking: Booking) -> HttpResponse:
     return redirect(f"{corrected.get_absolute_url()}?done=details")
 
 
-def _page(request: HttpRequest, booking: Booking, form: DetailsForm, status: int = 200) -> HttpResponse:
-    shown = idempotency.digest(corrections.details_of(booking))
+def _page(
+    request: HttpRequest, booking: Booking, form: DetailsForm, status: int = 200, shown: str | None = None
+) -> HttpResponse:
+    """The form, with what it is compared with: the details as they are, unless an earlier page has `shown` others."""
+    shown = idempotency.digest(corrections.details_of(booking)) if shown is None else shown
     context = {"booking": booking, "form": form, "shown": shown, "wrong": form.is_bound}
     return render(request, "bookings/correct.html", context, status=status)

@@ -62,10 +62,8 @@ def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
     """POST `action=move` with `start`, or `action=cancel`. Refused: 409 for a race or a deadline, 429, else 422."""
     if request.method != "POST":
         return redirect("booking_pay", booking.link_token) if _waits_for_deposit(booking) else _manage(request, booking)
-    if seconds := limits.wait(request, limits.Purpose.BOOKING):
-        response = _manage(request, booking, "too_often", 429)
-        response["Retry-After"] = str(seconds)
-        return response
+    if pause := limits.wait(request, limits.Purpose.BOOKING):
+        return wait_a_while(request, pause, "bookings/manage.html", _context(request, booking, "too_often"))
     start = read_instant(request.POST.get("start"))
     try:
         if request.POST.get("action") == "cancel":
@@ -87,6 +85,10 @@ def _waits_for_deposit(booking: Booking) -> bool:
 
 
 def _manage(request: HttpRequest, booking: Booking, problem: str = "", status: int = 200) -> HttpResponse:
+    return render(request, "bookings/manage.html", _context(request, booking, problem), status=status)
+
+
+def _context(request: HttpRequest, booking: Booking, problem: str) -> dict[str, Any]:
     now = timezone.now()
     context: dict[str, Any] = {
         "booking": booking,
@@ -105,4 +107,4 @@ def _manage(request: HttpRequest, booking: Booking, problem: str = "", status: i
         shown = week(service=booking.service, now=now, handyman=asked_for, day=day, first=first, ignoring=booking)
         anybody = "&anybody=1" if "anybody" in request.GET else ""
         context |= {"week": shown, "handyman": asked_for, "anybody": anybody}
-    return render(request, "bookings/manage.html", context, status=status)
+    return context

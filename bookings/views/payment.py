@@ -39,9 +39,9 @@ def to_stripe(booking: Booking) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def pay(request: HttpRequest, booking: Booking) -> HttpResponse:
     """A held booking: until when it is kept, and the button that leads to Stripe (POST)."""
-    if request.method == "POST":
-        seconds = limits.wait(request, limits.Purpose.BOOKING)
-        return wait_a_while(request, seconds) if seconds else to_stripe(booking)
+    pause = limits.wait(request, limits.Purpose.BOOKING) if request.method == "POST" else None
+    if pause is not None and not pause:
+        return to_stripe(booking)
     payment = getattr(booking, "payment", None)
     if payment is None or booking.status != Status.HELD:
         return _elsewhere(booking, payment)
@@ -55,7 +55,8 @@ def pay(request: HttpRequest, booking: Booking) -> HttpResponse:
         "left": max(0, math.ceil(seconds_left / 60)),
         "problem": request.GET.get("problem", ""),
     }
-    return render(request, "bookings/payment.html", context)
+    page = "bookings/payment.html"
+    return wait_a_while(request, pause, page, context) if pause else render(request, page, context)
 
 
 @by_link
