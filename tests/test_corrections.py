@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from bookings import corrections, scheduling, tasks
+from bookings import corrections, emails, scheduling, tasks
 from bookings.models import Booking, BookingEvent, FormerAddress, Service, Status
 from bookings.scheduling import By
 from tests import factories, forms
@@ -212,3 +212,28 @@ def test_a_form_posted_at_once_with_two_contents_makes_one_booking(stack: Callab
         ).fetchall()
     assert len(rows) == 1
     assert rows[0][0] in ("0 Race Street", "1 Race Street")
+
+
+def test_a_visit_that_is_over_promises_no_change_and_offers_no_correction(client: Client, booked: Booked) -> None:
+    visit = booked[2]
+    visit.take_time(timezone.now() - timedelta(days=1))
+    visit.save()
+    thanks = reverse("booking_confirmed", args=[visit.link_token])
+    page = client.get(thanks, follow=True)
+    assert page.redirect_chain == [(visit.get_absolute_url(), 302)]
+    assert "Correct your details" not in page.content.decode()
+    assert "hours to go" not in page.content.decode()
+    assert "visit is over" in page.content.decode()
+
+
+def test_close_to_the_visit_the_page_and_the_e_mail_still_offer_to_correct_details(booked: Booked) -> None:
+    visit = booked[2]
+    visit.take_time(timezone.now() + timedelta(hours=2))
+    visit.grace_until = None
+    visit.save()
+    page = Client().get(visit.get_absolute_url()).content.decode()
+    assert "Correct your details" in page
+    assert "can no longer be moved or cancelled here" in page
+    message = emails.booking_email(visit, "confirmation")
+    assert "can see it and correct your details" in str(message.body)
+    assert "can change the booking" not in str(message.body)

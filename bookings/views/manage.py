@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from bookings import calendar, limits, scheduling
+from bookings import calendar, corrections, limits, scheduling
 from bookings.forms import WeekForm, read_instant
 from bookings.models import Booking, BookingEvent, Status
 from bookings.views.errors import wait_a_while
@@ -40,9 +40,10 @@ def by_link(view: Callable[[HttpRequest, Booking], HttpResponse]) -> Callable[[H
 @require_safe
 def confirmed(request: HttpRequest, booking: Booking) -> HttpResponse:
     """The thanks; a booking that was cancelled or is over has only its own page."""
-    if not booking.is_open or _waits_for_deposit(booking):
+    now = timezone.now()
+    if not corrections.is_correctable(booking, now) or _waits_for_deposit(booking):
         return redirect(booking)
-    context = {"booking": booking, "service": booking.service, "changeable": booking.can_be_changed(timezone.now())}
+    context = {"booking": booking, "service": booking.service, "changeable": booking.can_be_changed(now)}
     context["corrected"] = booking.events.filter(kind=BookingEvent.Kind.CORRECTED, by=BookingEvent.By.CUSTOMER).exists()
     return render(request, "bookings/confirmed.html", context)
 
@@ -96,6 +97,7 @@ def _context(request: HttpRequest, booking: Booking, problem: str) -> dict[str, 
         "problem": problem,
         "done": request.GET.get("done", ""),
         "changeable": booking.can_be_changed(now),
+        "correctable": corrections.is_correctable(booking, now),
     }
     if context["changeable"]:
         asked = WeekForm(request.GET)
