@@ -28,7 +28,7 @@ MOST_PIXELS = {"JPEG": 50_000_000, "MPO": 50_000_000, "PNG": 8_500_000, "WEBP": 
 MOST_PROGRESSIVE_PIXELS = 16_000_000
 MOST_SCANS = 30
 Image.MAX_IMAGE_PIXELS = None  # stricter limits are ours
-_MARKER = re.compile(rb"\xff([\x01-\xcf\xd9-\xfe])")  # of a JPEG; within a scan's data there is none
+_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")  # of a JPEG, with a length; within a scan's data there is none
 _END, _SCAN = b"\xd9", b"\xda"
 _WEBP = re.compile(
     rb"RIFF....WEBP(?:VP8 .{7}\x9d\x01\x2a(?P<lossy>.{4})|VP8L....\x2f(?P<lossless>.{4})|VP8X.{8}(?P<more>.{6}))",

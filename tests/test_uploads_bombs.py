@@ -61,6 +61,15 @@ BOMBS = {
 }
 
 
+def test_no_marker_hides_scans() -> None:
+    bare = b"\xff\x01"  # a marker without a length, which decoders pass over
+    first, *others = scans(100, (640, 480)).split(b"\xff\xda")
+    sent = first + b"\xff\xda" + (bare + b"\xff\xda").join(others)
+    Image.open(BytesIO(sent)).load()
+    with pytest.raises(ValueError, match="too many scans"):
+        drawing.draw(sent)
+
+
 def test_it_still_takes_what_telephones_send() -> None:
     turned = Image.Exif()
     turned[0x0112] = 6
