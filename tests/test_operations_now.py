@@ -52,6 +52,19 @@ def test_it_stays_closed_to_staff_who_may_not_see_operations(client: Client) -> 
     assert client.get(PAGE).status_code == 302
 
 
+@pytest.mark.django_db
+def test_it_closes_with_the_session_it_was_opened_by(admin_client: Client, board: Board) -> None:
+    admin_client.get("/admin/operations/")
+    assert admin_client.get(PAGE).status_code == 200
+    kept = admin_client.cookies[live.COOKIE].value
+    admin_client.post("/admin/logout/")
+    assert admin_client.get(PAGE).status_code == 302, "whoever uses the browser next"
+    other = Client()
+    other.force_login(User.objects.create_user("sam", is_staff=True))
+    other.cookies[live.COOKIE] = kept
+    assert other.get(PAGE).status_code == 302
+
+
 @pytest.mark.parametrize("cookie", ["", "allowed", "ImFsbG93ZWQi:1:forged"])
 def test_it_stays_closed_to_a_cookie_that_this_site_did_not_sign(client: Client, cookie: str) -> None:
     client.cookies[live.COOKIE] = cookie

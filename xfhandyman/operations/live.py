@@ -1,7 +1,8 @@
 """/admin/operations/now/: what is wrong and where time goes, from memory alone.
 
 It asks no database, so it answers while that is locked, down or frozen; the server gives it threads that no page can
-hold. Who may see it is in a signed cookie that the Operations page sets for an hour.
+hold. Who may see it is in a signed cookie that the Operations page sets for an hour, good beside the session's cookie
+alone: who logs out takes it along.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from django.db import DatabaseError, InterfaceError
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
+from django.utils.crypto import salted_hmac
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from psycopg_pool import PoolTimeout
@@ -57,11 +59,11 @@ _BY_SYMPTOM = {
 }
 
 
-def allow(response: HttpResponse) -> None:
+def allow(request: HttpRequest, response: HttpResponse) -> None:
     """Let this browser see the page for an hour; for a response to staff who may see operations."""
     response.set_cookie(
         COOKIE,
-        signing.dumps("allowed", salt=SALT),
+        signing.dumps(_session(request), salt=SALT),
         max_age=ALLOWED,
         path="/admin/operations/",
         httponly=True,
@@ -71,11 +73,18 @@ def allow(response: HttpResponse) -> None:
 
 
 def allowed(request: HttpRequest) -> bool:
-    """Whether `allow` was called for this browser within the hour. Asks no database."""
+    """Whether `allow` was called within the hour for this browser, and nobody has logged out since. No database."""
     try:
-        return bool(signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=ALLOWED) == "allowed")
+        session = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=ALLOWED)
     except signing.BadSignature:
         return False
+    return settings.SESSION_COOKIE_NAME in request.COOKIES and bool(session == _session(request))
+
+
+def _session(request: HttpRequest) -> str:
+    """What stands for the session that the browser names, whose key is a secret."""
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    return salted_hmac(SALT, key, algorithm="sha256").hexdigest()[:20]
 
 
 def or_live(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

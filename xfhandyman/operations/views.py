@@ -19,7 +19,7 @@ def operations(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("bookings.view_operations"):
         raise PermissionDenied
     response = TemplateResponse(request, "admin/operations/page.html", _context(request))
-    live.allow(response)
+    live.allow(request, response)
     return response.render()
 
 
