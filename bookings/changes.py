@@ -54,7 +54,7 @@ def change(
             after(current)
         return current
 
-    with refusals.told(booking.service, kind.value):
+    with refusals.published(booking.service, kind.value):
         return atomically(work)
 
 

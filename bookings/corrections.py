@@ -81,7 +81,7 @@ def correct(
 
 @transaction.atomic
 def send_again(*, booking: Booking, user: User | None = None) -> Booking:
-    """Send the customer the confirmation, or the way to pay, once more. Raises NotPossible."""
+    """Send the customer the confirmation, or the way to pay, again. Raises NotPossible."""
     current = Booking.objects.for_change(booking.pk)
     if not current.customer_email or not is_correctable(current, timezone.now()):
         raise NotPossible

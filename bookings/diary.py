@@ -30,7 +30,7 @@ def rules() -> Rules:
 
 
 class Reader:
-    """The diary of one wish: at most four queries, however many bookings there are and however far one looks.
+    """The diary of one request: at most four queries, however many bookings there are and however far one looks.
 
     Hours and holidays are read once; what is taken for the days first asked for and, if those do not do, to the
     horizon. Only handymen who do `service`, and only `handyman`, when given. `ignoring` is a booking about to be moved.

@@ -126,7 +126,7 @@ class WebhookRefused(Event):
 
 @dataclass(frozen=True, slots=True)
 class BookingRejected(Event):
-    """A wish was refused. `action` is book, hold, move, cancel or reinstate; `reason` is one of scheduling's codes."""
+    """A request was refused. `action` is book, hold, move, cancel or reinstate; `reason` a code of scheduling."""
 
     service: str
     action: str

@@ -87,7 +87,7 @@ class BookingForm(PersonForm):
         error_messages={"required": "Tick the box, so that we may keep what we need to come."},
     )
 
-    def wish(self, *, twice: str, start: datetime) -> "Wish":
+    def booking_arguments(self, *, twice: str, start: datetime) -> "BookingArguments":
         """What scheduling.book takes from a valid form.
 
         `twice` is what the customer answered when the same form had booked another time: "move" that visit, or
@@ -136,7 +136,7 @@ class DetailsForm(BookingForm):
                 self.add_error(name, f"Changed meanwhile: it says {value} now. Save again to have what stands here.")
 
 
-class Wish(TypedDict):
+class BookingArguments(TypedDict):
     customer: Customer
     idempotency_key: str
     instead: bool

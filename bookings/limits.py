@@ -75,7 +75,7 @@ def wait(request: HttpRequest, purpose: Purpose) -> Pause:
     after DELAY seconds, with the `turn` that the page gave it, and passes, up to another, larger limit.
 
     REMOTE_ADDR is the client's: the site's first middleware has looked through our proxies (TRUSTED_PROXIES). When
-    the count cannot be kept the client goes on, because a booking matters more, and listeners are told. Raises
+    the count cannot be kept the client goes on, because a booking matters more, and listeners are notified. Raises
     django.db.Error where there is no connection to the database at all.
     """
     address = request.META.get("REMOTE_ADDR", "")

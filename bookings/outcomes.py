@@ -81,7 +81,7 @@ def undo(*, booking: Booking, user: User | None = None, now: datetime | None = N
             tasks.after_undone_cancellation(current)
         return current
 
-    with refusals.told(booking.service, "undo"):
+    with refusals.published(booking.service, "undo"):
         was = _require_undoable(booking, now)
         if was != Status.COMPLETED and booking.starts_at > now:
             return with_first_free(request, attempt)

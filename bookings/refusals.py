@@ -1,4 +1,4 @@
-"""Why a wish about a booking was not granted."""
+"""Why a request about a booking was refused."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from .models import Booking, Service
 
 
 class SchedulingError(Exception):
-    """A wish that cannot be granted. `code` is bounded, fit for a label; `alternatives` are the nearest free slots."""
+    """A request that is refused. `code` is bounded, fit for a label; `alternatives` are the nearest free slots."""
 
     code = "refused"
 
@@ -69,8 +69,8 @@ class NotPossible(SchedulingError):
 
 
 @contextmanager
-def told(service: Service, action: str) -> Iterator[None]:
-    """Tell listeners of a refusal at once: its transaction will not be committed."""
+def published(service: Service, action: str) -> Iterator[None]:
+    """Publish a refusal at once: its transaction will not be committed."""
     try:
         yield
     except SchedulingError as refusal:

@@ -162,7 +162,7 @@ def move(
         tasks.after_move(current)
         return current
 
-    with refusals.told(booking.service, "move"):
+    with refusals.published(booking.service, "move"):
         if is_there(booking):
             return booking
         require_changeable(booking, request.by, request.now)
@@ -203,7 +203,7 @@ def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
         tasks.after_booking(current)
         return current
 
-    with refusals.told(booking.service, "reinstate"):
+    with refusals.published(booking.service, "reinstate"):
         return with_first_free(request, attempt)
 
 
@@ -279,7 +279,7 @@ def _take(
             deposits.ask(booking)
         return booking
 
-    with refusals.told(request.service, "book" if status == Status.CONFIRMED else "hold"):
+    with refusals.published(request.service, "book" if status == Status.CONFIRMED else "hold"):
         if request.by == By.CUSTOMER and not ServiceArea.objects.covers(customer.postcode):
             raise OutOfArea
         while (earlier := idempotency.live(key, request.now)) is None:

@@ -1,4 +1,4 @@
-"""What happens in the host, told once: `events.register(...)`, then `.happened(**fields)`.
+"""What happens in the host, logged once: `events.register(...)`, then `.happened(**fields)`.
 
 A registered event is one log line of a static name and one event on the span of the current request or task. Fields
 are ids and bounded values; nothing personal.
@@ -14,7 +14,7 @@ Level = Literal["debug", "info", "warning", "error"]
 
 
 class Event(NamedTuple):
-    """A kind of event. `says`: what the line tells, for the list of events that people read."""
+    """A kind of event. `says`: what the line reports, for the list of events that people read."""
 
     name: str
     level: Level
@@ -32,7 +32,7 @@ _registered: dict[str, Event] = {}
 
 
 def register(name: str, level: Level = "info", says: str = "", *, logger: str = "events") -> Event:
-    """Declare an event, and return what tells of it when it happens. The latest registration of a name counts."""
+    """Declare an event, and return what reports it when it happens. The latest registration of a name counts."""
     event = _registered[name] = Event(name, level, says, logger)
     return event
 

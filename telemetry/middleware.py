@@ -41,7 +41,7 @@ from telemetry.observe.routes import method_name, route_name
 from telemetry.serve import lifecycle, probes
 
 QUIET = frozenset(BEACONS)
-"""Routes whose requests are told at level debug: a beacon's line is `page_view`, and anybody can send a million."""
+"""Routes whose requests are logged at level debug: a beacon's line is `page_view`, and anybody can send a million."""
 
 log = get_logger("telemetry.request")
 
@@ -234,7 +234,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
 
     @failsafe("requests")
     def process_got_request_exception(self, sender: type[Any], request: HttpRequest | None = None, **_: Any) -> None:
-        """An exception became a 500: told once, with its stack, and reported."""
+        """An exception became a 500: logged once, with its stack, and reported."""
         error = sys.exc_info()[1]
         if error is None or request is None or hasattr(request, "_raised_exception"):
             return  # what the page for errors raises in turn is a consequence

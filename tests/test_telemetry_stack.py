@@ -103,7 +103,7 @@ def live_and_die():
             duration.labels(f"/{route}/").observe(0.2)
         os._exit(0)
     os.waitpid(child, 0)
-    multiprocess.bury(child)
+    multiprocess.reap(child)
 
 def scrape():
     began = time.perf_counter()

@@ -38,7 +38,7 @@ REFUSALS = {
 
 
 def refusal(error: scheduling.SchedulingError) -> str:
-    """What staff read when a wish is refused, with the nearest free times."""
+    """What staff read when a request is refused, with the nearest free times."""
     if isinstance(error, scheduling.AlreadyBooked):
         when = date_format(timezone.localtime(error.booking.starts_at), "D j M H:i")
         return f"This form has booked {error.booking.reference}, {when}, already. Change that, or open a new form."

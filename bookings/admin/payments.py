@@ -1,4 +1,4 @@
-"""Deposits: looked up, and given back. Every step is in the booking's history; what Stripe told is listed below."""
+"""Deposits: looked up, and given back. Every step is in the booking's history; what Stripe reported is listed below."""
 
 from typing import Any
 
@@ -23,11 +23,11 @@ MOST_AT_ONCE = 20
 
 
 class ToldInline(admin.TabularInline):
-    """What Stripe told of it, for reading only."""
+    """What Stripe reported of it, for reading only."""
 
     model = StripeEvent
     fields = readonly_fields = ("kind", "happened_at", "received_at", "event_id")
-    verbose_name_plural = "told by Stripe"
+    verbose_name_plural = "reported by Stripe"
     can_delete = False
     extra = 0
 

@@ -1,4 +1,4 @@
-"""A deposit, from the wish for it to the money's way back, and what Stripe has told us."""
+"""A deposit, from the request for it to the money's way back, and what Stripe has reported."""
 
 from django.db import models
 from django.utils import timezone

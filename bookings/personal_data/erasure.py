@@ -1,4 +1,4 @@
-"""Erasing a customer on their wish."""
+"""Erasing a customer at their request."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Forgetting rows: on a customer's wish, and by age."""
+"""Forgetting rows: at a customer's request, and by age."""
 
 from datetime import datetime, timedelta
 

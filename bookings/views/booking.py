@@ -116,11 +116,11 @@ def _gone(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _take(service: Service, start: datetime, handyman: Handyman | None, form: BookingForm) -> Booking:
     """Book it, or hold it where a deposit comes first. Raises SchedulingError."""
-    wish = form.wish(twice=form.data.get("twice", ""), start=start)
+    arguments = form.booking_arguments(twice=form.data.get("twice", ""), start=start)
     if not service.deposit:
-        return scheduling.book(service=service, starts_at=start, handyman=handyman, **wish)
+        return scheduling.book(service=service, starts_at=start, handyman=handyman, **arguments)
     kept = deposits.hold_time()
-    return scheduling.hold(service=service, starts_at=start, handyman=handyman, expires_in=kept, **wish)
+    return scheduling.hold(service=service, starts_at=start, handyman=handyman, expires_in=kept, **arguments)
 
 
 def _details(
@@ -135,7 +135,7 @@ def _details(
     offer: bool = False,
     gone: bool = False,
 ) -> HttpResponse:
-    """The details form, with other windows to choose from if the wanted one cannot be had, or on wish (`offer`).
+    """The details form, with other windows to choose from if the wanted one cannot be had, or on request (`offer`).
 
     Where the handyman asked for does not do this job (`gone`), anybody's windows, for the customer to decide.
     """

@@ -1,4 +1,4 @@
-"""What is known of a library's log records: which to leave out, and how to tell the others."""
+"""What is known of a library's log records: which to leave out, and how to log the others."""
 
 import logging
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class Library(NamedTuple):
     """The records of the loggers below `prefix`.
 
     `speaks_of_processes`: whether a message names no person, so that it is kept with what was put into it.
-    `drop`: what another line says. `translate` names the event and its fields anew.
+    `drop`: what another line says. `translate` renames the event and its fields.
     """
 
     prefix: str

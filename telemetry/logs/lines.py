@@ -79,7 +79,7 @@ def format_exception(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _stack(error: BaseException) -> str:
-    """The stack of an exception and of what it came from, cause first; of each text only what is safe to tell."""
+    """The stack of an exception and of what it came from, cause first; of each text only what is safe to log."""
     parts: list[str] = []
     link: BaseException | None = error
     while link is not None and len(parts) < MAX_CAUSES:

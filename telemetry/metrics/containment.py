@@ -17,7 +17,7 @@ log = get_logger(__name__)
 def failsafe(pipeline: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Decorate a hook, so that an exception in it is counted in `telemetry_dropped_total` and goes no further.
 
-    Each class of exception is told once for each `pipeline` and process, so that a fault of every query fills no log.
+    Each class of exception is logged once for each `pipeline` and process, so that a fault of every query fills no log.
     """
 
     def decorate(hook: Callable[P, None]) -> Callable[P, None]:
@@ -26,7 +26,7 @@ def failsafe(pipeline: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
             try:
                 hook(*args, **kwargs)
             except Exception as error:
-                with suppress(Exception):  # what failed may be what tells of it
+                with suppress(Exception):  # what failed may be the log itself
                     _tell(pipeline, error)
 
         return harmless

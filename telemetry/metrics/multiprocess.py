@@ -78,7 +78,7 @@ def keep() -> None:
         path.mkdir(mode=0o700, exist_ok=True)
 
 
-def bury(pid: int) -> None:
+def reap(pid: int) -> None:
     """A worker has died: drop its gauges, keep what it counted; later, when the lock cannot be had now."""
     path = directory()
     if path is None:

@@ -1,4 +1,4 @@
-"""The one place a query is observed: named, measured, registered as in flight, told to who wants to know.
+"""The one place a query is observed: named, measured, registered as in flight, reported to who asked for it.
 
 An execute-wrapper of Django sees the ORM, raw SQL, `executemany` and `.iterator()`; the backend's cursors add what
 passes it by: COPY, procedures, the fetches of a server-side cursor, COMMIT and ROLLBACK.

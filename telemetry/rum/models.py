@@ -29,9 +29,9 @@ class TimeIndex(BrinIndex):
 
 
 class RumSample(models.Model):
-    """One sampled send of a page view. Times are in seconds; null where the browser did not tell.
+    """One sampled send of a page view. Times are in seconds; null where the browser did not report.
 
-    `part` is 0 for the view itself, more for what was told after the customer had come back to the tab.
+    `part` is 0 for the view itself, more for what was reported after the customer had come back to the tab.
     """
 
     received_at = models.DateTimeField()

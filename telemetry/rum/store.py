@@ -2,7 +2,7 @@
 
 A request only appends to a bounded queue. The thread takes no connection of the customers' pool, waits out a database
 that is down while there is room, and at stop writes what is left within STOP_TIMEOUT; whatever is lost is counted in
-`telemetry_dropped_total{pipeline="rum"}` and told in one log line.
+`telemetry_dropped_total{pipeline="rum"}` and logged in one line.
 """
 
 import atexit
@@ -190,7 +190,7 @@ class Writer:
         return True
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
-        """Write what is left; what is not written after `timeout` (s) is counted and told. Harmless a second time."""
+        """Write what is left; what is not written after `timeout` (s) is counted and logged. Harmless a second time."""
         with self._wake:
             if self._thread is None or self._stopping:
                 return

@@ -1,4 +1,4 @@
-"""Before a server makes a worker: configuration faults end the start, one line each, told once."""
+"""Before a server makes a worker: configuration faults end the start, one line each, logged once."""
 
 import os
 import sys

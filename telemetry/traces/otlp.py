@@ -42,7 +42,7 @@ KINDS = {
     "consumer": Encoded.SPAN_KIND_CONSUMER,
 }
 _PATIENCE = 5.0
-"""Seconds a collector gets for one batch; loss is told that much later."""
+"""Seconds a collector gets for one batch; loss is reported that much later."""
 
 _LOCAL = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
 _REMOTE = _LOCAL | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK

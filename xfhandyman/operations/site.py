@@ -49,7 +49,7 @@ class Vital:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The vitals of a route in the order of THRESHOLDS; None where no browser told."""
+    """The vitals of a route in the order of THRESHOLDS; None where no browser reported."""
 
     route: str
     vitals: list[Vital | None]

@@ -32,7 +32,7 @@ class ConfirmedForm(forms.ModelForm):
         required=False,
         strip=False,
         widget=forms.PasswordInput({"autocomplete": "current-password"}),
-        help_text="To change the user name, the e-mail address or what the account may do. Its owner is told.",
+        help_text="To change the user name, the e-mail address or what the account may do. Its owner gets an e-mail.",
     )
 
     def clean(self) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Security settings that contradict the environment, told before the site starts."""
+"""Security settings that contradict the environment, reported before the site starts."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""`/.well-known/security.txt` (RFC 9116): where to tell of a hole in the site."""
+"""`/.well-known/security.txt` (RFC 9116): where to report a hole in the site."""
 
 from datetime import UTC, datetime, time, timedelta
 

@@ -1,4 +1,4 @@
-"""Staff logins: whom django-axes takes for one client, what a locked one reads, and what is told. No names anywhere."""
+"""Staff logins: whom django-axes takes for one client, what a locked one reads, and what is logged: no names."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -110,7 +110,7 @@ def _forget_what_was_sent(instance: AccessAttempt, **_: Any) -> None:
 
 
 def watch_logins() -> None:
-    """Count and tell them; called once, when the apps are ready."""
+    """Count and log them; called once, when the apps are ready."""
     pre_save.connect(_forget_what_was_sent, sender=AccessAttempt, dispatch_uid="xfhandyman.logins")
     user_logged_in.connect(sessions.begun, dispatch_uid="xfhandyman.sessions")
     user_logged_in.connect(_logged_in, dispatch_uid="xfhandyman.logins")

@@ -1,4 +1,4 @@
-"""Members of staff are told by e-mail when what lets them in changes, whoever changed it: they, the owner or a command.
+"""Members of staff get an e-mail when what lets them in changes, whoever changed it: they, the owner or a command.
 
 Passwords are watched through Django's hook for validators, accounts and devices through their signals. The notice is a
 task of the same transaction: it is sent if the change was made, and only then.
@@ -26,7 +26,7 @@ CHANGES = {
 }
 
 
-def tell(user: User, change: str, *, to: str = "") -> None:
+def notify(user: User, change: str, *, to: str = "") -> None:
     """Send the account's owner a notice, at `to` where the account's address is not theirs any more."""
     from xfhandyman.tasks import send_security_notice
 
@@ -54,10 +54,10 @@ class PasswordNotice:
         """Accept it."""
 
     def get_help_text(self) -> str:
-        return "You are told by e-mail when your password is changed."
+        return "You get an e-mail when your password is changed."
 
     def password_changed(self, password: str, user: User) -> None:
-        tell(user, "password")
+        notify(user, "password")
 
 
 def watch_accounts() -> None:
@@ -76,9 +76,9 @@ def _account_changes(instance: User, update_fields: Any = None, **_: Any) -> Non
     if before is None:
         return
     if (before.username, before.email) != (instance.username, instance.email):
-        tell(instance, "account", to=before.email)
+        notify(instance, "account", to=before.email)
     if is_password_usable(before.password) and not is_password_usable(instance.password):
-        tell(instance, "password")  # a password taken away is no new one, so the validators are not called
+        notify(instance, "password")  # a password taken away is no new one, so the validators are not called
 
 
 def _app_changes(instance: TOTPDevice, **_: Any) -> None:
@@ -87,17 +87,17 @@ def _app_changes(instance: TOTPDevice, **_: Any) -> None:
     if was == now:
         return  # a login writes when a code was last used
     if before and before.confirmed and (before.user_id != instance.user_id or not instance.confirmed):
-        tell(before.user, "app_removed")
+        notify(before.user, "app_removed")
     if instance.confirmed:
-        tell(instance.user, "app_added")
+        notify(instance.user, "app_added")
 
 
 def _app_deleted(instance: TOTPDevice, **_: Any) -> None:
     owner = User.objects.filter(pk=instance.user_id).first()  # none where the account itself is being deleted
     if instance.confirmed and owner:
-        tell(owner, "app_removed")
+        notify(owner, "app_removed")
 
 
 def _code_added(instance: StaticToken, created: bool, **_: Any) -> None:
     if created:
-        tell(instance.device.user, "codes_made")
+        notify(instance.device.user, "codes_made")

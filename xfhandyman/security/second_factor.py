@@ -103,7 +103,7 @@ def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         if used:
             _log_in(request, pending, used)
             if isinstance(used, StaticDevice):
-                notices.tell(pending.user, "code_used")
+                notices.notify(pending.user, "code_used")
             return redirect(pending.next)
         form.add_error("code", _refusal(device))
     status = 422 if form.errors else 200
@@ -143,7 +143,7 @@ def recovery_codes(request: HttpRequest, context: dict[str, Any]) -> HttpRespons
     form = PasswordAgainForm(request, user, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         codes = _new_recovery_codes(user)
-        notices.tell(user, "codes_made")
+        notices.notify(user, "codes_made")
         LogEntry.objects.log_actions(user.pk, [user], CHANGE, "Made new recovery codes.")
         return TemplateResponse(request, "admin/second_factor/codes.html", context | {"codes": codes})
     left = StaticToken.objects.filter(device__user=user).count()

@@ -1,4 +1,4 @@
-"""Numbers and addresses of the environment that would break the site later, told before it starts."""
+"""Numbers and addresses of the environment that would break the site later, reported before it starts."""
 
 import os
 from collections.abc import Iterator, Sequence

@@ -75,7 +75,7 @@ def worker_exit(arbiter: Arbiter, worker: Worker) -> None:
 def child_exit(arbiter: Arbiter, worker: Worker) -> None:
     try:
         multiprocess.keep()
-        multiprocess.bury(worker.pid)
+        multiprocess.reap(worker.pid)
     except Exception as error:  # a full disk, a damaged file: the dead worker's counts are lost
         _tell(error)
 

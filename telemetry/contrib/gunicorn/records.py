@@ -1,4 +1,4 @@
-"""How the records of gunicorn are told."""
+"""How the records of gunicorn are logged."""
 
 import logging
 

@@ -192,7 +192,7 @@ class LanedWorker(ThreadWorker):
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_more, conn, needed))
 
     def _on_more(self, conn: Any, needed: int, sock: socket.socket) -> None:
-        """More of the request came, or its sender went: half a form is nobody's wish."""
+        """More of the request came, or its sender went: half a form asks for nothing."""
         request_buffering.wake_at(sock, 1)
         come = request_buffering.waiting(sock) >= needed
         if not come and request_buffering.has_hung_up(sock):
@@ -202,7 +202,7 @@ class LanedWorker(ThreadWorker):
         conn.data_ready = True
         if come:
             self.enqueue_req(conn)
-        else:  # woken too early: a kernel short of memory, or one that knows no such wish
+        else:  # woken too early: a kernel short of memory, or one that does not know this option
             self._submit(self.uploads, conn, needed)
 
     def _hang_up(self, conn: Any, words: bytes = b"") -> None:

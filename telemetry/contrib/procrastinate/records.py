@@ -1,4 +1,4 @@
-"""How the records of procrastinate are told."""
+"""How the records of procrastinate are logged."""
 
 import logging
 
@@ -7,7 +7,7 @@ from structlog.typing import EventDict
 from telemetry.logs import libraries
 
 _SAID_ELSEWHERE = frozenset({"start_job", "job_success", "job_error", "job_error_retry"})
-"""Actions that the `task_finished` and `task_failed` lines tell."""
+"""Actions that the `task_finished` and `task_failed` lines report."""
 
 
 def register() -> None:
