@@ -7,8 +7,6 @@ from .booking import (
     Booking,
     BookingEvent,
     BookingQuerySet,
-    FormerAddress,
-    SentEmail,
     Status,
     new_link_key,
     new_reference,
@@ -16,6 +14,7 @@ from .booking import (
     words_of_a_booking,
 )
 from .catalogue import LEAST_DEPOSIT, Priced, Pricing, Service, ServiceArea, ServiceQuerySet
+from .emails import FormerAddress, SentEmail
 from .messages import WORDS_OF_A_MESSAGE, ContactMessage, MessagePhoto, Review
 from .notifications import Notification, OfficeContact
 from .payments import Payment, StripeEvent

@@ -1,4 +1,4 @@
-"""A visit, what became of it, and the e-mails about it."""
+"""A visit, and what became of it."""
 
 import secrets
 from datetime import datetime, timedelta
@@ -334,23 +334,3 @@ class BookingEvent(models.Model):
     def is_ours(self) -> bool:
         """The business wanted it, and not the customer."""
         return self.by != self.By.CUSTOMER and not self.asked
-
-
-class FormerAddress(models.Model):
-    """The e-mail address that a booking had before its customer changed it, until a notice has been sent there."""
-
-    booking = models.ForeignKey(Booking, models.CASCADE, related_name="former_addresses")
-    email = models.EmailField()
-
-    def __str__(self) -> str:
-        return f"Of {self.booking}"
-
-
-class SentEmail(models.Model):
-    """An e-mail that has left, or (without `sent_at`) may have. Its key makes a repeated task send nothing twice."""
-
-    key = models.CharField(max_length=100, unique=True)
-    sent_at = models.DateTimeField(null=True, default=timezone.now)
-
-    def __str__(self) -> str:
-        return self.key
