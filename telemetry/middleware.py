@@ -130,12 +130,12 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
     def own_view(self, request: HttpRequest) -> probes.View | None:
         view = probes.view_of(request)
         if view is not None:
-            request.observation.route = request.path_info  # type: ignore[attr-defined]
+            request.observation.route = request.path_info  # type: ignore[attr-defined]  # set by prepare()
         return view
 
     def give_up(self, request: HttpRequest, status: int) -> None:
         """Finish the observation of a request that gets no answer."""
-        observation: Observation = request.observation  # type: ignore[attr-defined]
+        observation: Observation = request.observation  # type: ignore[attr-defined]  # set by prepare()
         observation.status = status
         sent = Sent()
         sent.complete = status == 500
@@ -145,7 +145,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         observation = Observation(self.request_id(request), method=method_name(request.method))
         observation.queued = queueing.take()
         request.request_id = observation.request_id  # type: ignore[attr-defined]  # for templates and error pages
-        request.observation = observation  # type: ignore[attr-defined]
+        request.observation = observation  # type: ignore[attr-defined]  # Django requests carry any attribute
         activate(observation)
         self.begin(request, observation)
 
@@ -164,10 +164,10 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
 
     def process_view(self, request: HttpRequest, *_view: Any) -> None:
         """The route is known from here on, also to whoever asks what is in flight."""
-        request.observation.route = route_name(request)  # type: ignore[attr-defined]
+        request.observation.route = route_name(request)  # type: ignore[attr-defined]  # set by prepare()
 
     def handle_response(self, request: HttpRequest, response: HttpResponseBase) -> None:
-        observation: Observation = request.observation  # type: ignore[attr-defined]
+        observation: Observation = request.observation  # type: ignore[attr-defined]  # set by prepare()
         response["X-Request-ID"] = observation.request_id
         observation.status = response.status_code
         user = getattr(request, "_cached_user", None)  # asking request.user would query the session on every page
@@ -188,7 +188,8 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         elif isinstance(response, HttpResponse):
             sent.bytes = len(response.content)
         # First, so that what other closers do is not lost with an exception of theirs.
-        response._resource_closers.append(lambda: self.finish(request, observation, sent))  # type: ignore[attr-defined]
+        # A private list, as the stubs omit it: Django has no public hook for the end of a response.
+        response._resource_closers.append(lambda: self.finish(request, observation, sent))  # type: ignore[attr-defined]  # see above
 
     def finish(self, request: HttpRequest, observation: Observation, sent: "Sent") -> None:
         """Project the observation, once; whatever comes of that, this thread is done with it."""

@@ -18,6 +18,7 @@ from django.test import Client
 from django.utils import timezone
 from PIL import Image
 from procrastinate.contrib.django.models import ProcrastinateJob
+from pytest_django import Settings
 
 from bookings import contact, events, scheduling, tasks
 from bookings.history import By
@@ -175,8 +176,8 @@ def test_it_says_how_many_and_never_who(heard: list[events.Event]) -> None:
     assert "obin" not in repr(heard)
 
 
-def test_it_takes_a_customers_e_mails_out_of_the_files(tmp_path: Path, settings: pytest.FixtureRequest) -> None:
-    settings.EMAIL_FILE_PATH = str(tmp_path)  # type: ignore[attr-defined]  # pytest-django's settings
+def test_it_takes_a_customers_e_mails_out_of_the_files(tmp_path: Path, settings: Settings) -> None:
+    settings.EMAIL_FILE_PATH = str(tmp_path)
     backend = mail.get_connection("django.core.mail.backends.filebased.EmailBackend", file_path=str(tmp_path))
     with backend:
         mail.EmailMessage("One", "Hello Robin", to=[f"Robin <{EMAIL}>"], connection=backend).send()
@@ -192,8 +193,8 @@ def test_it_takes_a_customers_e_mails_out_of_the_files(tmp_path: Path, settings:
 
 
 @pytest.mark.django_db
-def test_it_forgets_what_has_grown_old(settings: pytest.FixtureRequest) -> None:
-    settings.KEEP_BOOKINGS_DAYS, settings.KEEP_MESSAGES_DAYS, settings.KEEP_SPAM_DAYS = 100, 50, 5  # type: ignore[attr-defined]
+def test_it_forgets_what_has_grown_old(settings: Settings) -> None:
+    settings.KEEP_BOOKINGS_DAYS, settings.KEEP_MESSAGES_DAYS, settings.KEEP_SPAM_DAYS = 100, 50, 5
     recent, old = visited(booked()), visited(booked(days=4))
     old.take_time(old.starts_at - timedelta(days=100))
     old.save()
@@ -303,8 +304,8 @@ def test_it_refuses_what_is_no_address(email: str) -> None:
 
 
 @pytest.mark.django_db
-def test_the_privacy_page_says_how_long(client: Client, settings: pytest.FixtureRequest) -> None:
-    settings.KEEP_BOOKINGS_DAYS, settings.KEEP_MESSAGES_DAYS, settings.KEEP_BACKUPS_DAYS = 1095, 365, 45  # type: ignore[attr-defined]
+def test_the_privacy_page_says_how_long(client: Client, settings: Settings) -> None:
+    settings.KEEP_BOOKINGS_DAYS, settings.KEEP_MESSAGES_DAYS, settings.KEEP_BACKUPS_DAYS = 1095, 365, 45
     page = client.get("/privacy/").content.decode()
     for said in ("3 years after the visit", "Deleted after one year", "at most 45 days later"):
         assert said in page

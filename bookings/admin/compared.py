@@ -103,7 +103,7 @@ class ComparedForm(forms.BaseModelForm):
                 f"Changed meanwhile to {said(field, now)}. You chose {said(field, bound.data)}: save again to keep it."
             )
         # A copy of the form's own, which from here on shows what is kept.
-        field.bound_data = _initial  # type: ignore[method-assign]
+        field.bound_data = _initial  # type: ignore[method-assign]  # of this field alone
         return f"Changed meanwhile from {said(field, raw)} to {said(field, now)}, which is now filled in."
 
     def _conflicts_beside(self) -> Iterator[str]:

@@ -103,7 +103,7 @@ class PhoneBookingForm(VisitForm):
         super().__init__(*args, **kwargs)
         service = cast(forms.ModelChoiceField, self.fields["service"])
         service.queryset = Service.objects.active()
-        service.label_from_instance = lambda obj: f"{obj.name}, {price(obj)}"  # type: ignore[method-assign]
+        service.label_from_instance = lambda obj: f"{obj.name}, {price(obj)}"  # type: ignore[method-assign]  # Django's way
         self.initial["offers"] = " ".join(map(self._offer, Service.objects.active()))
         self.fields["offers"].bound_data = lambda data, initial: initial  # type: ignore[method-assign]  # as they are now
 
