@@ -117,18 +117,37 @@ def test_strangers_cannot_use_up_the_turns_of_who_is_logged_in(client: Client, g
     assert client.post(CODES, {"password": PASSWORD}).status_code == 200
 
 
+@pytest.mark.parametrize("own", [{}, {"own_password": "guess"}])
+def test_an_open_page_is_not_enough_to_take_an_account_over(client: Client, grace: User, own: dict[str, str]) -> None:
+    log_in(client)
+    page = f"/admin/auth/user/{grace.pk}/password/"
+    assert "Your own password" in client.get(page).content.decode()
+    new = {"usable_password": "true", "password1": NEXT, "password2": NEXT, "set-password": "1", **own}
+    assert "own_password" in client.post(page, new).context["form"].errors
+    taken = {"usable_password": "false", "unset-password": "1", **own}
+    assert "own_password" in client.post(page, taken).context["form"].errors
+    grace.refresh_from_db()
+    assert grace.check_password(PASSWORD)
+    device = TOTPDevice.objects.get()
+    apps = "/admin/otp_totp/totpdevice/"
+    assert client.get(f"{apps}add/").status_code == 403
+    known = forms.posted(client.get("/admin/recovery-codes/").content, user=str(grace.pk), key="ab" * 20)
+    assert client.post(f"{apps}{device.pk}/change/", known).status_code == 403
+
+
 def change_password(client: Client, grace: User) -> None:
     data = {"old_password": PASSWORD, "new_password1": NEXT, "new_password2": NEXT}
     assert client.post("/admin/password_change/", data).status_code == 302
 
 
 def set_password_as_owner(client: Client, grace: User) -> None:
-    data = {"usable_password": "true", "password1": NEXT, "password2": NEXT}
+    data = {"usable_password": "true", "password1": NEXT, "password2": NEXT, "own_password": PASSWORD}
     assert client.post(f"/admin/auth/user/{grace.pk}/password/", data).status_code == 302
 
 
 def take_password_away(client: Client, grace: User) -> None:
     data = {"usable_password": "false", "password1": "", "password2": "", "unset-password": "1"}
+    data["own_password"] = PASSWORD
     assert client.post(f"/admin/auth/user/{grace.pk}/password/", data).status_code == 302
 
 

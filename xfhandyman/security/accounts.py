@@ -1,5 +1,6 @@
 """The accounts of staff in the admin: what logins hang on changes after a password, and sessions can be ended."""
 
+from copy import copy
 from typing import Any, cast
 
 from django import forms
@@ -7,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import pluralize
 
 from xfhandyman.security import sessions
@@ -38,15 +39,56 @@ class ConfirmedForm(forms.ModelForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
         if _LOGINS_HANG_ON & set(self.changed_data):
-            given = {"password": self.cleaned_data.get("own_password")}
-            again = PasswordAgainForm(self.request, cast(User, self.request.user), given)
-            for error in again.errors.get("password", ()):
-                self.add_error("own_password", error)
+            _confirm(self, self.request)
         return cleaned
+
+
+class ConfirmedPasswordForm(forms.Form):
+    """Asks for the password of who is logged in before an account, their own too, gets another one or none."""
+
+    request: HttpRequest
+    own_password = OwnPasswordField(
+        label="Your own password",
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "current-password"}),
+    )
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        _confirm(self, self.request)
+        return cleaned
+
+
+def _confirm(form: forms.BaseForm, request: HttpRequest) -> None:
+    given = {"password": form.cleaned_data.get("own_password")}
+    again = PasswordAgainForm(request, cast(User, request.user), given)
+    for error in again.errors.get("password", ()):
+        form.add_error("own_password", error)
+
+
+class AppsMixin:
+    """For the admin of authenticator apps: taken away here, and set up by their owners alone, after the password."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 class AccountsMixin:
     """For the accounts' admin."""
+
+    change_user_password_template = "admin/second_factor/password.html"  # noqa: S105  # a template
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Django's page, which asks for no password before it sets one; with a form that knows who asks."""
+        own: Any = copy(self)
+        bases = (ConfirmedPasswordForm, own.change_password_form)
+        own.change_password_form = type("PasswordForm", bases, {"request": request})
+        page = super(AccountsMixin, own).user_change_password  # type: ignore[misc]  # ModelAdmin's
+        return cast(HttpResponse, page(request, id, form_url))
 
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
         if obj and self.has_change_permission(request, obj):  # type: ignore[attr-defined]  # ModelAdmin's

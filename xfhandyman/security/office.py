@@ -16,6 +16,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.cache import never_cache
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from bookings import limits
 from xfhandyman.security import accounts, lists, logins, second_factor, sessions
@@ -59,7 +60,8 @@ class Office(admin.AdminSite):
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         models: Any = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
         used = [each for each in models if each._meta.label_lower not in _LEFT_OUT]
-        extra = (accounts.AccountsMixin,) if User in used else ()
+        own = {User: accounts.AccountsMixin, TOTPDevice: accounts.AppsMixin}
+        extra = [own[model] for model in used if model in own]
         super().register(used, lists.bounded(admin_class or admin.ModelAdmin, *extra), **options)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
