@@ -1,4 +1,4 @@
-"""The business: catalogue, availability, scheduling, contact, e-mails, admin. Knows no telemetry."""
+"""The business: catalogue, availability, scheduling, contact, e-mails, admin. Its events are for whoever listens."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate

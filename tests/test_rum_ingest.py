@@ -101,6 +101,13 @@ def test_it_takes_a_household_for_one_client() -> None:
     assert rate.wait("2001:db8:0:2::1") == 0
 
 
+def test_it_counts_ipv4_clients_of_a_dual_stack_socket_one_by_one() -> None:
+    rate = clients.RateLimit(0.1, 1e6)
+    assert rate.wait("::ffff:192.0.2.1") == 0
+    assert rate.wait("::ffff:192.0.2.2") == 0, "another client"
+    assert rate.wait("192.0.2.1") > 0, "the same client, however it is written"
+
+
 def test_it_remembers_a_bounded_number_of_clients() -> None:
     rate = clients.RateLimit(1, 1e6, clients=100)
     for number in range(1000):

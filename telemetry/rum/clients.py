@@ -8,6 +8,8 @@ from functools import lru_cache
 from threading import Lock
 from typing import NamedTuple
 
+_HOUSEHOLD = 64
+"""Bits of the IPv6 network that one household has."""
 _TABLET = re.compile(r"iPad|Tablet|PlayBook|Silk|Android(?!.*Mobile)")
 _MOBILE = re.compile(r"Mobi|iPhone|iPod|Android")
 _MACHINE = re.compile(
@@ -51,13 +53,17 @@ def _judged(agent: str) -> tuple[str, bool]:
     return kind, not agent or bool(_MACHINE.search(agent))
 
 
-@lru_cache(maxsize=4096)
-def _household(address: str) -> str:
-    """The address; of IPv6 its /64, all of which one household has."""
+@lru_cache(maxsize=8192)
+def network(address: str, length: int) -> str:
+    """The address; of IPv6 the network of `length` bits around it. What is no address stands for itself.
+
+    An IPv4 address that a dual-stack socket wrote as IPv6 is the IPv4 one: the network around it holds all of them.
+    """
     if ":" not in address:
         return address
     try:
-        return str(ipaddress.ip_network((address, 64), strict=False))
+        known = ipaddress.IPv6Address(address)
+        return str(known.ipv4_mapped or ipaddress.ip_network((known, length), strict=False))
     except ValueError:
         return address
 
@@ -76,7 +82,7 @@ class RateLimit:
 
     def wait(self, client: str) -> int:
         """0 when the client may send now, else the whole seconds until it may."""
-        now, client = time.monotonic(), _household(client)
+        now, client = time.monotonic(), network(client, _HOUSEHOLD)
         per_client, overall = self._rates
         with self._lock:
             mine = self._refill(self._buckets.get(client), now, per_client)

@@ -4,12 +4,14 @@ A client is an IPv4 address or an IPv6 /48, which is what one line may have of i
 in memory, under a key that ends with the process. All workers of a host count together; hosts count apart.
 """
 
-import ipaddress
 import time
-from functools import lru_cache
 
 from telemetry import shared_table
 from telemetry.conf import conf
+from telemetry.rum.clients import network
+
+_LINE = 48
+"""Bits of the IPv6 network that one line may have of its own."""
 
 
 def first(client: str, what: str, wanted: int) -> int:
@@ -21,7 +23,7 @@ def first(client: str, what: str, wanted: int) -> int:
     if not window:
         return wanted
     now = time.time()
-    key = shared_table.key(f"{network(client)} {what}")
+    key = shared_table.key(f"{network(client, _LINE)} {what}")
     before = shared_table.counts.update(key, now, now - window, lambda counted: counted | wanted)
     return 0 if before is None else wanted & ~before
 
@@ -29,19 +31,4 @@ def first(client: str, what: str, wanted: int) -> int:
 def within(client: str, what: str, most: int) -> bool:
     """Whether this is one of the `most` of a client that are let through within RUM_CLIENT_WINDOW; all with 0."""
     window = conf.rum_client_window
-    return not window or shared_table.among(f"{network(client)} {what}", most, window)
-
-
-def network(client: str) -> str:
-    """What counts as one client: the address, or its /48. An address that is none stands for itself."""
-    return _network(client) if ":" in client else client
-
-
-@lru_cache(maxsize=4096)
-def _network(client: str) -> str:
-    try:
-        address = ipaddress.ip_address(client)
-    except ValueError:
-        return client
-    assert isinstance(address, ipaddress.IPv6Address)  # noqa: S101 - it has a colon
-    return str(address.ipv4_mapped or ipaddress.ip_network((address, 48), strict=False))
+    return not window or shared_table.among(f"{network(client, _LINE)} {what}", most, window)
