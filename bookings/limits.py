@@ -100,11 +100,11 @@ def wait(request: HttpRequest, purpose: Purpose) -> Pause:
 def give_back(request: HttpRequest, purpose: Purpose) -> None:
     """What was counted by `wait` came to nothing: what all clients share gets most of it back, the client does not."""
     limit: Limit = settings.RATE_LIMITS[purpose.value]
-    shared = {
-        _key(purpose, network): limit.neighbours for network in _networks(request.META.get("REMOTE_ADDR", ""))[1:]
-    }
+    client, *around = (_key(purpose, network) for network in _networks(request.META.get("REMOTE_ADDR", "")))
+    everybody = "patient" if _waited(request, client) else "everybody"
+    shared = {**dict.fromkeys(around, limit.neighbours), f"{purpose.value}:{everybody}": getattr(limit, everybody)}
     with suppress(Error), connection.cursor() as cursor:
-        for key, rate in {**shared, f"{purpose.value}:everybody": limit.everybody}.items():
+        for key, rate in shared.items():
             cursor.execute(_GIVE_BACK, [rate.step * (1 - _REFUSED_COSTS), key])
 
 

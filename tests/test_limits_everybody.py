@@ -91,6 +91,23 @@ def test_it_charges_everybody_little_for_a_form_that_is_refused(client: Client, 
 
 
 @pytest.mark.django_db
+def test_it_gives_back_what_a_refused_form_had_paid_and_no_more(
+    rf: RequestFactory, limited: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited(Purpose.CONTACT, limit("100/d", "2/d"))
+    assert [ask(rf) for _ in range(2)] == [0, 0]
+    turn = limits.wait(rf.post("/", REMOTE_ADDR="203.0.113.9"), Purpose.CONTACT).turn
+    now = time.time()
+    with monkeypatch.context() as later:
+        later.setattr(time, "time", lambda: now + limits.DELAY + 2)
+        for _ in range(12):
+            patient = rf.post("/", {"turn": turn}, REMOTE_ADDR="203.0.113.9")
+            assert limits.wait(patient, Purpose.CONTACT) == 0
+            limits.give_back(patient, Purpose.CONTACT)
+    assert ask(rf, address="203.0.113.8") == limits.DELAY + 1, "everybody's is still used up"
+
+
+@pytest.mark.django_db
 def test_it_lets_who_looks_go_on_after_a_delay(
     client: Client, limited: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
