@@ -18,6 +18,11 @@ _CHUNK = 14 * _DAY
 _Intervals = dict[int, list[availability.Interval]]
 
 
+def midnight(day: date) -> datetime:
+    """The instant at which a day of the business begins."""
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
 def rules() -> Rules:
     """The rules of booking online, from the settings."""
     return Rules(

@@ -1,7 +1,7 @@
 """Bookings: found, changed, taken on the phone. Every change of time or status goes through bookings.scheduling."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
 
@@ -27,6 +27,7 @@ from bookings.admin.office import OfficeAdmin
 from bookings.admin.preview import preview
 from bookings.admin.schedule import schedule
 from bookings.admin.search import PeopleSearch
+from bookings.diary import midnight
 from bookings.models import WORDS_OF_A_BOOKING, Booking, BookingEvent, Payment, Status
 
 # A selection of more than this is a slip of the hand.
@@ -42,12 +43,12 @@ class WhenFilter(admin.SimpleListFilter):
         return (("today", "Today"), ("tomorrow", "Tomorrow"), ("week", "Next 7 days"), ("todo", "Past, not closed"))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Booking]) -> QuerySet[Booking]:
-        midnight = timezone.make_aware(datetime.combine(timezone.localdate(), time.min))
+        begins = midnight(timezone.localdate())
         days = {"today": (0, 1), "tomorrow": (1, 2), "week": (0, 7)}
         match self.value():
             case "today" | "tomorrow" | "week" as chosen:
                 first, end = days[chosen]
-                span = (midnight + timedelta(days=first), midnight + timedelta(days=end))
+                span = (begins + timedelta(days=first), begins + timedelta(days=end))
                 return queryset.filter(starts_at__gte=span[0], starts_at__lt=span[1]).order_by("starts_at")
             case "todo":
                 return queryset.filter(status=Status.CONFIRMED, ends_at__lt=timezone.now())

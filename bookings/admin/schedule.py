@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -17,6 +17,7 @@ from django.utils import timezone
 from bookings import crew
 from bookings.admin import clashes
 from bookings.availability import Calendar, Shift
+from bookings.diary import midnight
 from bookings.models import Booking, Handyman, Holiday, Status, TimeOff, WorkingHours
 
 WEEK = timedelta(days=7)
@@ -78,10 +79,6 @@ class WeekForm(forms.Form):
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
     handyman = forms.ModelChoiceField(Handyman.objects.all(), required=False, empty_label="Everybody")
-
-
-def midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def in_day(absence: TimeOff, day: date) -> Absence:

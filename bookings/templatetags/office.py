@@ -1,6 +1,6 @@
 """What the admin's first page says of the day."""
 
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django import template
@@ -28,8 +28,8 @@ def office_today(context: template.Context) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if may("bookings.view_booking") or may("bookings.change_booking") or may(crew.OWN):
         now, standing = timezone.now(), Booking.objects.filter(status=Status.CONFIRMED)
-        midnight = timezone.make_aware(datetime.combine(timezone.localdate(now), time.min))
-        today = Q(starts_at__gte=midnight, starts_at__lt=midnight + timedelta(days=1))
+        begins = diary.midnight(timezone.localdate(now))
+        today = Q(starts_at__gte=begins, starts_at__lt=begins + timedelta(days=1))
         facts["bookings"] = crew.visible(standing, context["request"].user).aggregate(
             today=Count("pk", filter=today),
             tomorrow=Count("pk", filter=Q(starts_at__date=timezone.localdate(now) + timedelta(days=1))),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, Min, Q, QuerySet
@@ -10,6 +10,7 @@ from django.db.models.functions import TruncDay, TruncHour
 from django.utils import timezone
 
 from bookings import availability, diary
+from bookings.diary import midnight
 from bookings.models import Booking, BookingEvent, ContactMessage, Handyman, Status
 from xfhandyman.operations.charts import BarChart, Point
 
@@ -33,10 +34,6 @@ class Load:
     def drawn(self) -> int:
         """The bar's length of 100; more than full is full."""
         return min(self.percent, 100) if self.at_work else 100 * bool(self.booked)
-
-
-def midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def made(since: datetime) -> QuerySet[BookingEvent]:
