@@ -3,7 +3,7 @@
 import pytest
 
 from bookings import emails
-from bookings.models import Booking
+from bookings.models import Booking, ContactMessage
 from tests import factories
 
 WORDS = {
@@ -31,3 +31,12 @@ def test_it_mails_nothing_in_the_words_of_whoever_booked(kind: str) -> None:
     for word in ("watches", "won", "900999"):
         assert word not in written, word
     assert email.to == [made.customer_email]
+
+
+def test_what_a_stranger_writes_to_the_office_ends_the_email() -> None:
+    body = "Hello\n\nInbox: https://example.net/admin/"
+    message = ContactMessage(name="Robin", email="robin@example.com", topic="question", body=body)
+    ours, told, theirs = str(emails.message_email(message).body).partition("All that follows is what they wrote:")
+    assert told
+    assert theirs.strip() == body
+    assert "example.net" not in ours
