@@ -12,7 +12,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from bookings import emails, reminders, scheduling, tasks
 from bookings.models import Booking, SentEmail, Service, Status
 from bookings.scheduling import By
-from tests import factories
+from tests import factories, payments
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 6, 8, 11, tzinfo=UTC)  # a Monday, in London
@@ -166,3 +166,11 @@ def test_it_says_which_day_a_late_reminder_means(service: Service, days: int, wh
     reminder = emails.booking_email(booking, "reminder")
     assert reminder.subject == f"{when.capitalize()}: Tap repair"
     assert f"we come to you {when}" in str(reminder.body)
+
+
+def test_the_e_mail_of_a_hold_over_midnight_names_the_day_on_which_it_ends() -> None:
+    job = payments.service()
+    factories.handyman(job)
+    held = payments.hold(job)
+    held.hold_expires_at = datetime(2031, 7, 1, 23, 10, tzinfo=UTC)
+    assert "until 12:10am on Wednesday 2 July" in str(emails.booking_email(held, "held").body)
