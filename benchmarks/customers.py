@@ -13,6 +13,8 @@ from urllib.parse import urlencode, urlsplit
 SERVICE = "tap-repair"
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"}
 UNLIMITED = {
+    "UNPROVEN_BOOKINGS_PER_ADDRESS": "1000000",
+    "UNPROVEN_BOOKINGS_PER_CLIENT": "1000000",
     "RATE_LIMIT_BOOKING": "1000000/s 1000000/s",
     "RATE_LIMIT_AVAILABILITY": "1000000/s 1000000/s",
     "RUM_RATE": "1000000",

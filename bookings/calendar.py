@@ -14,11 +14,17 @@ from .templatetags.business import clock, lasts
 _STATUS = {Status.HELD: "TENTATIVE", Status.CANCELLED: "CANCELLED"}
 
 
+_HELD = {
+    True: "This time is kept for you until the deposit is paid.",
+    False: "This time is kept for you until you confirm the booking.",
+}
+
+
 def invitation(booking: Booking, *, mailed: bool = False) -> Calendar:
     """The entry as it stands: method REQUEST, or CANCEL once the visit is off. `mailed`: nothing in a customer's words.
 
     It lasts from the opening of the arrival window until the latest end of the job, because somebody must be in for
-    all of that; the title says the window. Tentative until a deposit that is asked for is paid. Times are in UTC.
+    all of that; the title says the window. Tentative while it is held. Times are in UTC.
     """
     cancelled = booking.status == Status.CANCELLED
     window = f"{clock(booking.starts_at)} to {clock(booking.arrival_until)}"
@@ -48,7 +54,7 @@ def invitation(booking: Booking, *, mailed: bool = False) -> Calendar:
 
 def _description(booking: Booking, window: str) -> str:
     lines = (
-        "This time is kept for you until the deposit is paid." if booking.status == Status.HELD else "",
+        _HELD[hasattr(booking, "payment")] if booking.status == Status.HELD else "",
         f"{booking.handyman.name} arrives between {window.replace(' to ', ' and ')}.",
         f"The job takes about {lasts(booking.service)}.",
         f"Questions? Ring {settings.BUSINESS_PHONE}.",

@@ -44,6 +44,7 @@ def change(
             current.sequence += 1
         elif status == Status.CONFIRMED:
             promise(current, timezone.now())
+            current.proven_at = timezone.now()  # its link was opened, its deposit paid, or staff know who it is
         current.save()
         history.record(current, kind, by=by, user=user, note=note, asked=asked)
         if status == Status.CONFIRMED:

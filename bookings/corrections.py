@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from . import history, idempotency, tasks
+from . import history, idempotency, proofs, tasks
 from .history import By, Kind
 from .models import Booking, FormerAddress, SentEmail, Status, new_link_key
 from .refusals import NotPossible, SchedulingError
@@ -69,6 +69,9 @@ def correct(
         written.append("fingerprint")
     if "customer_email" in changed:
         written += _new_link(current)
+        if by == By.CUSTOMER:
+            current.proven_at = proofs.earlier(current.customer_email, timezone.now())
+            written.append("proven_at")
     current.save(update_fields=written)
     if changed:
         history.record(current, Kind.CORRECTED, by=by, user=user, note=", ".join(FIELDS[name] for name in changed))

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from . import calendar
+from . import calendar, proofs
 from .models import Booking, BookingEvent, ContactMessage, FormerAddress, Handyman, OfficeContact, Status
 
 _SUBJECTS = {
@@ -21,6 +21,7 @@ _SUBJECTS = {
     "moved": "New time for your booking {reference}",
     "cancelled": "Your booking {reference} is cancelled",
     "reminder": "{when}: {service}",
+    "prove": "Confirm your booking: {service}",
     "held": "Pay the deposit to book: {service}",
     "late": "We are sorry: your payment for {reference} comes back",
     "restored": "Your booking {reference} stands after all",
@@ -40,6 +41,7 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
     now = timezone.now()
     today = timezone.localdate(booking.starts_at) == timezone.localdate(now)
     when = "today" if today else "tomorrow"  # a reminder, if late, comes on the day itself
+    mail = proofs.marker(booking)
     off = booking.cancellation if kind == "cancelled" else None
     context = {
         "booking": booking,
@@ -52,7 +54,8 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
             "url": settings.SITE_URL,
             "language": f"en-{settings.BUSINESS_COUNTRY}",
         },
-        "link": settings.SITE_URL + booking.get_absolute_url(),
+        "link": f"{settings.SITE_URL}{booking.get_absolute_url()}?mail={mail}",
+        "prove_link": f"{settings.SITE_URL}{reverse('booking_prove', args=[booking.link_token])}?mail={mail}",
         "pay_link": settings.SITE_URL + reverse("booking_pay", args=[booking.link_token]),
     }
     subject = _CANCELLED_BY_US if off and off.is_ours else _SUBJECTS[kind]

@@ -141,7 +141,7 @@ class ContactMessageReceived(Event):
 
 @dataclass(frozen=True, slots=True)
 class EmailSent(Event):
-    """`kind` is confirmation, moved, cancelled, restored, address, reminder, held, late, refunded, message,
+    """`kind` is confirmation, moved, cancelled, restored, address, reminder, prove, held, late, refunded, message,
     notification or security."""
 
     kind: str

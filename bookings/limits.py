@@ -97,6 +97,12 @@ def wait(request: HttpRequest, purpose: Purpose) -> Pause:
     return pause
 
 
+def client(request: HttpRequest) -> str:
+    """The keyed hash of who asks: an IPv4 address, or an IPv6 /48; "" where there is none (a Unix socket)."""
+    network = _networks(request.META.get("REMOTE_ADDR", ""))[-1]
+    return _hash(network) if network else ""
+
+
 def give_back(request: HttpRequest, purpose: Purpose) -> None:
     """What was counted by `wait` came to nothing: what all clients share gets most of it back, the client does not."""
     limit: Limit = settings.RATE_LIMITS[purpose.value]
@@ -143,7 +149,11 @@ def _networks(address: str) -> list[str]:
 
 def _key(purpose: Purpose, network: str) -> str:
     """A name that says nothing without SECRET_KEY."""
-    return f"{purpose.value}:{salted_hmac('bookings.limits', network, algorithm='sha256').hexdigest()[:40]}"
+    return f"{purpose.value}:{_hash(network)}"
+
+
+def _hash(network: str) -> str:
+    return salted_hmac("bookings.limits", network, algorithm="sha256").hexdigest()[:40]
 
 
 def _take(purpose: Purpose, address: str, turns: int, *, patient: bool) -> tuple[Pause, str]:

@@ -40,6 +40,12 @@ class OutOfArea(SchedulingError):
     code = "out_of_area"
 
 
+class TooManyUnproven(SchedulingError):
+    """As many bookings of this client, or e-mail address, as may wait for the address to be proved do so."""
+
+    code = "unproven"
+
+
 class AlreadyBooked(SchedulingError):
     """The same form has booked another slot already: `booking`. Is that to be moved, or is this a second visit?"""
 

@@ -11,7 +11,7 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from . import corrections, history, idempotency, refusals, tasks
+from . import corrections, history, idempotency, proofs, refusals, tasks
 from .changes import change, locked, promise, require_changeable
 from .history import By, Kind
 from .models import Booking, Handyman, Service, ServiceArea, Status
@@ -26,6 +26,7 @@ from .refusals import SchedulingError as SchedulingError  # the base that caller
 from .refusals import SlotTaken as SlotTaken
 from .refusals import TooEarly as TooEarly
 from .refusals import TooLate as TooLate
+from .refusals import TooManyUnproven as TooManyUnproven
 from .slot_requests import SamePostedTwice, SlotRequest, commit, with_first_free
 
 
@@ -51,9 +52,13 @@ def book(
     by: By = By.CUSTOMER,
     user: User | None = None,
     instead: bool = False,
+    client: str | None = None,
     now: datetime | None = None,
 ) -> Booking:
     """Book a confirmed visit with one handyman, or with the least loaded who is free.
+
+    Where the `client` (its hash, see limits.client) or the e-mail address has too many unproven bookings, it is only
+    held, until `prove`; beyond that TooManyUnproven is raised.
 
     The same key with the same content gives the same booking, while it stands. With other details it corrects them;
     with another slot it moves the booking if `instead` says so. Staff are not bound by notice, horizon or area.
@@ -66,6 +71,7 @@ def book(
         by=by,
         user=user,
         instead=instead,
+        client=client,
         now=now or timezone.now(),
     )
     return _take(request, customer, idempotency_key, Status.CONFIRMED, None)
@@ -174,6 +180,14 @@ def confirm(*, booking: Booking, by: By, user: User | None = None) -> Booking:
     return change(booking, Kind.CONFIRMED, Status.CONFIRMED, allowed=(Status.HELD,), by=by, user=user)
 
 
+def prove(*, booking: Booking, mail: str) -> Booking:
+    """Make certain a booking that was held for its e-mail address, by the `mail` of its link. Raises NotPossible."""
+    check = partial(proofs.require, mail=mail)
+    return change(
+        booking, Kind.CONFIRMED, Status.CONFIRMED, allowed=(Status.HELD,), by=By.CUSTOMER, user=None, check=check
+    )
+
+
 def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
     """Confirm a booking whose hold had run out before it was paid, with its handyman if free, else another.
 
@@ -196,6 +210,7 @@ def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
         current.handyman, planned_at = commit(request, handyman_id)
         current.take_time(request.starts_at, planned_at)
         current.status = Status.CONFIRMED
+        current.proven_at = now
         current.sequence += 1
         promise(current, now)
         current.save()
@@ -249,18 +264,23 @@ def _take(
     wanted = request.handyman and request.handyman.pk
     asked = {"service": request.service.pk, "start": request.starts_at, "handyman": wanted}
     fingerprint = idempotency.digest(asked | asdict(customer))
-    kind = Kind.HELD if status == Status.HELD else Kind.CREATED
 
     def attempt(handyman_id: int) -> Booking:
         # Two inserts that exclude each other would wait for each other until the deadlock detector wakes (1 s).
         # The lock makes them queue; the constraint still judges.
         taker, planned_at = commit(request, handyman_id)
         idempotency.release(key, request.now)
+        email, now = customer.customer_email, request.now
+        proven_at = proofs.earlier(email, now) if request.by == By.CUSTOMER else now
+        client = request.client if proven_at is None else None
+        unproven = client is not None and proofs.comes_first(email=email, client=client, now=now)
         booking = Booking(
             service=request.service,
             handyman=taker,
-            status=status,
-            hold_expires_at=hold_expires_at,
+            status=Status.HELD if unproven else status,
+            hold_expires_at=now + deposits.hold_time() if unproven else hold_expires_at,
+            proven_at=proven_at,
+            client=client or "",
             idempotency_key=key,
             fingerprint=fingerprint,
             consent_at=request.now,
@@ -272,11 +292,14 @@ def _take(
         booking.take_price()
         promise(booking, request.now)
         booking.save(force_insert=True)
-        history.record(booking, kind, by=request.by, user=request.user)
-        if status == Status.CONFIRMED:
-            tasks.after_booking(booking)
-        else:
+        held = booking.status == Status.HELD
+        history.record(booking, Kind.HELD if held else Kind.CREATED, by=request.by, user=request.user)
+        if unproven:
+            tasks.after_unproven(booking)
+        elif held:
             deposits.ask(booking)
+        else:
+            tasks.after_booking(booking)
         return booking
 
     with refusals.published(request.service, "book" if status == Status.CONFIRMED else "hold"):

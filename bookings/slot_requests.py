@@ -26,7 +26,8 @@ _STAFF_HORIZON_DAYS = 366
 class SlotRequest:
     """A slot that somebody asks for. `moving` is the booking that would leave its place for it.
 
-    `instead` moves the booking that the same form has made, where the customer would be asked about it.
+    `instead` moves the booking that the same form has made, where the customer would be asked about it. `client` is
+    the hash of limits.client; with None no e-mail address has to be proved.
     """
 
     service: Service
@@ -37,6 +38,7 @@ class SlotRequest:
     user: User | None = None
     moving: Booking | None = None
     instead: bool = False
+    client: str | None = None
 
     def find(self) -> Slot:
         """The free slot. Raises SlotUnavailable or SlotTaken, with alternatives."""

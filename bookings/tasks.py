@@ -12,7 +12,7 @@ from django.utils import timezone
 from procrastinate import builtin_tasks
 from procrastinate.contrib.django import app
 
-from . import emails, limits, notifications, reminders
+from . import emails, limits, notifications, proofs, reminders
 from .models import Booking, ContactMessage, FormerAddress, Payment, SentEmail, Status
 from .personal_data import forget
 from .sending import Patience, send_once
@@ -38,6 +38,11 @@ def after_refund_owed(booking: Booking, *, late: bool) -> None:
     send_booking_email.defer(booking_id=booking.pk, kind=kind, sequence=booking.sequence)
 
 
+def after_unproven(booking: Booking) -> None:
+    """Ask the customer to confirm the booking, which proves the address."""
+    send_booking_email.defer(booking_id=booking.pk, kind="prove", sequence=booking.sequence)
+
+
 def after_booking(booking: Booking) -> None:
     """Confirm it to the customer."""
     send_booking_email.defer(booking_id=booking.pk, kind="confirmation", sequence=booking.sequence)
@@ -60,9 +65,11 @@ def after_undone_cancellation(booking: Booking) -> None:
 
 
 def after_new_address(booking: Booking) -> None:
-    """Send what the customer needs to the address that the booking has now: the confirmation, or the way to pay."""
+    """Send what the customer needs to the address that the booking has now: the confirmation, or the way to it."""
     if booking.status == Status.CONFIRMED:
         send_booking_email.defer(booking_id=booking.pk, kind="confirmation", sequence=booking.sequence)
+    elif not hasattr(booking, "payment"):
+        after_unproven(booking)
     elif SentEmail.objects.filter(key__startswith=f"booking:{booking.pk}:held").exists():
         send_payment_link.defer(booking_id=booking.pk)
 
@@ -99,6 +106,8 @@ def send_booking_email(*, booking_id: int, kind: str, sequence: int) -> None:
     A customer who rang and has no e-mail address gets none.
     """
     current = Booking.objects.filter(pk=booking_id, sequence=sequence, erased_at=None)
+    if kind == "prove":
+        current = current.filter(status=Status.HELD)
     booking = current.select_related("service", "handyman", "payment").first()
     if booking is not None and booking.customer_email:
         send_once(f"booking:{booking_id}:{kind}:{sequence}", kind, emails.booking_email(booking, kind))
@@ -174,8 +183,9 @@ async def remove_old_jobs(context: object, timestamp: int) -> None:
 @app.periodic(cron="41 * * * *")
 @app.task(name="forget_addresses")
 def forget_addresses(timestamp: int) -> None:
-    """Delete what is left of the rate limits of clients that are long gone."""
+    """Delete what is left of clients that are long gone, in limits and in bookings that are proven or over."""
     limits.forget_whole()
+    proofs.forget_clients()
 
 
 @app.periodic(cron="50 3 * * *")

@@ -6,7 +6,7 @@ from django.urls import path
 from django.views.decorators.http import require_safe
 
 from bookings.sitemaps import SITEMAPS
-from bookings.views import booking, contact, correct, manage, payment, site
+from bookings.views import booking, contact, correct, manage, payment, proof, site
 
 urlpatterns = [
     path("", site.home, name="home"),
@@ -17,6 +17,7 @@ urlpatterns = [
     path("api/availability", booking.availability, name="availability"),
     path("bookings/<str:token>/", manage.manage, name="manage_booking"),
     path("bookings/<str:token>/details/", correct.correct, name="booking_correct"),
+    path("bookings/<str:token>/prove/", proof.prove, name="booking_prove"),
     path("bookings/<str:token>/pay/", payment.pay, name="booking_pay"),
     path("bookings/<str:token>/paid/", payment.paid, name="booking_paid"),
     path("bookings/<str:token>/confirmed/", manage.confirmed, name="booking_confirmed"),

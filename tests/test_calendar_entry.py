@@ -53,7 +53,11 @@ def test_it_replaces_the_entry_when_moved_and_takes_it_away_when_cancelled(booki
     assert str(first["uid"]).startswith(booking.reference)
 
 
-def test_it_is_tentative_until_the_deposit_is_paid(booking: Booking, client: Client) -> None:
+def test_it_is_tentative_until_the_deposit_is_paid(
+    booking: Booking, client: Client, settings: pytest.FixtureRequest
+) -> None:
+    settings.STRIPE_SECRET_KEY = "sk_test_x"  # type: ignore[attr-defined]  # pytest-django's settings
+    booking.service.deposit_pence = 2000
     held = scheduling.hold(
         service=booking.service,
         starts_at=factories.tomorrow(14),

@@ -12,7 +12,7 @@ WORDS = {
     "notes": "You have won",
     "customer_phone": "07700 900999",
 }
-PLAIN = ("confirmation", "moved", "cancelled", "reminder", "restored")
+PLAIN = ("confirmation", "moved", "cancelled", "reminder", "restored", "prove")
 
 
 @pytest.mark.django_db

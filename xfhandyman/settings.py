@@ -100,13 +100,16 @@ RATE_LIMITS = {
     "login": _limit("LOGIN", "30/h 30/m"),
     "login_known": _limit("LOGIN", "30/h 30/m"),
 }
+# Bookings ahead whose e-mail address is not proved; the next is held until it is (bookings/proofs.py).
+UNPROVEN_BOOKINGS_PER_ADDRESS = env.int("UNPROVEN_BOOKINGS_PER_ADDRESS", 2)
+UNPROVEN_BOOKINGS_PER_CLIENT = env.int("UNPROVEN_BOOKINGS_PER_CLIENT", 3)
 
 # Deposits (docs/payments.md): on when there is a key.
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "")
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", "")
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", "https://api.stripe.com").rstrip("/")
 STRIPE_CHECKOUT_ORIGIN = env.str("STRIPE_CHECKOUT_ORIGIN", "https://checkout.stripe.com").rstrip("/")
-DEPOSIT_HOLD_MINUTES = env.int("DEPOSIT_HOLD_MINUTES", 30)  # a slot is kept so long for the deposit
+DEPOSIT_HOLD_MINUTES = env.int("DEPOSIT_HOLD_MINUTES", 30)  # a slot is kept so long for the deposit, or for its proof
 
 LOGGING = {
     "version": 1,

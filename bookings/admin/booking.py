@@ -95,7 +95,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     inlines = (HistoryInline,)
     resource_classes = (BookingResource,)
     change_list_template = "admin/bookings/booking/change_list.html"
-    readonly_fields = ("reference", "service", "state", "times", "agreed_price", "deposit", "created_at")
+    readonly_fields = ("reference", "service", "state", "times", "agreed_price", "deposit", "proof", "created_at")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Without the side bar: seven columns want the width."""
@@ -105,11 +105,12 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         customer = ("Customer", {"fields": CUSTOMER_FIELDS if obj else (*CUSTOMER_FIELDS, "consent", "key", "offers")})
         if obj is None:
             return ((None, {"fields": ("service", "starts", "who")}), customer)
+        made = ("deposit", "proof", "created_at")
         if not self.has_change_permission(request, obj):
-            visit = ("reference", "state", "service", "handyman", "times", "agreed_price", "deposit", "created_at")
+            visit = ("reference", "state", "service", "handyman", "times", "agreed_price", *made)
             return ((None, {"fields": visit}), customer)
         return (
-            (None, {"fields": ("reference", "state", "service", "times", "starts", "who", "deposit", "created_at")}),
+            (None, {"fields": ("reference", "state", "service", "times", "starts", "who", *made)}),
             customer,
             ("Price", {"fields": ("pricing", "price_pence", "minimum_minutes")}),
         )
@@ -193,6 +194,13 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     @admin.display(description="price")
     def agreed_price(self, booking: Booking) -> str:
         return price(booking)
+
+    @admin.display(description="e-mail")
+    def proof(self, booking: Booking) -> str:
+        if not booking.customer_email:
+            return "None"
+        proven_at = booking.proven_at and timezone.localtime(booking.proven_at)
+        return f"Proven {date_format(proven_at, 'D j M Y, H:i')}" if proven_at else "E-mail not proven"
 
     @admin.display(description="deposit")
     def deposit(self, booking: Booking) -> str:

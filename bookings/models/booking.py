@@ -11,7 +11,7 @@ from django.contrib.postgres.indexes import GinIndex, GistIndex
 from django.core import signing
 from django.db import models
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange, NumericRange
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.urls import reverse
 from django.utils import timezone
 
@@ -143,6 +143,14 @@ class Booking(Priced):
         null=True, editable=False, help_text="When a reminder is due. Empty once it is handed over, or without one."
     )
 
+    # What was booked before there was this column, or by an older release beside this one, counts as proven.
+    proven_at = models.DateTimeField(
+        null=True, default=None, db_default=Now(), editable=False, help_text="When its e-mail address was last proved."
+    )
+    client = models.CharField(
+        max_length=40, blank=True, default="", db_default="", editable=False, help_text="A keyed hash, while it counts."
+    )
+
     fingerprint = models.CharField(
         max_length=64, blank=True, default="", db_default="", editable=False, help_text="Of what its form asked for."
     )
@@ -174,6 +182,7 @@ class Booking(Priced):
             models.Index(
                 fields=["reminder_at"], name="booking_reminder_at", condition=models.Q(reminder_at__isnull=False)
             ),
+            models.Index(fields=["client"], name="booking_client", condition=~models.Q(client="")),
             GinIndex(WORDS_OF_A_BOOKING, name="booking_words"),
         )
         constraints = (

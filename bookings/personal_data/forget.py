@@ -19,6 +19,7 @@ _PERSONAL = (
     "postcode",
     "notes",
     "link_key",
+    "client",
     "erased_at",
 )
 
@@ -34,7 +35,7 @@ def anonymise(bookings: BookingQuerySet, now: datetime) -> int:
             booking.customer_name = NAME
             booking.customer_email = booking.customer_phone = booking.address = booking.notes = ""
             booking.postcode = country.current().district(booking.postcode)
-            booking.link_key = new_link_key()
+            booking.link_key, booking.client = new_link_key(), ""
             booking.erased_at = now
         Booking.objects.bulk_update(chosen, _PERSONAL, batch_size=_AT_ONCE)
         BookingEvent.objects.filter(booking__in=chosen).update(note="")

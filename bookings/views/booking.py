@@ -22,6 +22,7 @@ from bookings.forms import BookingForm, WeekForm, read_instant
 from bookings.models import Booking, Handyman, Service, Status, new_idempotency_key
 from bookings.payments import deposits
 from bookings.views.errors import wait_a_while
+from bookings.views.manage import held_page
 from bookings.views.payment import to_stripe
 from bookings.week import Week, week
 
@@ -83,18 +84,19 @@ def _book(
     form, reason = BookingForm(request.POST), cast("Reason | str | None", None)
     if form.is_valid() and start and not gone and request.POST.get("offer") == service.offer:
         try:
-            booking = _take(service, start, handyman, form)
+            return _next_page(_take(service, start, handyman, form, limits.client(request)))
         except scheduling.OutOfArea:
             form.refuse_postcode()
         except scheduling.AlreadyBooked as refusal:
             return _details(request, service, form, start, handyman, earlier=refusal.booking)
+        except scheduling.TooManyUnproven:
+            limits.give_back(request, limits.Purpose.BOOKING)
+            seconds = limits.Pause(deposits.hold_time().total_seconds())
+            return _wait(request, seconds, service, start, handyman, unproven=True)
         except scheduling.SlotUnavailable as refusal:
             reason = refusal.reason
         except scheduling.SchedulingError as refusal:
             reason = refusal.code
-        else:
-            held = booking.status == Status.HELD
-            return to_stripe(booking) if held else redirect("booking_confirmed", booking.link_token)
     elif form.has_error("postcode", "out_of_area"):
         events.publish_now(events.BookingRejected(service=service.slug, action="book", reason="out_of_area"))
     limits.give_back(request, limits.Purpose.BOOKING)
@@ -114,13 +116,20 @@ def _gone(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "bookings/service_gone.html", context, status=404)
 
 
-def _take(service: Service, start: datetime, handyman: Handyman | None, form: BookingForm) -> Booking:
-    """Book it, or hold it where a deposit comes first. Raises SchedulingError."""
+def _take(service: Service, start: datetime, handyman: Handyman | None, form: BookingForm, client: str) -> Booking:
+    """Book it, or hold it where a deposit or a proof of the address comes first. Raises SchedulingError."""
     arguments = form.booking_arguments(twice=form.data.get("twice", ""), start=start)
     if not service.deposit:
-        return scheduling.book(service=service, starts_at=start, handyman=handyman, **arguments)
+        return scheduling.book(service=service, starts_at=start, handyman=handyman, client=client, **arguments)
     kept = deposits.hold_time()
     return scheduling.hold(service=service, starts_at=start, handyman=handyman, expires_in=kept, **arguments)
+
+
+def _next_page(booking: Booking) -> HttpResponse:
+    """Where the browser goes from the form: to pay, to read what its e-mail is for, or to the thanks."""
+    if booking.status != Status.HELD:
+        return redirect("booking_confirmed", booking.link_token)
+    return to_stripe(booking) if hasattr(booking, "payment") else redirect(held_page(booking))
 
 
 def _details(
@@ -175,7 +184,13 @@ def _details(
 
 
 def _wait(
-    request: HttpRequest, seconds: limits.Pause, service: Service, start: datetime | None, handyman: Handyman | None
+    request: HttpRequest,
+    seconds: limits.Pause,
+    service: Service,
+    start: datetime | None,
+    handyman: Handyman | None,
+    *,
+    unproven: bool = False,
 ) -> HttpResponse:
     """The form as it was typed, unread; a window is looked for only once the wait is over."""
     if request.method != "POST":
@@ -186,6 +201,7 @@ def _wait(
         "start": start,
         "until": start and start + diary.rules().window,
         "handyman": handyman,
+        "unproven": unproven,
         "section": "services",
     }
     return wait_a_while(request, seconds, "bookings/details.html", context)

@@ -6,11 +6,12 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from bookings import calendar, corrections, limits, scheduling
+from bookings import calendar, corrections, limits, proofs, scheduling
 from bookings.forms import WeekForm, read_instant
 from bookings.models import Booking, BookingEvent, Status
 from bookings.views.errors import wait_a_while
@@ -41,7 +42,7 @@ def by_link(view: Callable[[HttpRequest, Booking], HttpResponse]) -> Callable[[H
 def confirmed(request: HttpRequest, booking: Booking) -> HttpResponse:
     """The thanks; a booking that was cancelled or is over has only its own page."""
     now = timezone.now()
-    if not corrections.is_correctable(booking, now) or _waits_for_deposit(booking):
+    if booking.status != Status.CONFIRMED or not corrections.is_correctable(booking, now):
         return redirect(booking)
     context = {"booking": booking, "service": booking.service, "changeable": booking.can_be_changed(now)}
     context["corrected"] = booking.events.filter(kind=BookingEvent.Kind.CORRECTED, by=BookingEvent.By.CUSTOMER).exists()
@@ -62,7 +63,8 @@ def ics(request: HttpRequest, booking: Booking) -> HttpResponse:
 def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
     """POST `action=move` with `start`, or `action=cancel`. Refused: 409 for a race or a deadline, 429, else 422."""
     if request.method != "POST":
-        return redirect("booking_pay", booking.link_token) if _waits_for_deposit(booking) else _manage(request, booking)
+        proofs.note_opened(booking, request.GET.get("mail", ""))
+        return redirect(held_page(booking)) if booking.status == Status.HELD else _manage(request, booking)
     if pause := limits.wait(request, limits.Purpose.BOOKING):
         return wait_a_while(request, pause, "bookings/manage.html", _context(request, booking, "too_often"))
     start = read_instant(request.POST.get("start"))
@@ -81,8 +83,9 @@ def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
     return redirect(f"{booking.get_absolute_url()}?done={request.POST['action']}")
 
 
-def _waits_for_deposit(booking: Booking) -> bool:
-    return booking.status == Status.HELD and hasattr(booking, "payment")
+def held_page(booking: Booking) -> str:
+    """The address of the page that says what a held booking waits for: its deposit, or the proof of its address."""
+    return reverse("booking_pay" if hasattr(booking, "payment") else "booking_prove", args=[booking.link_token])
 
 
 def _manage(request: HttpRequest, booking: Booking, problem: str = "", status: int = 200) -> HttpResponse:

@@ -109,6 +109,7 @@ def scaled_out(
             "DJANGO_SETTINGS_MODULE": "xfhandyman.settings",
             "PYTHONUNBUFFERED": "1",
             # The load comes from one address.
+            **{f"UNPROVEN_BOOKINGS_PER_{whose}": "1000000" for whose in ("ADDRESS", "CLIENT")},
             **{f"RATE_LIMIT_{name}": "1000000/s 1000000/s" for name in ("BOOKING", "AVAILABILITY")},
             **(env or {}),
         }

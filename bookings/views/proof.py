@@ -1,0 +1,44 @@
+"""Proving the e-mail address of a booking that is held for it, by the button behind the e-mail's link."""
+
+import math
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from bookings import limits, proofs, scheduling
+from bookings.models import Booking, Status
+from bookings.views.errors import wait_a_while
+from bookings.views.manage import by_link, held_page
+
+
+@by_link
+@require_http_methods(["GET", "HEAD", "POST"])
+def prove(request: HttpRequest, booking: Booking) -> HttpResponse:
+    """GET says until when the slot is kept and, with `mail` of the e-mail's link, has the button; POST confirms.
+
+    422 for a POST without the e-mail's `mail`. A booking that is not held (any more) has other pages.
+    """
+    if booking.status != Status.HELD:
+        return redirect("booking_confirmed", booking.link_token)
+    if hasattr(booking, "payment"):
+        return redirect(held_page(booking))
+    mail = (request.POST if request.method == "POST" else request.GET).get("mail", "")
+    mailed = proofs.is_from_email(booking, mail)
+    if request.method == "POST" and mailed:
+        if seconds := limits.wait(request, limits.Purpose.BOOKING):
+            return wait_a_while(request, seconds)
+        return _confirm(booking, mail)
+    seconds_left = (booking.hold_expires_at - timezone.now()).total_seconds() if booking.hold_expires_at else 0
+    context = {"booking": booking, "service": booking.service, "mail": mail if mailed else ""}
+    context |= {"left": max(0, math.ceil(seconds_left / 60)), "problem": bool(mail) and not mailed}
+    return render(request, "bookings/prove.html", context, status=422 if request.method == "POST" else 200)
+
+
+def _confirm(booking: Booking, mail: str) -> HttpResponse:
+    try:
+        scheduling.prove(booking=booking, mail=mail)
+    except scheduling.SchedulingError:  # the hold ended at this moment
+        return redirect(booking)
+    return redirect("booking_confirmed", booking.link_token)
