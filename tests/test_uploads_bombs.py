@@ -142,12 +142,21 @@ def family(pid: int) -> Iterator[int]:
 
 
 def memory(site: Stack) -> int:
-    """Bytes of all processes of the web; what they share is counted for each."""
+    """Bytes of all processes of the web; what they share is counted for each.
+
+    A process that a worker starts has the worker's memory, and its name, until it runs its program: not counted twice.
+    """
     pages = 0
     for pid in list(family(site.web.pid)):
         with suppress(OSError):
-            pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            starting = parent != site.web.pid and name(pid) == name(parent)
+            pages += 0 if starting else int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * resource.getpagesize()
+
+
+def name(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 HEAVIEST = [*BOMBS.values(), blank("WEBP", (2048, 2048), lossless=True), blank("JPEG", (3900, 3900), progressive=True)]
