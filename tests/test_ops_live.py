@@ -68,6 +68,7 @@ def test_it_has_every_series_that_rules_ask_for(scene: Scene) -> None:
     _until_none(lambda: {one for one in wanted if not scene.watch.query(one)})
 
 
+@pytest.mark.timing
 def test_it_tells_the_cause_of_a_lock_and_shows_the_trouble(scene: Scene) -> None:
     drill, messages = DRILLS["lock"], scene.watch.messages
     with customer() as session:
