@@ -31,6 +31,10 @@ def many_queries(site: Site) -> None:
     site.often["/services/", Activity("query", "SELECT service")] = 400
 
 
+def some_more_queries(site: Site) -> None:
+    site.often["/services/", Activity("query", "SELECT service")] = 120  # 0.4 s instead of 40 ms
+
+
 def slow_python(site: Site) -> None:
     site.slow[Activity("cpu")] = 0.8
 
@@ -64,6 +68,7 @@ def played(fault: Callable[[Site], None], *, healthy: int = HEALTHY, seed: int =
         (lock, "it waits for a lock held by another session: `LOCK booking`, idle in its transaction since"),
         (slow_query, "high latency in the `SELECT service` query"),
         (many_queries, "`SELECT service` queries a request (usually 3.0, from /services/)"),
+        (some_more_queries, "`SELECT service` queries a request (usually 3.0, from /services/)"),
         (slow_python, "time in Python on "),
         (slow_call, "high latency in calls to bank"),
         (surge, "a surge of requests"),
@@ -90,6 +95,34 @@ def test_it_knows_a_slow_query_from_the_first_second() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_it_keeps_quiet_about_an_ordinary_hour(seed: int) -> None:
     assert watch(Diagnosis(), Site(seed), 600) == []
+
+
+def at_night(seed: int) -> Site:
+    """A site with a visitor every ten seconds."""
+    site = Site(seed)
+    site.rates = dict.fromkeys(site.pages, 0.03)
+    return site
+
+
+@pytest.mark.parametrize("fault", [slow_query, many_queries, slow_python])
+def test_it_explains_a_slow_page_that_is_seldom_asked_for(fault: Callable[[Site], None]) -> None:
+    diagnosis, site = Diagnosis(), at_night(1)
+    watch(diagnosis, site, 600)
+    began = site.at
+    fault(site)
+    events = watch(diagnosis, site, 240)
+    assert [event.kind for event in events] == ["opened"], [event.incident.sentence for event in events]
+    incident = events[0].incident
+    assert incident.cause.component in ("SELECT service", "every page", "/services/")
+    assert began - 3 <= incident.started_at <= incident.opened_at
+    site.slow.clear()
+    site.often.clear()
+    assert [event.kind for event in watch(diagnosis, site, 240)] == ["closed"]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_it_keeps_quiet_through_a_night(seed: int) -> None:
+    assert watch(Diagnosis(), at_night(seed), 1800) == []
 
 
 def test_it_closes_an_incident_once_with_the_time_it_ended() -> None:

@@ -22,6 +22,9 @@ CONFIRMED = 2
 """Judgements in a row before an incident opens."""
 QUIET = 5
 """Judgements in a row without a trace of an incident before it closes."""
+HANGS = 2.0
+"""Age in seconds from which an operation hangs: its end is the end of what made it hang. That shorter ones are no
+longer slow shows in the next request only."""
 LEARNED_AFTER = 30.0
 """Seconds that a look waits before it is learned from: an incident's beginning must not teach what is usual."""
 SECOND, STRONG = 0.05, 3.0
@@ -33,7 +36,10 @@ REMEMBERED, MOST_REMEMBERED = 86_400.0, 200
 SLIGHT, RATIO = 0.05, 1.5
 """Seconds of work a second, and times the usual, from which growth can be a cause."""
 PATIENT = 8
-"""Judgements before a lack of processors is an incident: every start and every backup takes all of them for a while."""
+"""Judgements before a lack of processors is an incident: every start and every backup takes all of them for a while.
+So for slowness without a cause, which mostly shows a moment later."""
+NEW_USUAL = 3600.0
+"""Seconds of an incident after which what it shows is learned as the usual."""
 RECENT_CHANGE = 300.0
 """Seconds before a start within which a change is evidence."""
 
@@ -144,7 +150,11 @@ class Diagnosis:
         waiting = signals.waiting(window, self.state.baseline)
         since = signals.saturated(self._looks, window.at)
         if not waiting.noticed and since is None:
-            return []
+            late = signals.steadily_late(self._looks, self.state.baseline, window.at)
+            if not late:
+                return []
+            window = merge(self._looks, window.at, window.at - min(late.values()))
+            waiting = signals.waiting(window, self.state.baseline)
         shown = signals.symptom(window, self.state.baseline, waiting)
         causes = [cause for cause in attribution.causes(window, self.state.baseline) if significant(cause)]
         if not causes and since is not None:
@@ -181,7 +191,7 @@ class Diagnosis:
     def _needed(self, finding: Finding, index: int) -> int:
         if finding.symptom.name in ("database_down", "process_silent", "workers_dying", "dependency"):
             return 1
-        if finding.cause.kind == "processor":
+        if finding.cause.kind in ("processor", "unknown"):
             return PATIENT
         # What only follows the first finding, or an incident, is given time to show whether it is a consequence.
         return SETTLED if self._open or index else CONFIRMED
@@ -225,7 +235,7 @@ class Diagnosis:
             if each.seen_at == at:
                 continue
             each.unseen += 1
-            if each.unseen >= QUIET:
+            if each.unseen >= QUIET and self._over(each, at):
                 self._open.remove(each)
                 seen = last_seen(self._looks, each.incident.cause, self.state.baseline) or each.seen_at
                 each.incident.ended_at = max(min(seen, each.seen_at), each.incident.started_at)
@@ -234,6 +244,15 @@ class Diagnosis:
         oldest = at - REMEMBERED
         self.state.closed = [each for each in self.state.closed if (each.ended_at or at) > oldest][-MOST_REMEMBERED:]
         return events
+
+    def _over(self, each: _Open, at: float) -> bool:
+        """Whether work shows that the trouble is over: that nobody came to meet it does not."""
+        incident = each.incident
+        if incident.symptom.name not in signals.WAITING or incident.cause.oldest >= HANGS:
+            return True
+        if incident.cause.factor == "requests" or at - each.seen_at >= signals.SELDOM:
+            return True
+        return signals.served(self._looks, self.state.baseline, incident.cause.route, each.seen_at)
 
     def _note_release(self, look: Look) -> None:
         if look.release and look.release not in self.state.releases:
@@ -248,9 +267,13 @@ class Diagnosis:
         due: list[Look] = []
         while self._unlearned and self._unlearned[0].at <= cutoff:
             due.append(self._unlearned.popleft())
-        if seconds <= 0 or self._open or at - self._troubled_at < LEARNED_AFTER:
+        troubled = any(at - each.incident.opened_at < NEW_USUAL for each in self._open)
+        if seconds <= 0 or troubled or (not self._open and at - self._troubled_at < LEARNED_AFTER):
             return
         window = merge(due, cutoff, KEPT)
+        if not self._open:
+            for name in signals.steadily_late(self._looks, self.state.baseline, at, requests=1):
+                window.routes.pop(name, None)  # an incident may be beginning
         self.state.baseline.learn(window.routes, seconds)
         for name, route in window.routes.items():
             for error, number in route.errors.items():
@@ -272,6 +295,8 @@ def explains(symptom: Symptom, cause: Cause, finding: Finding) -> bool:
     """Whether a cause brings the finding about: along what depends on it, and not because both happen at once."""
     other = finding.cause
     if cause.key == other.key:
+        return True
+    if cause.kind == other.kind and attribution.EVERY_PAGE in (cause.component, other.component):
         return True
     if symptom.name == "database_down":
         return other.kind in _OF_DATABASE or other.kind in ("requests", "unknown")

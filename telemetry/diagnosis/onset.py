@@ -7,11 +7,16 @@ from telemetry.diagnosis.baseline import Baseline
 from telemetry.diagnosis.model import Cause, Look
 from telemetry.observe.activity import Activity, Running, Spent
 
-GAP = 4.0
-"""Seconds without a trace of the cause that still belong to one start: pages of a quiet site are not asked for all the
-time."""
+GAP, SELDOM = 4.0, 120.0
+"""Seconds that still belong to one start: where the cause does not show, and where nothing is done that could show it,
+because pages of a quiet site are not asked for all the time."""
 GROWN = 2.0
 """Times the usual from which a factor has left it."""
+
+STARVED = ("processor", "database", "unknown")
+"""Causes that show in all work."""
+OF_PAGES = ("cpu", "other", "held")
+"""Causes that show in the work of one page."""
 
 
 def onset(looks: Sequence[Look], cause: Cause, baseline: Baseline, at: float) -> float:
@@ -22,11 +27,11 @@ def onset(looks: Sequence[Look], cause: Cause, baseline: Baseline, at: float) ->
     earliest = cause.holder.since if cause.holder is not None else 0.0
     started = at
     for look in reversed(looks):
-        if look.at < started - GAP:
-            break
         began = _began(look, cause, baseline)
         if began is not None:
             started = min(started, began)
+        elif look.at < started - (GAP if _would_show(look, cause) else SELDOM):
+            break
     return max(started, earliest)
 
 
@@ -39,8 +44,19 @@ def last_seen(looks: Sequence[Look], cause: Cause, baseline: Baseline) -> float 
 
 def _began(look: Look, cause: Cause, baseline: Baseline) -> float | None:
     """When the cause began in this look; None where it does not show."""
-    starved = cause.kind in ("processor", "database", "unknown")
-    return _starved(look, baseline) if starved else _operation(look, cause)
+    return _starved(look, baseline) if cause.kind in STARVED else _operation(look, cause)
+
+
+def _would_show(look: Look, cause: Cause) -> bool:
+    """Whether something was done that the cause makes slow."""
+    if cause.kind in STARVED:
+        return any(route.finished for route in look.routes.values())
+    return any(
+        spent.operations > 0 and _matches(activity, cause)
+        for name, route in look.routes.items()
+        if cause.kind not in OF_PAGES or name == cause.route
+        for activity, spent in route.spent.items()
+    )
 
 
 def _surge(looks: Sequence[Look], baseline: Baseline, at: float) -> float:
@@ -60,7 +76,7 @@ def _surge(looks: Sequence[Look], baseline: Baseline, at: float) -> float:
 def _operation(look: Look, cause: Cause) -> float | None:
     found = None
     for name, route in look.routes.items():
-        if cause.kind in ("cpu", "other", "held") and name != cause.route:
+        if cause.kind in OF_PAGES and name != cause.route:
             continue
         for activity, spent in route.spent.items():
             running = route.now.get(activity, Running(0, 0.0))

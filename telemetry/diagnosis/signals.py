@@ -5,15 +5,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from telemetry.diagnosis.baseline import Baseline
+from telemetry.diagnosis.baseline import Baseline, Usual
 from telemetry.diagnosis.model import Cause, Look, Symptom
 from telemetry.diagnosis.window import Window
 from telemetry.observe.activity import RouteLook
 
 EXCESS = 0.5
 """Seconds of waiting above the usual, a second, from which customers notice: half a request is always stuck."""
-LATE = 0.5
-"""Seconds above the usual from which one request counts as affected."""
+LATE, MOSTLY = 0.5, 0.2
+"""Seconds above the usual from which one request counts as affected, and from which it does where most of its route's
+take that long."""
+STEADY, SELDOM = 4, 120.0
+"""Requests of a route in a row that are late, from which a page is slow however seldom it is asked for, and the seconds
+within which they must come."""
 ALONE = 5.0
 """Seconds above the usual from which a single request is enough."""
 SPREADS = 4.0
@@ -60,8 +64,11 @@ def waiting(window: Window, baseline: Baseline) -> Waiting:
     longest = 0.0
     for name, route in window.routes.items():
         usual = baseline.of(name)
-        allowed = usual.seconds + max(SPREADS * usual.spread, LATE)
-        slow = sorted(seconds for seconds in _durations(route) if seconds > allowed)
+        durations = sorted(_durations(route))
+        allowed = _allowed(usual, LATE)
+        if len(durations) >= 3 and durations[len(durations) // 2] > _allowed(usual, MOSTLY):
+            allowed = _allowed(usual, MOSTLY)
+        slow = [seconds for seconds in durations if seconds > allowed]
         if slow:
             late[name] = slow
             above = sum(slow) - usual.seconds * len(slow)
@@ -70,9 +77,44 @@ def waiting(window: Window, baseline: Baseline) -> Waiting:
     return Waiting(sum(routes.values()), sum(map(len, late.values())), longest, routes, late)
 
 
+def steadily_late(looks: Iterable[Look], baseline: Baseline, at: float, requests: int = STEADY) -> dict[str, float]:
+    """Return the known routes whose last requests were all late, `requests` of them at least, and since when."""
+    runs: dict[str, list[float]] = defaultdict(list)
+    allowed: dict[str, float] = {}
+    for look in looks:
+        for name, route in look.routes.items() if look.at > at - SELDOM else ():
+            if name not in allowed:
+                allowed[name] = _allowed(baseline.of(name), MOSTLY)
+            for seconds in route.finished:
+                if seconds > allowed[name]:
+                    runs[name].append(look.at - seconds)
+                else:
+                    runs[name].clear()
+    return {name: run[0] for name, run in runs.items() if len(run) >= requests and baseline.of(name).known}
+
+
+def served(looks: Iterable[Look], baseline: Baseline, route: str, since: float) -> bool:
+    """Return whether a request of a route has been answered in good time since then."""
+    allowed = _allowed(baseline.of(route), MOSTLY)
+    return any(
+        seconds <= allowed
+        for look in looks
+        if look.at > since and route in look.routes
+        for seconds in look.routes[route].finished
+    )
+
+
+def _allowed(usual: Usual, late: float) -> float:
+    return usual.seconds + max(SPREADS * usual.spread, late)
+
+
 def _durations(route: RouteLook) -> Iterable[float]:
     yield from route.finished
     yield from route.ages
+
+
+WAITING = ("pool_exhausted", "threads_exhausted", "slow", "slow_everywhere")
+"""Symptoms of work that takes longer than usual."""
 
 
 def symptom(window: Window, baseline: Baseline, found: Waiting) -> Symptom:

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections import deque
+from itertools import takewhile
 
 import psutil
 
@@ -45,7 +46,7 @@ class Observer:
         self._itself = psutil.Process()
         self._cpu = sum(self._itself.cpu_times()[:2])
         self._at = time.monotonic()
-        self._reach = _Reach()
+        self._reach = Reach()
         self._busiest = _Busiest()
         psutil.cpu_percent()  # begins its window
 
@@ -94,7 +95,7 @@ class Observer:
             look.locks = locks.waiting([held for held in queries if held.age >= STUCK], snapshot.held)
 
 
-class _Reach:
+class Reach:
     """Whether the database answers, asked in a thread of its own so that a look never waits for it."""
 
     def __init__(self) -> None:
@@ -130,7 +131,8 @@ class _Reach:
         again = len(self._answers) >= 2 and self._answers[-2][1] != "ok"
         if state == "timeout" and not again and oldest < PATIENCE:
             return "asking", 0.0  # one silence may be a busy machine, unless a query has met it as well
-        self._bad_since = self._bad_since or next(at for at, what in self._answers if what != "ok")
+        unanswered = list(takewhile(lambda answer: answer[1] != "ok", reversed(self._answers)))
+        self._bad_since = self._bad_since or unanswered[-1][0]
         return state, self._bad_since
 
     def _ask(self, at: float) -> None:

@@ -1,0 +1,48 @@
+"""What one process sees of itself: whether the database answers, and since when it does not."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from telemetry.observe import probe
+from telemetry.observe.probe import Reachability
+from telemetry.observe.snapshot import Snapshot
+from telemetry.serve.looks import Reach
+from tests.stack import wait_for
+
+
+class Answers:
+    """A database that answers what it is told to."""
+
+    last: Reachability | None = None
+    reason = ""
+
+    def check(self, limit: float) -> Reachability:
+        self.last = Reachability(not self.reason, self.reason, time.perf_counter())
+        return self.last
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
+    answers = Answers()
+    monkeypatch.setattr(probe, "database", answers)
+    return answers
+
+
+def test_each_outage_has_its_own_start(database: Answers) -> None:
+    reach = Reach()
+
+    def asked(at: float, reason: str) -> tuple[str, float]:
+        database.reason = reason
+        wanted = reason or "ok"
+        return wait_for(
+            wanted, lambda: (found := reach.state(Snapshot(at, 4), troubled=True, oldest=3.0))[0] == wanted and found
+        )
+
+    asked(1000.0, "refused")
+    assert asked(1001.0, "refused") == ("refused", 1000.0)
+    asked(1010.0, "")
+    reach.state(Snapshot(1011.0, 4), troubled=False, oldest=0.0)
+    asked(1020.0, "timeout")
+    assert asked(1021.0, "timeout") == ("timeout", 1020.0)
