@@ -1,12 +1,11 @@
 """What one process sees of itself: whether the database answers, and since when it does not."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from telemetry.observe import probe
-from telemetry.observe.probe import Reachability
+from telemetry.observe.probe import Reachability, Reason
 from telemetry.observe.snapshot import Snapshot
 from telemetry.serve.looks import Reach
 from tests.stack import wait_for
@@ -16,7 +15,7 @@ class Answers:
     """A database that answers what it is told to."""
 
     last: Reachability | None = None
-    reason = ""
+    reason: Reason = ""
 
     def check(self, limit: float) -> Reachability:
         self.last = Reachability(not self.reason, self.reason, time.perf_counter())
@@ -24,7 +23,7 @@ class Answers:
 
 
 @pytest.fixture
-def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
+def database(monkeypatch: pytest.MonkeyPatch) -> Answers:
     answers = Answers()
     monkeypatch.setattr(probe, "database", answers)
     return answers
@@ -33,12 +32,16 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
 def test_each_outage_has_its_own_start(database: Answers) -> None:
     reach = Reach()
 
-    def asked(at: float, reason: str) -> tuple[str, float]:
+    def asked(at: float, reason: Reason) -> tuple[str, float]:
         database.reason = reason
-        wanted = reason or "ok"
-        return wait_for(
-            wanted, lambda: (found := reach.state(Snapshot(at, 4), troubled=True, oldest=3.0))[0] == wanted and found
-        )
+        found = [reach.state(Snapshot(at, 4), troubled=True, oldest=3.0)]
+
+        def answered() -> bool:
+            found.append(reach.state(Snapshot(at, 4), troubled=True, oldest=3.0))
+            return found[-1][0] == (reason or "ok")
+
+        wait_for("the answer", answered)
+        return found[-1]
 
     asked(1000.0, "refused")
     assert asked(1001.0, "refused") == ("refused", 1000.0)

@@ -72,8 +72,11 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "beside"])
-@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    ("told", "options"),
+    [(signal.SIGTERM, ("-n", "2")), (signal.SIGINT, ()), (signal.SIGKILL, ("-n", "2"))],
+    ids=["SIGTERM", "SIGINT", "SIGKILL"],
+)
 def test_a_run_of_tests_ends_with_all_it_started(
     tmp_path: Path, told: signal.Signals, options: tuple[str, ...]
 ) -> None:

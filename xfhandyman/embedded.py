@@ -106,8 +106,11 @@ def is_alive(data: Path) -> bool:
 
 
 def forget_zombie(data: Path) -> None:
-    """In a container nobody may reap a dead server, which then looks alive to its successor."""
+    """In a container nobody may reap a dead server, which then looks alive to its successor: in both its lock files."""
     if _postmaster(data) is not None and not is_alive(data):
+        match (data / "postmaster.pid").read_text().splitlines():
+            case [_, _, _, port, sockets, *_]:  # fewer lines: it died before it had a socket
+                (Path(sockets) / f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
         (data / "postmaster.pid").unlink(missing_ok=True)
 
 

@@ -30,6 +30,8 @@ FAILURE_WINDOW = 60.0
 """Seconds within which failures belong together."""
 SUCCESSES = 5
 """Requests of a route after its last failure from which it works again."""
+EXITS, EXITS_WITHIN, EXITS_STOPPED = 3, 60.0, 25.0
+"""Workers that must end within so many seconds, and the seconds without another after which it is over."""
 MISSING = 6.0
 """Seconds without a look from a process that still exists."""
 
@@ -259,10 +261,10 @@ def silent(looks: Sequence[Look], at: float, states: dict[int, str]) -> list[Fin
     return found
 
 
-def dying(exits: Sequence[float], at: float, within: float = 60.0, most: int = 3) -> Finding | None:
-    """Workers that ended without being asked to, again and again. `exits`: when, Unix seconds."""
-    recent = [moment for moment in exits if at - within < moment <= at]
-    if len(recent) < most:
+def dying(exits: Sequence[float], at: float) -> Finding | None:
+    """Workers that ended without being asked to, again and again. `exits`: when, Unix seconds, in order."""
+    recent = [moment for moment in exits if at - EXITS_WITHIN < moment <= at]
+    if len(recent) < EXITS or at - recent[-1] > EXITS_STOPPED:
         return None
     cause = Cause("process", "web", "state", weight=float(len(recent)), detail="killed", running=len(recent))
     return Finding(Symptom("workers_dying", affected=len(recent), now=at - recent[0]), cause, recent[0])
