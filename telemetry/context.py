@@ -53,6 +53,10 @@ class Observation:
     finished: bool = False
     queued: float = 0.0
     """Seconds that the request had waited for a thread before it began."""
+    fields: dict[str, Any] = field(default_factory=dict)
+    """What receivers of django-structlog's signals add to the line that sums it up."""
+    bound: dict[str, Any] = field(default_factory=dict)
+    """Under ASGI, what was bound to structlog's context when the response was made."""
     error: BaseException | None = None
     """What made it fail, when that was reported."""
     spent: dict[tuple[str, str], list[float]] = field(default_factory=dict)

@@ -1,8 +1,8 @@
 """The one middleware: observes a request, then projects it into metrics, the canonical log line and the span.
 
 It is django-structlog's request middleware with its two steps, `prepare` and `handle_response`, replaced by cheaper
-ones, and django-prometheus' with our set of metrics as its `metrics_cls`. A request ends when its response is closed:
-after the last byte of a stream, or when the client has gone.
+ones that send the same signals, and django-prometheus' with our set of metrics as its `metrics_cls`. A request ends
+when its response is closed: after the last byte of a stream, or when the client has gone.
 """
 
 import sys
@@ -12,12 +12,15 @@ from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
+import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.core import mail
+from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django_prometheus.middleware import Metrics, PrometheusBeforeMiddleware
+from django_structlog import signals
 from django_structlog.middlewares import RequestMiddleware
 
 from telemetry import errors, traces
@@ -42,6 +45,10 @@ from telemetry.serve import lifecycle, probes
 
 QUIET = frozenset(BEACONS)
 """Routes whose requests are logged at level debug: a beacon's line is `page_view`, and anybody can send a million."""
+
+_OWN_FIELDS = {"event", "method", "route", "status", "duration_ms", "db_queries", "db_ms", "db_wait_ms", "user_id"}
+_OWN_FIELDS |= {"bytes", "aborted", "sentry", "exc_info"}
+"""Of the lines of a request; no receiver of a signal replaces them."""
 
 log = get_logger("telemetry.request")
 
@@ -147,6 +154,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         request.request_id = observation.request_id  # type: ignore[attr-defined]  # for templates and error pages
         request.observation = observation  # type: ignore[attr-defined]  # Django requests carry any attribute
         activate(observation)
+        structlog.contextvars.bind_contextvars(request_id=observation.request_id)
         self.begin(request, observation)
 
     @failsafe("requests")
@@ -163,8 +171,23 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         return given if REQUEST_ID.fullmatch(given) else new_request_id()
 
     def process_view(self, request: HttpRequest, *_view: Any) -> None:
-        """The route is known from here on, also to whoever asks what is in flight."""
-        request.observation.route = route_name(request)  # type: ignore[attr-defined]  # set by prepare()
+        """The route is known from here on, also to whoever asks what is in flight, and so is the user."""
+        observation: Observation = request.observation  # type: ignore[attr-defined]  # set by prepare()
+        observation.route = route_name(request)
+        started = signals.bind_extra_request_metadata
+        if started.receivers:
+            agent = {"user_agent": request.META.get("HTTP_USER_AGENT")}
+            observation.fields.update(self.ask(started, request, agent))
+
+    def ask(self, signal: Signal, request: HttpRequest, known: dict[str, Any], **about: Any) -> dict[str, Any]:
+        """Send a signal of django-structlog, and return what its receivers add to the line.
+
+        Of its own `log_kwargs` nothing is logged: they hold the path and the user agent. No receiver fails a request.
+        """
+        known = {"request": self.format_request(request), **known}
+        fields = dict(known)
+        signal.send_robust(self.__class__, request=request, logger=log, log_kwargs=fields, **about)
+        return {name: value for name, value in fields.items() if name not in known and name not in _OWN_FIELDS}
 
     def handle_response(self, request: HttpRequest, response: HttpResponseBase) -> None:
         observation: Observation = request.observation  # type: ignore[attr-defined]  # set by prepare()
@@ -179,6 +202,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
             and request.path.startswith(self.static_url)
         ):
             observation.route = "static"  # WhiteNoise answers before any URL pattern
+        self.tell(request, response, observation)
         sent = Sent()
         if getattr(response, "file_to_stream", None) is not None:  # the server sends the file itself
             sent.bytes = int(response.get("Content-Length") or 0)
@@ -191,13 +215,27 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         # A private list, as the stubs omit it: Django has no public hook for the end of a response.
         response._resource_closers.append(lambda: self.finish(request, observation, sent))  # type: ignore[attr-defined]  # see above
 
+    def tell(self, request: HttpRequest, response: HttpResponseBase, observation: Observation) -> None:
+        """Send the signal of django-structlog that belongs to the end of this request."""
+        error, finished = getattr(request, "_raised_exception", None), signals.bind_extra_request_finished_metadata
+        if error is not None:
+            about = {"request": request, "response": response, "logger": log, "exception": error}
+            signals.update_failure_response.send_robust(self.__class__, **about)
+        elif finished.receivers:
+            fields = self.ask(finished, request, {"code": response.status_code}, response=response)
+            observation.fields.update(fields)
+        if self.is_async:
+            observation.bound = structlog.contextvars.get_contextvars()
+
     def finish(self, request: HttpRequest, observation: Observation, sent: "Sent") -> None:
         """Project the observation, once; whatever comes of that, this thread is done with it."""
         if observation.finished:
             return
         observation.finished = True
         activate(observation)  # under ASGI a response is closed in another context
+        structlog.contextvars.bind_contextvars(**observation.bound)
         self.project(request, observation, sent)
+        structlog.contextvars.clear_contextvars()
         deactivate(observation)
 
     @failsafe("requests")
@@ -230,6 +268,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
             user_id=observation.user_id,
             bytes=sent.bytes,
             **ending,
+            **observation.fields,
         )
         self.metrics.in_progress.set(len(in_flight) - 1)
 
@@ -240,9 +279,12 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         if error is None or request is None or hasattr(request, "_raised_exception"):
             return  # what the page for errors raises in turn is a consequence
         request._raised_exception = error  # type: ignore[attr-defined]  # django-structlog's name for it
-        observation = getattr(request, "observation", None)
+        observation: Observation | None = getattr(request, "observation", None)
         errors.capture(error, handled=False, request=request)
-        log.error("request_failed", route=observation.route if observation else None, exc_info=error)
+        fields, failed = {}, signals.bind_extra_request_failed_metadata
+        if failed.receivers:
+            fields = self.ask(failed, request, {"code": 500}, exception=error)
+        log.error("request_failed", **fields, route=observation.route if observation else None, exc_info=error)
 
 
 class Sent:
