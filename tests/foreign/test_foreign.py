@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.foreign.hosts import TOKEN, Host, build_wheel, start_project
+from tests.foreign.hosts import TOKEN, Host, start_project
 from tests.stack import wait_for
 
 pytestmark = pytest.mark.alone
@@ -15,8 +15,7 @@ SERVERS = {
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
-    wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
+def host(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Host:
     return start_project(tmp_path_factory.mktemp("host"), wheel, "uvicorn>=0.30,<1")
 
 

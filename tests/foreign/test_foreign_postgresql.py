@@ -1,21 +1,24 @@
 """Telemetry's five lines in a project on PostgreSQL under gunicorn, with names of its own."""
 
-import os
 import threading
+import urllib.error
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import pytest
-from django.conf import settings as ours
+from playwright.sync_api import Page
 
-from tests.foreign.hosts import Host, build_wheel, start_project
+from tests.foreign.hosts import Host, start_project
+from tests.peers.collector import Collector, running_collector
+from tests.peers.envelopes import Envelopes, running_envelopes
 from tests.stack import free_port, wait_for
 
 pytestmark = pytest.mark.alone
 SETTINGS = """
-import os
 from urllib.parse import unquote, urlsplit, parse_qsl
-_url = urlsplit(os.environ.get("SHOP_DATABASE", "{url}"))
+_url = urlsplit("{url}")
 DATABASES = {{"default": {{
     "ENGINE": "telemetry.postgresql",
     "NAME": "foreign_shop", "USER": unquote(_url.username or ""), "PASSWORD": unquote(_url.password or ""),
@@ -24,6 +27,8 @@ DATABASES = {{"default": {{
 }}}}
 """
 URLS = """
+from django.contrib.staticfiles.urls import staticfiles_urlpatterns
+from django.template import engines
 from django.urls import include
 from telemetry import events, health, metrics
 sold = metrics.counter("shop_sales_total", "Sales.", ("kind",), most=2)
@@ -33,54 +38,132 @@ def sell(request, kind):
     sold.labels(kind).inc()
     SALE.happened(kind=kind)
     return HttpResponse("sold")
-urlpatterns += [path("sell/<slug:kind>/", sell), path("", include("telemetry.urls"))]
+def shelf(request, name):
+    page = engines["django"].from_string("{% load rum %}<head>{% rum_beacon %}</head><body><h1>Shelf</h1></body>")
+    return HttpResponse(page.render({}, request))
+urlpatterns += [path("sell/<slug:kind>/", sell), path("shelf/<slug:name>/", shelf), path("", include("telemetry.urls"))]
+urlpatterns += staticfiles_urlpatterns()
 """
 GUNICORN = """
 from telemetry.gunicorn import *
 workers, threads, wsgi_app = 2, 2, "shop.wsgi"
 """
+COMMAND = ("-m", "gunicorn", "--bind", "127.0.0.1:{port}")
+ORDERS = "/orders/<number>/"
+
+
+@dataclass
+class Shop:
+    """The project while it is served, and where it sends its spans and error reports."""
+
+    host: Host
+    collector: Collector
+    envelopes: Envelopes
+    metrics_port: int
+
+    def count(self, series: str) -> float:
+        """The sum of the series that begin so, over both workers."""
+        found = [line for line in self.host.metrics(self.metrics_port).splitlines() if line.startswith(series)]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """The URL of the tests' own server, with an empty database for the project."""
-    url = ours.DATABASE_SERVER_URL
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS foreign_shop WITH (FORCE)")
-        connection.execute("CREATE DATABASE foreign_shop")
-    yield url
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS foreign_shop WITH (FORCE)")
-
-
-@pytest.fixture(scope="module")
-def host(database: str, tmp_path_factory: pytest.TempPathFactory) -> Host:
-    wheel = f"{build_wheel(tmp_path_factory.mktemp('wheel'))}[gunicorn,postgresql]"
+def host(wheel: Path, database: str, tmp_path_factory: pytest.TempPathFactory) -> Host:
     directory = tmp_path_factory.mktemp("host")
-    host = start_project(directory, wheel, settings=SETTINGS.format(url=database), urls=URLS)
+    needed = f"{wheel}[gunicorn,postgresql,otel,sentry]"
+    host = start_project(directory, needed, settings=SETTINGS.format(url=database), urls=URLS)
     (directory / "gunicorn.conf.py").write_text(GUNICORN)
     return host
 
 
-def test_five_lines_name_what_is_wrong_with_a_table_of_the_projects_own(host: Host, database: str) -> None:
+@pytest.fixture(scope="module")
+def shop(host: Host) -> Iterator[Shop]:
     port = free_port()
-    serve = host.serving("-m", "gunicorn", "--bind", "127.0.0.1:{port}", METRICS_PORT=str(port))
-    with serve, psycopg.connect(database, dbname="foreign_shop") as holder:
-        for kind in ("chairs", "tables", "lamps"):
-            assert host.get(f"/sell/{kind}/")[0] == 200
-        wait_for("the check", lambda: '"warehouse": "ok"' in host.get("/api/health")[2])
+    with running_collector() as collector, running_envelopes() as envelopes:
+        sinks = {**collector.environment, **envelopes.environment}
+        with host.serving(*COMMAND, METRICS_PORT=str(port), RUM_COUNT_AUTOMATION="on", **sinks):
+            yield Shop(host, collector, envelopes, port)
+
+
+def test_a_request_is_a_line_a_count_and_a_trace(shop: Shop) -> None:
+    status, headers, body = shop.host.get("/orders/7/")
+    assert (status, body) == (200, "0")
+    own = headers["X-Request-ID"]
+    [line] = wait_for("the line", lambda: [x for x in shop.host.lines("request_finished") if x["request_id"] == own])
+    assert (line["route"], line["status"], line["db_queries"]) == (ORDERS, 200, 1)
+    [counted] = [line for line in shop.host.lines("orders are counted") if line["request_id"] == own]
+    assert counted["number"] == 7
+    assert "orders are counted" in (shop.host.directory / "own.log").read_text()
+    assert shop.count(f'http_requests_total{{method="GET",route="{ORDERS}",status="200"}}') == 1
+    assert shop.count('db_query_duration_seconds_count{query="SELECT auth_user"}') >= 1
+    wait_for("the pool", lambda: shop.count("db_pool_max_size ") in (2, 4))  # two of each worker that has asked
+    [server] = wait_for("the span", lambda: shop.collector.named(f"GET {ORDERS}"))
+    query = next(span for span in shop.collector.trace(server.trace_id) if span.name == "SELECT auth_user")
+    assert (server.trace_id, server.attributes["request.id"]) == (line["trace_id"], own)
+    assert (query.parent_id, query.kind) == (server.span_id, "client")
+    assert server.resource["service.name"] == "shop"
+
+
+def test_an_error_is_one_report_and_one_stack(shop: Shop) -> None:
+    status, headers, _ = shop.host.get("/broken/")
+    assert status == 500
+    [failed] = wait_for("the line", lambda: shop.host.lines("request_failed"))
+    assert (failed["error"], failed["request_id"]) == ("RuntimeError", headers["X-Request-ID"])
+    wait_for("the report", lambda: shop.envelopes.events)
+    shop.host.get("/orders/8/")
+    wait_for("its end", lambda: [line for line in shop.host.lines("request_finished") if line["status"] == 500])
+    [event] = shop.envelopes.events
+    assert event["exception"]["values"][-1]["type"] == "RuntimeError"
+    assert (event["transaction"], event["tags"]["request_id"]) == ("/broken/", headers["X-Request-ID"])
+    assert "the till is closed" in (shop.host.directory / "own.log").read_text()  # Django's own report of it
+
+
+def test_a_browser_reports_what_it_measured(shop: Shop, page: Page) -> None:
+    page.goto(f"{shop.host.url}/shelf/left/")
+    page.goto("about:blank")
+    [view] = wait_for("the page view", lambda: shop.host.lines("page_view"))
+    assert view["route"] == "/shelf/<name>/"
+    assert shop.count('rum_beacons_total{outcome="accepted"}') == 1
+    assert shop.count('rum_ttfb_seconds_count{device="desktop",route="/shelf/<name>/"}') == 1
+
+
+def test_probes_answer_by_address(shop: Shop) -> None:
+    for path, expected in (("/livez", 200), ("/readyz", 200), ("/api/health", 200), ("/metrics", 404)):
+        assert shop.host.get(path, Host="10.0.0.7")[0] == expected, path
+
+
+def test_what_the_project_declares_is_reported(shop: Shop) -> None:
+    for kind in ("chairs", "tables", "lamps"):
+        assert shop.host.get(f"/sell/{kind}/")[0] == 200
+    wait_for("the check", lambda: '"warehouse": "ok"' in shop.host.get("/api/health")[2])
+    assert {line["kind"] for line in shop.host.lines("sale_made")} == {"chairs", "tables", "lamps"}
+    assert shop.count("shop_sales_total{") == 3  # over both workers
+
+
+def test_what_is_wrong_with_a_table_of_the_projects_own_is_named(shop: Shop, database: str) -> None:
+    with psycopg.connect(database, dbname="foreign_shop") as holder:
         holder.execute("LOCK TABLE auth_user IN ACCESS EXCLUSIVE MODE")
-        visitors = [threading.Thread(target=host.get, args=(f"/orders/{number}/",)) for number in range(8)]
+        visitors = [threading.Thread(target=shop.host.get, args=(f"/orders/{number}/",)) for number in range(8)]
         for visitor in visitors:
             visitor.start()
-        [incident] = wait_for("the incident", lambda: host.lines("incident_opened"), 30)
+        [incident] = wait_for("the incident", lambda: shop.host.lines("incident_opened"), 30)
         holder.rollback()
         for visitor in visitors:
             visitor.join()
-        metrics = host.metrics(port)
     assert "`SELECT auth_user`" in incident["message"]
-    assert {line["kind"] for line in host.lines("sale_made")} == {"chairs", "tables", "lamps"}
-    sold = [line for line in metrics.splitlines() if line.startswith("shop_sales_total{")]
-    assert sum(float(line.rpartition(" ")[2]) for line in sold) == 3  # over both workers
-    assert 'db_query_duration_seconds_count{query="SELECT auth_user"}' in metrics
-    assert os.path.exists(host.directory / "own.log")
+
+
+def test_it_leaves_no_trace_when_it_is_off(host: Host) -> None:
+    port = free_port()
+    with running_collector() as collector, running_envelopes() as envelopes:
+        sinks = {**collector.environment, **envelopes.environment}
+        with host.serving(*COMMAND, TELEMETRY="off", METRICS_PORT=str(port), **sinks):
+            status, headers, _ = host.get("/orders/7/")
+            assert (status, "X-Request-ID" in headers) == (200, False)
+            assert host.get("/broken/")[0] == 500
+            assert "rum.js" not in host.get("/shelf/left/")[2]
+            assert host.get("/readyz", Host="10.0.0.7")[0] == 200
+            with pytest.raises(urllib.error.URLError):
+                host.metrics(port)
+        assert not host.lines("request_finished")
+        assert (collector.spans, envelopes.events) == ([], [])
