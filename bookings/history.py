@@ -49,3 +49,8 @@ def record(
     )
     notifications.add(row)
     events.publish(_EVENTS[kind](booking_id=booking.pk, service=booking.service.slug, by=by.value))
+
+
+def changed_by_staff(booking: Booking) -> bool:
+    """Whether staff have moved or corrected it."""
+    return booking.events.filter(by=By.STAFF, kind__in=(Kind.MOVED, Kind.CORRECTED)).exists()

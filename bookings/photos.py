@@ -4,7 +4,6 @@ import fcntl
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 from threading import BoundedSemaphore
 from typing import IO
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from . import connections, drawing
@@ -71,9 +71,10 @@ def _turn() -> Iterator[None]:
 
 @contextmanager
 def _lock() -> Iterator[None]:
-    path = Path(tempfile.gettempdir()) / f"photo-{os.getuid()}.lock"
+    # The directory of the photos itself: in the temporary one anybody on the machine could hold a file of that name.
     try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        Path(settings.MEDIA_ROOT).mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(settings.MEDIA_ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise ValidationError(_BUSY) from error
     try:

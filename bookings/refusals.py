@@ -47,13 +47,16 @@ class TooManyUnproven(SchedulingError):
 
 
 class AlreadyBooked(SchedulingError):
-    """The same form has booked another slot already: `booking`. Is that to be moved, or is this a second visit?"""
+    """The same form has booked another slot already: `booking`. Is that to be moved, or is this a second visit?
+
+    `changed`: staff have changed that booking since, so that its own page is where to go on.
+    """
 
     code = "already_booked"
 
-    def __init__(self, booking: Booking) -> None:
+    def __init__(self, booking: Booking, *, changed: bool = False) -> None:
         super().__init__()
-        self.booking = booking
+        self.booking, self.changed = booking, changed
 
 
 class TooLate(SchedulingError):

@@ -316,9 +316,14 @@ def _take(
 
 
 def _resubmitted(earlier: Booking, request: SlotRequest, customer: Customer, fingerprint: str) -> Booking:
-    """What a form's booking becomes when the form comes again. Raises AlreadyBooked when it asks for another slot."""
+    """What a form's booking becomes when the form comes again.
+
+    Raises AlreadyBooked when it asks for another slot, or would undo what staff have changed since it was sent.
+    """
     if earlier.fingerprint == fingerprint:
         return earlier
+    if history.changed_by_staff(earlier):
+        raise AlreadyBooked(earlier, changed=True)
     here = (earlier.service_id, earlier.starts_at) == (request.service.pk, request.starts_at)
     if not here or (request.handyman and request.handyman.pk != earlier.handyman_id):
         if not request.instead or earlier.service_id != request.service.pk:

@@ -75,6 +75,22 @@ def test_the_same_content_is_the_same_request_even_after_a_correction_by_staff(c
     assert Booking.objects.get().address == "The right street"
 
 
+@pytest.mark.parametrize("wish", [{}, {"twice": ["move"]}])
+def test_a_form_that_comes_again_undoes_nothing_that_staff_have_changed(
+    client: Client, booked: Booked, wish: dict[str, list[str]]
+) -> None:
+    address, form, first = booked
+    corrections.correct(booking=first, details={"address": "The right street"}, by=By.STAFF)
+    answer = client.post(address, form | wish | {"notes": ["The bell is broken"]})
+    assert answer.status_code == 409
+    page = answer.content.decode()
+    assert "We have changed it since" in page
+    assert first.get_absolute_url() in page
+    assert "The bell is broken" in page, "what was typed is kept"
+    booking = Booking.objects.get()
+    assert (booking.address, booking.notes) == ("The right street", first.notes)
+
+
 @pytest.mark.parametrize("end", ["cancelled", "expired", "over"])
 def test_the_form_books_again_when_what_it_booked_does_not_stand(client: Client, booked: Booked, end: str) -> None:
     address, form, first = booked

@@ -107,6 +107,18 @@ def test_guessing_here_locks_as_it_does_at_the_login(client: Client, grace: User
     assert client.post(CODES, {"password": PASSWORD}).status_code == 429
 
 
+def test_the_old_password_is_no_more_open_to_guesses_than_the_login(
+    client: Client, grace: User, settings: Settings
+) -> None:
+    log_in(client)
+    new = {"new_password1": "violet-kettle-93", "new_password2": "violet-kettle-93"}
+    for _ in range(settings.AXES_FAILURE_LIMIT + 1):
+        client.post("/admin/password_change/", new | {"old_password": "guess"})
+    client.post("/admin/password_change/", new | {"old_password": PASSWORD})
+    grace.refresh_from_db()
+    assert grace.check_password(PASSWORD), "it was locked before"
+
+
 def test_strangers_cannot_use_up_the_turns_of_who_is_logged_in(client: Client, grace: User, settings: Settings) -> None:
     log_in(client)
     settings.RATE_LIMITS = {**settings.RATE_LIMITS, "login": Limit.parse("2/d 2/d")}

@@ -88,7 +88,7 @@ def _book(
         except scheduling.OutOfArea:
             form.refuse_postcode()
         except scheduling.AlreadyBooked as refusal:
-            return _details(request, service, form, start, handyman, earlier=refusal.booking)
+            return _details(request, service, form, start, handyman, earlier=refusal)
         except scheduling.TooManyUnproven:
             limits.give_back(request, limits.Purpose.BOOKING)
             seconds = limits.Pause(deposits.hold_time().total_seconds())
@@ -140,7 +140,7 @@ def _details(
     handyman: Handyman | None,
     reason: Reason | str | None = None,
     *,
-    earlier: Booking | None = None,
+    earlier: scheduling.AlreadyBooked | None = None,
     offer: bool = False,
     gone: bool = False,
 ) -> HttpResponse:
@@ -171,8 +171,9 @@ def _details(
         "possible": bool(nearest) or diary.Reader(now=timezone.now(), service=service).is_possible(),
         "problem": "handyman" if gone else reason or (None if start else "missing"),
         "changed": changed,
-        "earlier": earlier,
-        "movable": earlier and earlier.service_id == service.pk and earlier.can_be_changed(timezone.now()),
+        "earlier": earlier and earlier.booking,
+        "changed_by_staff": earlier and earlier.changed,
+        "movable": earlier and _is_movable(earlier, service),
         "was": Service.as_offered(carried or "") if changed else None,
         "wrong": form.is_bound or reason or not start,
         "section": "services",
@@ -181,6 +182,11 @@ def _details(
         409 if reason is Reason.TAKEN or (changed and form.is_bound) or earlier else 422 if context["wrong"] else 200
     )
     return render(request, "bookings/details.html", context, status=status)
+
+
+def _is_movable(earlier: scheduling.AlreadyBooked, service: Service) -> bool:
+    booking = earlier.booking
+    return not earlier.changed and booking.service_id == service.pk and booking.can_be_changed(timezone.now())
 
 
 def _wait(

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
@@ -20,6 +21,10 @@ _LOGINS_HANG_ON = {"username", "email", "is_active", "is_staff", "is_superuser",
 class OwnPasswordField(forms.CharField):
     """The password of who changes the account; no change of the account itself."""
 
+    def __init__(self, **options: Any) -> None:
+        widget = forms.PasswordInput({"autocomplete": "current-password"})
+        super().__init__(label="Your own password", required=False, strip=False, widget=widget, **options)
+
     def has_changed(self, initial: Any, data: Any) -> bool:
         return False
 
@@ -29,10 +34,6 @@ class ConfirmedForm(forms.ModelForm):
 
     request: HttpRequest
     own_password = OwnPasswordField(
-        label="Your own password",
-        required=False,
-        strip=False,
-        widget=forms.PasswordInput({"autocomplete": "current-password"}),
         help_text="To change the user name, the e-mail address or what the account may do. Its owner gets an e-mail.",
     )
 
@@ -47,12 +48,7 @@ class ConfirmedPasswordForm(forms.Form):
     """Asks for the password of who is logged in before an account, their own too, gets another one or none."""
 
     request: HttpRequest
-    own_password = OwnPasswordField(
-        label="Your own password",
-        required=False,
-        strip=False,
-        widget=forms.PasswordInput({"autocomplete": "current-password"}),
-    )
+    own_password = OwnPasswordField()
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
@@ -60,11 +56,20 @@ class ConfirmedPasswordForm(forms.Form):
         return cleaned
 
 
-def _confirm(form: forms.BaseForm, request: HttpRequest) -> None:
-    given = {"password": form.cleaned_data.get("own_password")}
-    again = PasswordAgainForm(request, cast(User, request.user), given)
+class NewPasswordForm(AdminPasswordChangeForm):
+    """Django's form for one's own password; wrong tries at the old one count, and lock, as failed logins do."""
+
+    request: HttpRequest
+
+    def clean_old_password(self) -> str:
+        _confirm(self, self.request, "old_password")
+        return str(self.cleaned_data.get("old_password", ""))
+
+
+def _confirm(form: forms.BaseForm, request: HttpRequest, field: str = "own_password") -> None:
+    again = PasswordAgainForm(request, cast(User, request.user), {"password": form.cleaned_data.get(field)})
     for error in again.errors.get("password", ()):
-        form.add_error("own_password", error)
+        form.add_error(field, error)
 
 
 class AppsMixin:
