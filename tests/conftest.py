@@ -43,10 +43,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Other work on the machine only ever adds time: a bound that holds in one of three tries holds."""
+    """Other work on the machine only ever adds time: a bound that holds in one of three tries holds. A race never does.
+
+    Who wins a race must not matter: what is wrong once is wrong.
+    """
     for item in items:
+        if item.get_closest_marker("race"):
+            item.add_marker(pytest.mark.flaky(reruns=0))
         if item.get_closest_marker("timing"):
-            item.add_marker("alone")
+            if not item.get_closest_marker("waits"):
+                item.add_marker("alone")
             item.add_marker(pytest.mark.flaky(reruns=2))
 
 

@@ -27,11 +27,12 @@ CHECKS: dict[str, list[str]] = {
     "safe migrations": ["python", "manage.py", "lintmigrations", "--settings", "tests.migration_settings"],
     "deploy check": ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
 }
-BESIDE = ["-m", "not long and not alone", "-n", "2", "--dist", "loadfile", "--reruns", "1"]
-"""Two files at a time. What their company disturbs is tried once more, and told; races of bookings run alone, once."""
+TWO_FILES = ["-n", "2", "--dist", "loadfile"]
+"""At a time, one for each processor. What the other file disturbs is tried once more, but no race is."""
 
 TESTS = {
-    "tests": ["python", "-m", "pytest", *BESIDE],
+    "tests": ["python", "-m", "pytest", "-m", "not (long or waits or alone)", *TWO_FILES, "--reruns", "1"],
+    "tests of whole sites": ["python", "-m", "pytest", "-m", "waits and not long", *TWO_FILES, "--reruns", "1"],
     "tests that run alone": ["python", "-m", "pytest", "-m", "not long and alone"],
 }
 PRODUCTION = {

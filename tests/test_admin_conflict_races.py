@@ -16,7 +16,7 @@ from bookings.scheduling import By
 from tests import factories
 from tests.forms import posted
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 ROUNDS = 15
 
 

@@ -29,7 +29,7 @@ def scene(static_files: None) -> Iterator[Scene]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_it_loses_and_doubles_nothing_when_processes_are_killed(scene: Scene) -> None:
     names = ("web-worker-killed", "task-worker-killed", "postgres-killed")
     result = run(scene, "short", [FAULTS[name] for name in names])

@@ -29,7 +29,7 @@ def workers(pid: int) -> set[int]:
     return {child.pid for child in children(pid) if not children(child.pid)}
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_it_fails_no_request_through_restarts(stack: Callable[..., Stack]) -> None:
     site = stack(env=ENVIRONMENT, workers=2, threads=4)
     arbiter = site.web.pid

@@ -15,7 +15,7 @@ from tests.stack import BASE_DIR, free_port, wait_for
 from xfhandyman.management.commands.serve import YOUNG
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_it_starts_again_what_was_killed(tmp_path: Path) -> None:
     port = free_port()
     environment = {

@@ -208,7 +208,7 @@ def test_details_that_cannot_be_used_are_all_named_at_once(client: Client, booke
     assert client.get(link).status_code == 302
 
 
-@pytest.mark.alone
+@pytest.mark.race
 def test_a_form_posted_at_once_with_two_contents_makes_one_booking(stack: Callable[..., Stack]) -> None:
     """Over HTTP, twenty at a time: every answer leads to the one booking, and its details are those of one post."""
     site = stack(workers=2, threads=4)

@@ -27,7 +27,7 @@ from tests.stack import Stack, free_port, manage, running_stack, wait_for
 from tests.test_pool_failures import Traffic, traffic
 from xfhandyman.operations import live
 
-pytestmark = pytest.mark.timing
+pytestmark = [pytest.mark.timing, pytest.mark.waits]
 PAGES = ("/", "/services/", "/book/room-painting/", "/broken/work/", "/contact/")
 WARM = 45
 """Seconds of ordinary traffic before the first fault: what is usual is learned after half a minute."""

@@ -20,7 +20,7 @@ from ops.drills.scene import Scene, staged
 from ops.watch import OPS, NotInstalledError
 from tests.stack import wait_for
 
-pytestmark = pytest.mark.timeout(480)
+pytestmark = [pytest.mark.timeout(480), pytest.mark.waits]
 SECONDS = 120
 """For what takes a quarter of it on a machine with nothing else to do."""
 
@@ -41,9 +41,6 @@ RULES_IN_TROUBLE = {
     'rate_limits_total{whose="everybody"}',
 }
 """What rules count that does not exist until it happens for the first time; the drills and promtool's tests make it."""
-
-
-pytestmark = pytest.mark.alone
 
 
 @pytest.fixture(scope="module")

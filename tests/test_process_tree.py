@@ -12,7 +12,7 @@ import pytest
 
 from tests.stack import BASE_DIR, wait_for
 
-pytestmark = pytest.mark.timing
+pytestmark = [pytest.mark.timing, pytest.mark.waits]
 WITHIN = 8.0  # s; the bound is what people accept, a run takes about three
 RUN = """
     import subprocess, sys

@@ -213,7 +213,7 @@ def test_clients_are_forgotten_once_they_count_no_more(service: Service) -> None
     assert list(Booking.objects.exclude(client="").values_list("pk", flat=True)) == [kept.pk]
 
 
-@pytest.mark.alone
+@pytest.mark.race
 @pytest.mark.django_db(transaction=True)
 def test_bookings_at_once_do_not_pass_the_limit_together(service: Service, in_threads: InThreads) -> None:
     def attempt(number: int) -> str:

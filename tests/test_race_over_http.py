@@ -32,7 +32,7 @@ def windows(site: Stack) -> list[str]:
     return starts[:ROUNDS]
 
 
-@pytest.mark.alone
+@pytest.mark.race
 def test_it_gives_one_window_to_one_of_twenty(stack: Callable[..., Stack]) -> None:
     site = stack(workers=2, threads=4)
     address = f"/book/{SERVICE}/details/"

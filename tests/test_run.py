@@ -20,7 +20,7 @@ import pytest
 
 from tests.stack import BASE_DIR, free_port, wait_for
 
-pytestmark = pytest.mark.timing
+pytestmark = [pytest.mark.timing, pytest.mark.waits]
 
 
 def _serve(tmp_path: Path, **variables: str) -> subprocess.Popen[str]:

@@ -20,7 +20,7 @@ from tests.conftest import copied_database
 from tests.stack import BASE_DIR, manage, wait_for
 
 pytestmark = [
-    pytest.mark.alone,
+    pytest.mark.waits,
     pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())}"),
 ]
 WINDOWS, RIVALS = 40, 2

@@ -16,7 +16,7 @@ from bookings.models import OCCUPYING, Booking, BookingEvent, Status
 from bookings.scheduling import By
 from tests import factories
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 THREADS = 8
 InThreads = Callable[[Callable[[int], Any], int], list[Any]]
 

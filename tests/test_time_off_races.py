@@ -19,7 +19,7 @@ from bookings.models import Booking, Handyman, Service
 from tests import factories, forms
 from tests.stack import wait_for
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 AT = factories.tomorrow(10, days=3)
 
 

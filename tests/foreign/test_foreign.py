@@ -7,7 +7,7 @@ import pytest
 from tests.foreign.hosts import TOKEN, Host, start_project
 from tests.stack import wait_for
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.waits
 SERVERS = {
     "runserver": ("manage.py", "runserver", "--noreload", "{port}"),
     "asgi": ("-m", "uvicorn", "shop.asgi:application", "--port", "{port}", "--log-level", "warning"),

@@ -15,7 +15,7 @@ from tests.peers.collector import Collector, running_collector
 from tests.peers.envelopes import Envelopes, running_envelopes
 from tests.stack import free_port, wait_for
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.waits
 SETTINGS = """
 from urllib.parse import unquote, urlsplit, parse_qsl
 _url = urlsplit("{url}")
