@@ -61,6 +61,7 @@ class RequestMetrics(Metrics):
         self.duration = catalogue.http_request_duration
         self.in_progress = catalogue.http_requests_in_progress
         self.queries = catalogue.db_queries_per_request
+        self.queue = catalogue.http_request_queue
         self.of = lru_cache(maxsize=4096)(self._of)
 
     def _of(self, method: str, route: str, status: int) -> tuple[Any, Any, Any]:
@@ -244,6 +245,8 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         requests, duration, queries = self.metrics.of(observation.method, observation.route, observation.status)
         requests.inc()
         duration.observe(seconds)
+        if observation.queued:  # 0 where the server does not say
+            self.metrics.queue.observe(observation.queued)
         queries.observe(observation.db_queries)
         error = getattr(request, "_raised_exception", None) or sent.error
         failed = observation.status >= 500

@@ -1,6 +1,19 @@
-"""Kinds of activity that a request or task may be at: what it does or waits for. `work.kind(...)` adds a host's own."""
+"""What a request or task does or waits for. A host adds kinds of its own.
 
+    LICENCE = work.kind("licence", "waiting for the licence server")
+
+    with LICENCE.doing("acme"):
+        ask()
+
+From then on the time is in `work_seconds_total{on="licence"}`, and an incident whose cause it is says so.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
+
+from telemetry.context import current
 
 
 class Kind(NamedTuple):
@@ -8,6 +21,10 @@ class Kind(NamedTuple):
 
     name: str
     says: str
+
+    def doing(self, name: str = "") -> AbstractContextManager[None]:
+        """Account the block's time as this kind's; `name` is one of a bounded number, e.g. which server."""
+        return doing(self.name, name)
 
 
 _kinds: dict[str, Kind] = {}
@@ -22,6 +39,20 @@ def kind(name: str, says: str) -> Kind:
 def kinds() -> dict[str, Kind]:
     """Every declared kind, by name."""
     return dict(_kinds)
+
+
+@contextmanager
+def doing(kind: str, name: str = "") -> Iterator[None]:
+    """Account the block's time, of the request or task it belongs to, as spent on this."""
+    observation = current()
+    if observation is None:
+        yield
+        return
+    observation.begin(kind, name, time.perf_counter())
+    try:
+        yield
+    finally:
+        observation.end(time.perf_counter())
 
 
 for _name, _says in {

@@ -84,6 +84,31 @@ def test_it_counts_every_request_across_workers_a_kill_and_a_reload(stack: Start
     assert set(re.findall(r'http_threads_total\{pid="(\d+)"\}', text)) <= alive, "a dead worker has a gauge"
 
 
+def test_it_adds_up_where_time_goes_over_workers_and_a_reload(stack: StartStack) -> None:
+    site = stack(workers=2, threads=2)
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(lambda _: send(site, "/services/"), range(40))) == {200}
+    site.web.send_signal(signal.SIGHUP)  # what the old workers have not yet reported is not lost
+    wanted = {("work_operations_total", "cpu"): 40.0}
+
+    def spent() -> dict[tuple[str, str], float]:
+        _, text = site.get(site.metrics_url)
+        families = text_string_to_metric_families(text)
+        return {
+            (sample.name, sample.labels["on"]): sample.value
+            for family in families
+            for sample in family.samples
+            if sample.labels.get("route") == "/services/" and sample.name.startswith("work_")
+        }
+
+    wait_for("every request to be in the sums", lambda: wanted.items() <= spent().items(), 30)
+    assert spent()["work_operations_total", "query"] >= 40
+    assert 0 < spent()["work_seconds_total", "query"] < 40
+    count = re.search(r"^http_request_queue_seconds_count (\S+)", site.get(site.metrics_url)[1], re.MULTILINE)
+    assert count is not None
+    assert float(count[1]) >= 40
+
+
 @pytest.mark.timing
 def test_it_costs_no_more_to_scrape_after_200_dead_workers(tmp_path: Path) -> None:
     script = """

@@ -47,6 +47,10 @@ class Look:
     pool_queued: int = 0
     """Of the connections returned, those that had been waited for."""
     connections_lost: int = 0
+    connections_active: int = 0
+    connections_idle: int = 0
+    queries: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """Queries that run now, by their label in metrics: how many, and the age of the oldest."""
     database: str = "unknown"
     """"ok", "unknown", "asking" (it is silent so far), "refused", "timeout" or "full"."""
     database_since: float = 0.0
@@ -54,6 +58,8 @@ class Look:
     locks: list[Lock] = field(default_factory=list)
     cpu: float = 0.0
     """Processors this process used, 1.0 is one of them whole."""
+    cpu_seconds: float = 0.0
+    """CPU seconds that it has used since it began."""
     host_cpu: float = 0.0
     """Share of the host's processors in use, 0 to 1."""
     cpu_users: dict[str, float] = field(default_factory=dict)
@@ -79,7 +85,10 @@ class Look:
             spent = {Activity(kind, what): Spent(seconds, n) for kind, what, seconds, n in route["spent"]}
             now = {Activity(kind, what): Running(n, oldest) for kind, what, n, oldest in route["now"]}
             routes[name] = RouteLook(**{**route, "spent": spent, "now": now})
-        return cls(**{**values, "routes": routes, "locks": [Lock(**lock) for lock in values["locks"]]})
+        queries = {name: (number, oldest) for name, (number, oldest) in values["queries"].items()}
+        return cls(
+            **{**values, "routes": routes, "queries": queries, "locks": [Lock(**lock) for lock in values["locks"]]}
+        )
 
 
 Factor = Literal["requests", "operations", "duration", "errors", "state"]

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from telemetry import work
 from telemetry.diagnosis.model import Cause, Lock, Symptom
 
 
@@ -101,8 +102,9 @@ def _cause(cause: Cause, number: str = "") -> str:
             return "something that was not observed"
     if cause.kind.startswith("error:"):
         return f"{cause.component} on {cause.route}"
-    name = f"`{cause.component}`" if cause.component else cause.kind
-    return f"{number} × {name} a request" if cause.factor == "operations" else f"high latency in {name}"
+    known = work.kinds().get(cause.kind)
+    does = " ".join(filter(None, [known.says if known else cause.kind, cause.component and f"`{cause.component}`"]))
+    return f"{number} times {does} a request" if cause.factor == "operations" else f"time spent {does}"
 
 
 def _evidence(cause: Cause, now: float) -> list[str]:

@@ -22,6 +22,13 @@ http_request_duration = histogram(
 http_requests_in_progress = gauge("http_requests_in_progress", "Requests being answered now.")
 http_threads_busy = gauge("http_threads_busy", "Threads of each web worker that answer a request.", mode="liveall")
 http_threads_total = gauge("http_threads_total", "Threads of each web worker.", mode="liveall")
+http_request_queue = histogram(
+    "http_request_queue_seconds", "From a request's last byte to the thread that begins with it.", WAIT_EDGES
+)
+
+# Where time goes. on: what requests and tasks did or waited for, a kind of `telemetry.work`.
+work_seconds = counter("work_seconds_total", "Seconds that requests and tasks spent.", ("route", "on"))
+work_operations = counter("work_operations_total", "Operations that ended: queries, calls, waits.", ("route", "on"))
 
 # Pool
 db_pool_size = gauge("db_pool_size", "Connections the pools hold.")

@@ -8,8 +8,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.message import EmailMessage
 from django.utils.module_loading import import_string
 
-from telemetry import traces
-from telemetry.observe import work
+from telemetry import traces, work
 
 
 class EmailBackend(BaseEmailBackend):

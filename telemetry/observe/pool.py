@@ -142,6 +142,11 @@ class Registry:
             now = time.perf_counter()
             self.returned.append(Returned(now, holder.waited, now - holder.since))
 
+    @property
+    def idle(self) -> int:
+        """Connections in the pool that are ready."""
+        return int(self.pool.get_stats().get("pool_available", 0)) if self.pool is not None else 0
+
     def snapshot(self) -> Snapshot:
         """The pool now, and what happened in it since the last snapshot."""
         now = time.perf_counter()

@@ -12,7 +12,8 @@ from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
 from psycopg_pool import ConnectionPool
 
-from telemetry.observe import pool, queries, work
+from telemetry import work
+from telemetry.observe import pool, queries
 from telemetry.observe.sql_summary import summarise
 
 

@@ -9,15 +9,17 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from telemetry.context import BEACONS, PROBES, Observation, current, in_flight
+from telemetry.context import BEACONS, PROBES, Observation, in_flight
+from telemetry.metrics.labels import BoundedLabel
 from telemetry.observe.activity import Activity, RouteLook, Running, Spent
 
 MOST = 50
-"""Durations and ages kept of a route in one look, and distinct activities."""
+"""Durations and ages kept of a route in one look, and distinct activities: those beyond are added up by kind."""
+MOST_ROUTES = 1000
+"""Routes and tasks that are told apart; the rest are "other"."""
 APART = frozenset(PROBES + BEACONS)
 """Requests that customers do not wait for."""
 QUEUED = ""
@@ -27,20 +29,6 @@ _TICK = 0.01
 _LIBRARIES = (sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["purelib"], str(Path(__file__).parents[1]))
 
 CPU, OTHER, QUEUE = Activity("cpu"), Activity("other"), Activity("queue")
-
-
-@contextmanager
-def doing(kind: str, name: str = "") -> Iterator[None]:
-    """Account the block's time, of the request or task it belongs to, as spent on this."""
-    observation = current()
-    if observation is None:
-        yield
-        return
-    observation.begin(kind, name, time.perf_counter())
-    try:
-        yield
-    finally:
-        observation.end(time.perf_counter())
 
 
 def begin(observation: Observation) -> None:
@@ -110,9 +98,17 @@ class Ledger:
         return routes
 
 
+_bounded = BoundedLabel(MOST_ROUTES)
+
+
 def route_of(observation: Observation) -> str:
     """The name under which it is accounted; a task's says that it is one."""
-    return observation.route if observation.kind == "request" else f"task:{observation.route}"
+    return _bounded(observation.route if observation.kind == "request" else f"task:{observation.route}")
+
+
+def busy() -> int:
+    """How many requests that customers wait for are being answered."""
+    return sum(each.kind == "request" and each.route not in APART for each in list(in_flight.values()))
 
 
 def _whole(observation: Observation, elapsed: float, cpu: float) -> dict[Activity, Spent]:
@@ -160,10 +156,11 @@ def _charge(route: RouteLook, spent: dict[Activity, Spent], charged: dict[Activi
         before = charged.get(activity, Spent())
         if seconds <= before.seconds and operations <= before.operations:
             continue
-        if activity in route.spent or len(route.spent) < MOST:
-            sofar = route.spent.get(activity, Spent())
-            passed = Spent(max(seconds - before.seconds, 0.0), operations - before.operations)
-            route.spent[activity] = sofar + passed
+        if activity not in route.spent and len(route.spent) >= MOST:
+            activity = Activity(activity.kind, "other")
+        sofar = route.spent.get(activity, Spent())
+        passed = Spent(max(seconds - before.seconds, 0.0), operations - before.operations)
+        route.spent[activity] = sofar + passed
 
 
 def _cpu(thread: int) -> float:

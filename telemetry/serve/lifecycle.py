@@ -60,7 +60,7 @@ def _start(service: str, parts: tuple[Part, ...], threads: int) -> None:
     catalogue.app_info.labels(conf.release, conf.environment).set(1)
     _start_back_ends(service)
     worker = service.endswith("-worker")
-    sampler.start("worker" if worker else "web", threads)
+    sampler.start("worker" if worker else "web")
     if worker:  # the web workers' metrics are served by their server's parent process
         _of_worker[:] = [MetricsServer(conf.metrics_host, conf.worker_metrics_port), *parts]
         for each in _of_worker:

@@ -10,11 +10,12 @@ import psutil
 
 from telemetry import health
 from telemetry.conf import conf
-from telemetry.context import in_flight
 from telemetry.diagnosis import locks
 from telemetry.diagnosis.model import Look
 from telemetry.observe import probe, queueing, work
 from telemetry.observe.activity import Activity, RouteLook, Running, Spent
+from telemetry.observe.pool import registry
+from telemetry.observe.queries import label_of
 from telemetry.observe.snapshot import Held, Snapshot
 
 STUCK = 0.5
@@ -50,8 +51,9 @@ class Observer:
         self._busiest = _Busiest()
         psutil.cpu_percent()  # begins its window
 
-    def look(self, snapshot: Snapshot) -> Look:
-        """Return what was seen since the last one. `snapshot`: the pool, for the same time."""
+    def look(self) -> Look:
+        """Return what was seen since the last one: the one place where a process's own figures are read."""
+        snapshot = registry().snapshot()
         now = time.monotonic()
         window, self._at = max(now - self._at, 0.001), now
         waiting = queueing.waiting()
@@ -70,15 +72,18 @@ class Observer:
             pool_returned=snapshot.returned,
             pool_queued=snapshot.queued,
             connections_lost=snapshot.lost,
+            connections_active=len(snapshot.held),
+            connections_idle=registry().idle,
+            queries=_running(snapshot),
             host_cpu=psutil.cpu_percent() / 100,
             memory=self._itself.memory_info().rss,
             facts={check.name: check.state for check in health.checks()},
         )
-        used = sum(self._itself.cpu_times()[:2])
-        look.cpu, self._cpu = (used - self._cpu) / window, used
+        look.cpu_seconds = sum(self._itself.cpu_times()[:2])
+        look.cpu, self._cpu = (look.cpu_seconds - self._cpu) / window, look.cpu_seconds
         if self._process == "web":
             look.threads = conf.web_threads
-            look.busy = sum(each.route not in work.APART for each in list(in_flight.values()) if each.kind == "request")
+            look.busy = work.busy()
         if look.host_cpu >= FULL:
             look.cpu_users = self._busiest.users(window)
         _starving(look)
@@ -191,6 +196,14 @@ def _holding(look: Look, snapshot: Snapshot, window: float) -> None:
         now = route.now.get(activity, Running(0, 0.0))
         route.now[activity] = Running(now.number + 1, max(now.oldest, held.age))
         route.spent[activity] = route.spent.get(activity, Spent()) + Spent(min(held.age, window), 0)
+
+
+def _running(snapshot: Snapshot) -> dict[str, tuple[int, float]]:
+    ages: dict[str, list[float]] = {}
+    for held in snapshot.held:
+        if held.state == "query":
+            ages.setdefault(label_of(held.query), []).append(held.age)
+    return {name: (len(of_query), max(of_query)) for name, of_query in ages.items()}
 
 
 def _route(held: Held) -> str:

@@ -1,0 +1,138 @@
+"""What a look and the host's incidents become in one process: metrics, and issues of the error tracker."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from telemetry import errors
+from telemetry.diagnosis.board import Board
+from telemetry.diagnosis.model import Incident, Look
+from telemetry.diagnosis.sentence import summary
+from telemetry.metrics import catalogue
+from telemetry.observe.activity import RouteLook
+from telemetry.observe.queries import label_of
+from telemetry.observe.work import QUEUED
+
+if TYPE_CHECKING:
+    from prometheus_client import Gauge
+
+_CAUSES = {
+    "query": "slow_query",
+    "lock": "slow_query",
+    "commit": "slow_query",
+    "every query": "slow_database",
+    "idle in a transaction": "idle_in_transaction",
+    "without running a query": "idle",
+    "by ended work": "leaked",
+    "requests": "surge",
+    "cpu": "long_work",
+    "other": "long_work",
+    "http": "long_work",
+    "mail": "long_work",
+}
+"""Causes and components in the words of `db_incident_started_timestamp_seconds`."""
+
+
+class Projections:
+    """Remembers which series it has set, so that those are 0 once nothing is behind them. Of one thread."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._queries: set[str] = set()
+        self._lock_waits: set[tuple[str, str]] = set()
+        self._shown: dict[str, list[Gauge]] = {}
+
+    def look(self, look: Look) -> None:
+        """Set the gauges of this process, and count what its work spent."""
+        count_work(look.routes)
+        _process(look)
+        _pool(look)
+        self._in_flight(look)
+        self._waits_for_locks(look)
+
+    def incidents(self, open_incidents: list[Incident]) -> None:
+        """Set the gauges of the host's incidents; one process of them all reports each to the error tracker."""
+        now = {incident.id: incident for incident in open_incidents}
+        for id_ in self._shown.keys() - now.keys():
+            for gauge in self._shown.pop(id_):
+                gauge.set(0)
+        for id_ in now.keys() - self._shown.keys():
+            incident = now[id_]
+            self._shown[id_] = _gauges(incident)
+            for gauge in self._shown[id_]:
+                gauge.set(incident.started_at)
+            if errors.reporting() and self._board.claim(f"reported-{id_}"):
+                errors.incident(incident.sentence, kind=incident.symptom.name, culprit=":".join(incident.cause.key))
+
+    def _in_flight(self, look: Look) -> None:
+        for name in self._queries - look.queries.keys():
+            catalogue.db_queries_in_flight.labels(name).set(0)
+            catalogue.db_query_oldest.labels(name).set(0)
+        for name, (number, oldest) in look.queries.items():
+            catalogue.db_queries_in_flight.labels(name).set(number)
+            catalogue.db_query_oldest.labels(name).set(oldest)
+        self._queries |= look.queries.keys()
+
+    def _waits_for_locks(self, look: Look) -> None:
+        found: dict[tuple[str, str], float] = {}
+        for lock in look.locks:
+            running = (now for route in look.routes.values() for now in route.now.items())
+            ages = [now.oldest for activity, now in running if activity.name == lock.query]
+            by = f"{lock.holder} that idles in its transaction" if lock.idle else lock.holder
+            found[label_of(lock.query), by] = max(ages, default=0.0)
+        for labels in self._lock_waits - found.keys():
+            catalogue.db_lock_waited.labels(*labels).set(0)
+        for labels, age in found.items():
+            catalogue.db_lock_waited.labels(*labels).set(age)
+        self._lock_waits |= found.keys()
+
+
+def count_work(routes: Mapping[str, RouteLook]) -> None:
+    """Add what work spent since the look before; requests that still wait for a thread are counted when they end."""
+    for name, route in routes.items():
+        if name == QUEUED:
+            continue
+        sums: dict[str, list[float]] = {}
+        for activity, (seconds, operations) in route.spent.items():
+            on = sums.setdefault(activity.kind, [0.0, 0.0])
+            on[0] += seconds
+            on[1] += operations
+        for kind, (seconds, operations) in sums.items():
+            counted_seconds, counted_operations = _work(name, kind)
+            counted_seconds.inc(max(seconds, 0.0))
+            counted_operations.inc(max(operations, 0.0))
+
+
+@cache  # of bounded routes and kinds
+def _work(route: str, on: str) -> tuple[Any, Any]:
+    return catalogue.work_seconds.labels(route, on), catalogue.work_operations.labels(route, on)
+
+
+def _process(look: Look) -> None:
+    catalogue.process_resident_memory.labels(look.process).set(look.memory)
+    catalogue.process_seen.labels(look.process).set(look.at)
+    catalogue.process_cpu.labels(look.process).set(look.cpu_seconds)
+    if look.process == "web":
+        catalogue.http_threads_busy.set(look.busy)
+        catalogue.http_threads_total.set(look.threads)
+
+
+def _pool(look: Look) -> None:
+    catalogue.db_pool_max_size.set(look.pool_size)
+    catalogue.db_pool_size.set(look.connections_active + look.connections_idle)
+    catalogue.db_connections_active.set(look.connections_active)
+    catalogue.db_connections_idle.set(look.connections_idle)
+    catalogue.db_pool_requests_waiting.set(look.pool_waiting)
+
+
+def _gauges(incident: Incident) -> list["Gauge"]:
+    symptom, cause = incident.symptom, incident.cause
+    route = cause.route or symptom.route
+    gauges = [
+        catalogue.incident_started.labels(symptom.name, cause.kind, cause.component, route, summary(symptom, cause))
+    ]
+    if symptom.name in ("pool_exhausted", "database_down"):
+        query = label_of(cause.component) if cause.kind in ("query", "lock", "commit") else ""
+        why = _CAUSES.get(cause.component) or _CAUSES.get(cause.kind, cause.component)
+        gauges.append(catalogue.db_incident_started.labels(symptom.name, why, query, route))
+    return gauges
