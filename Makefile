@@ -8,7 +8,7 @@ export npm_config_omit_lockfile_registry_resolved := true npm_config_update_noti
 run: .venv/run.stamp staticfiles/stamp
 	@exec $(BIN)/python manage.py serve
 
-test: .venv/dev.stamp node_modules/.dev.stamp staticfiles/stamp .tools/bugsink.stamp
+test: .venv/dev.stamp node_modules/.dev.stamp staticfiles/stamp .tools/bugsink.stamp .tools/axes.stamp
 	@exec $(BIN)/python -m tests.run
 
 lint: .venv/dev.stamp
@@ -88,6 +88,14 @@ clean:
 	@$(BIN)/python -m venv --clear .tools/bugsink
 	@.tools/bugsink/bin/pip install -qq --disable-pip-version-check --require-hashes -r tests/peers/bugsink-requirements.txt
 	@touch $@
+
+# An application of others, whose own tests run with telemetry and without: the source that the site's lock names.
+.tools/axes.stamp: requirements.txt | .venv/venv.stamp
+	@rm -rf .tools/axes && mkdir -p .tools/axes
+	@sed -n '/^django-axes==/,/# via/p' requirements.txt > .tools/axes/locked.txt
+	@$(BIN)/pip download -qq --disable-pip-version-check --require-hashes --no-deps --no-binary :all: \
+		-r .tools/axes/locked.txt -d .tools/axes && tar -xzf .tools/axes/*.tar.gz --strip-components 1 -C .tools/axes \
+		&& touch $@ || echo "The source of django-axes cannot be had: its tests with telemetry are skipped."
 
 # What the benchmarks compare with, apart for the same reason: .tools/stock.stamp, .tools/appointment.stamp.
 .tools/%.stamp: benchmarks/peers/%-requirements.txt | .venv/venv.stamp

@@ -7,6 +7,7 @@ from django.db.backends.signals import connection_created
 
 class TelemetryConfig(AppConfig):
     name = "telemetry"
+    default_auto_field = "django.db.models.BigAutoField"  # as its migrations have it, whatever the host's default is
     verbose_name = "Telemetry"
 
     def ready(self) -> None:

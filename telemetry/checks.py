@@ -20,6 +20,14 @@ def check_configuration(app_configs: Sequence[AppConfig] | None, **_options: Any
     return [*_values(), *_parts()] if conf.enabled else list(_values())
 
 
+@register(deploy=True)
+def check_release(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[CheckMessage]:
+    """What works without, and is worth having where it is deployed: a warning of `manage.py check --deploy`."""
+    if not conf.enabled or conf.environment != "production" or conf.release != "development":
+        return []
+    return [_warning(4, "RELEASE is not set; errors and metrics will not tell releases apart.")]
+
+
 def _values() -> Iterator[CheckMessage]:
     for key, value, where, wanted in conf.problems():
         yield _warning(1, f"{key} is {value!r} in {where}; it must be {wanted}. The default is used.")
@@ -27,8 +35,6 @@ def _values() -> Iterator[CheckMessage]:
         yield _warning(2, f"{key!r} in settings.TELEMETRY is no setting of telemetry.")
     if conf.metrics_port == conf.worker_metrics_port:
         yield _warning(3, f"METRICS_PORT and WORKER_METRICS_PORT are both {conf.metrics_port}; they must differ.")
-    if conf.environment == "production" and conf.release == "development":
-        yield _warning(4, "RELEASE is not set; errors and metrics will not tell releases apart.")
 
 
 def _parts() -> Iterator[CheckMessage]:
