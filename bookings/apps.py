@@ -1,7 +1,7 @@
 """The business: catalogue, availability, scheduling, contact, e-mails, admin. Its events are for whoever listens."""
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class BookingsConfig(AppConfig):
@@ -10,8 +10,9 @@ class BookingsConfig(AppConfig):
 
     def ready(self) -> None:
         from bookings import checks  # noqa: F401 - its check registers itself
-        from bookings.groups import create_groups
+        from bookings.groups import create_groups, remember_permissions
 
+        pre_migrate.connect(remember_permissions, sender=self, dispatch_uid="bookings.groups")
         post_migrate.connect(create_groups, sender=self, dispatch_uid="bookings.groups")
         from bookings.notifications import create_office_contact
 

@@ -5,9 +5,6 @@ from django.http import HttpRequest
 
 from . import country, phone
 
-# When the phone is answered; visits follow each handyman's working hours.
-PHONE_HOURS = (("Monday to Friday", "8am to 6pm"), ("Saturday", "9am to 1pm"), ("Sunday", "Closed"))
-
 
 def business(request: HttpRequest) -> dict[str, object]:
     """Add the business to a template's context; `business.url` is the site's origin without a slash."""
@@ -20,7 +17,7 @@ def business(request: HttpRequest) -> dict[str, object]:
             "language": f"en-{settings.BUSINESS_COUNTRY}",
             "address": settings.BUSINESS_ADDRESS,
             "url": settings.SITE_URL,
-            "hours": PHONE_HOURS,
+            "hours": settings.BUSINESS_PHONE_HOURS.items(),
             "change_hours": settings.BOOKING_CHANGE_HOURS,
             "grace_minutes": settings.BOOKING_GRACE_MINUTES,
             "deposits": bool(settings.STRIPE_SECRET_KEY),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 _ALL = ("view", "add", "change", "delete")
 
@@ -31,8 +31,24 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
 _OPERATIONS = ("view_operations", "view_procrastinatejob", "view_procrastinateevent")
 
 
+_known: dict[str, set[int]] = {}
+"""By database, the permissions there were before the migrations that run."""
+
+
+def remember_permissions(using: str, **_: Any) -> None:
+    """Before every migration; a receiver of pre_migrate."""
+    try:
+        with transaction.atomic(using=using):
+            _known[using] = set(Permission.objects.using(using).values_list("pk", flat=True))
+    except DatabaseError:  # before the first migration
+        _known[using] = set()
+
+
 def create_groups(using: str, **_: Any) -> None:
-    """After every migration; a receiver of post_migrate, when this app's permissions are there."""
+    """After every migration; a receiver of post_migrate, when this app's permissions are there.
+
+    A group that is there already gets the permissions that this release has brought.
+    """
     for name, models in GROUPS.items():
         wanted = {f"{verb}_{model}" for model, verbs in models.items() for verb in verbs}
         found = Permission.objects.using(using).filter(content_type__app_label="bookings", codename__in=wanted)
@@ -40,5 +56,5 @@ def create_groups(using: str, **_: Any) -> None:
             found = Permission.objects.using(using).filter(codename__in=_OPERATIONS)
         with transaction.atomic(using=using):
             group, made = Group.objects.using(using).get_or_create(name=name)
-            if made:
-                group.permissions.set(found)
+            known = set() if made else _known.get(using, set())
+            group.permissions.add(*(each for each in found if each.pk not in known))

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bookings.models import Booking, Handyman, Payment, TimeOff
-from tests import factories
+from tests import factories, forms
 
 pytestmark = pytest.mark.django_db
 LIST, SCHEDULE = "/admin/bookings/booking/", "/admin/bookings/booking/schedule/"
@@ -150,3 +150,20 @@ def test_groups_of_an_earlier_release_are_narrowed_once() -> None:
     assert set(handymen.permissions.values_list("codename", flat=True)) == {"view_own_booking", "view_handyman"}
     names = set(office.permissions.values_list("codename", flat=True))
     assert names == {"view_booking", "change_booking", "view_every_booking"}
+
+
+def test_handymen_choose_how_often_they_are_notified_and_change_nothing_else(crew: Crew, client: Client) -> None:
+    client.force_login(crew.user)
+    page = reverse("admin:bookings_handyman_change", args=[crew.amir.pk])
+    form = forms.posted(client.get(page).content) | {
+        "notifications": "daily",
+        "name": "Somebody else",
+        "email": "e@example.com",
+    }
+    assert client.post(page, form).status_code == 302
+    kept = crew.amir.name
+    crew.amir.refresh_from_db()
+    assert (crew.amir.notifications, crew.amir.name) == ("daily", kept)
+    other = reverse("admin:bookings_handyman_change", args=[crew.colleagues.handyman_id])
+    client.post(other, form)
+    assert Handyman.objects.get(pk=crew.colleagues.handyman_id).notifications == "at_once"

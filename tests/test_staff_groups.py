@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.test import Client
 
@@ -55,6 +55,16 @@ def test_it_leaves_a_group_as_the_owner_made_it() -> None:
     call_command("migrate", verbosity=0)
     assert not Group.objects.get(name="Handymen").permissions.exists()
     assert Group.objects.get(name="Operations").permissions.filter(codename="view_operations").exists()
+
+
+def test_a_group_gets_what_a_release_brings_and_keeps_what_the_owner_took_away() -> None:
+    office = Group.objects.get(name="Office")
+    office.permissions.remove(Permission.objects.get(codename="refund_payment"))
+    Permission.objects.get(codename="view_officecontact").delete()  # as before the release that brought it
+    call_command("migrate", verbosity=0)
+    names = set(office.permissions.values_list("codename", flat=True))
+    assert "view_officecontact" in names
+    assert "refund_payment" not in names
 
 
 def test_it_writes_down_who_changed_what(member: Callable[[str], Client]) -> None:

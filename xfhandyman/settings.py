@@ -60,6 +60,10 @@ except ValueError as error:
 BUSINESS_ADDRESS = env.str(
     "BUSINESS_ADDRESS", "Unit 4, Mallet Yard, London SE1 0XX" if _at_home else "1 Example Street"
 )
+# When the phone is answered, for people to read; visits follow each handyman's working hours.
+BUSINESS_PHONE_HOURS = env.dict(
+    "BUSINESS_PHONE_HOURS", {"Monday to Friday": "8am to 6pm", "Saturday": "9am to 1pm", "Sunday": "Closed"}
+)
 
 # How long personal data is kept; the privacy page tells customers the same.
 KEEP_BOOKINGS_DAYS = env.int("KEEP_BOOKINGS_DAYS", 730)  # who and where; the numbers stay for the books

@@ -49,6 +49,19 @@ class HandymanAdmin(OfficeAdmin):
         shown = crew.visible(super().get_queryset(request), request.user, by="user")
         return shown.prefetch_related(Prefetch("skills", Service.objects.only("name")))
 
+    def has_change_permission(self, request: HttpRequest, obj: Handyman | None = None) -> bool:
+        """Handymen choose for themselves how often they are notified, and no more."""
+        own = obj is not None and obj.user_id == request.user.pk and self.has_view_permission(request, obj)
+        return own or super().has_change_permission(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Handyman | None = None) -> Any:
+        if super().has_change_permission(request, obj):
+            return super().get_readonly_fields(request, obj)
+        return tuple(name for name in self.fields if name != "notifications")
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Handyman | None = None) -> Any:
+        return self.prepopulated_fields if super().has_change_permission(request, obj) else {}
+
     @admin.display(description="does")
     def does(self, handyman: Handyman) -> str:
         return ", ".join(service.name for service in handyman.skills.all()) or "-"
