@@ -27,7 +27,18 @@ class Kind(NamedTuple):
         return doing(self.name, name)
 
 
-_kinds: dict[str, Kind] = {}
+_OWN = {
+    "query": "running a query",
+    "lock": "waiting for a lock",
+    "pool": "waiting for a database connection",
+    "commit": "committing",
+    "http": "calling another service",
+    "mail": "sending mail",
+    "queue": "waiting in a queue",
+    "cpu": "on the processor",
+    "runnable": "waiting for the processor",
+}
+_kinds = {name: Kind(name, says) for name, says in _OWN.items()}
 
 
 def kind(name: str, says: str) -> Kind:
@@ -39,6 +50,11 @@ def kind(name: str, says: str) -> Kind:
 def kinds() -> dict[str, Kind]:
     """Every declared kind, by name."""
     return dict(_kinds)
+
+
+def declared_by_host() -> dict[str, Kind]:
+    """The kinds that are not telemetry's own, by name."""
+    return {name: each for name, each in _kinds.items() if name not in _OWN}
 
 
 @contextmanager
@@ -53,17 +69,3 @@ def doing(kind: str, name: str = "") -> Iterator[None]:
         yield
     finally:
         observation.end(time.perf_counter())
-
-
-for _name, _says in {
-    "query": "running a query",
-    "lock": "waiting for a lock",
-    "pool": "waiting for a database connection",
-    "commit": "committing",
-    "http": "calling another service",
-    "mail": "sending mail",
-    "queue": "waiting in a queue",
-    "cpu": "on the processor",
-    "runnable": "waiting for the processor",
-}.items():
-    kind(_name, _says)

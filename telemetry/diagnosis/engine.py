@@ -12,6 +12,7 @@ from telemetry.diagnosis.model import Cause, Incident, Look, Symptom
 from telemetry.diagnosis.onset import last_seen, onset
 from telemetry.diagnosis.sentence import clock, sentence
 from telemetry.diagnosis.signals import Finding
+from telemetry.diagnosis.watches import Watches
 from telemetry.diagnosis.window import Window, merge
 
 KEPT = 300.0
@@ -70,6 +71,7 @@ class State:
     """Of the last REMEMBERED seconds, the oldest first."""
     releases: dict[str, float] = field(default_factory=dict)
     """When each release was first seen."""
+    watches: Watches = field(default_factory=Watches)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -77,13 +79,15 @@ class State:
             "open": [incident.to_json() for incident in self.open],
             "closed": [incident.to_json() for incident in self.closed],
             "releases": self.releases,
+            "watches": self.watches.to_json(),
         }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "State":
         """Read what `to_json` made. Raises KeyError, TypeError or ValueError when it is of another shape."""
         open_, closed = ([Incident.from_json(each) for each in values[key]] for key in ("open", "closed"))
-        return cls(Baseline.from_json(values["baseline"]), open_, closed, dict(values["releases"]))
+        watches = Watches.from_json(values.get("watches", {}))
+        return cls(Baseline.from_json(values["baseline"]), open_, closed, dict(values["releases"]), watches)
 
 
 class Diagnosis:
@@ -99,6 +103,7 @@ class Diagnosis:
         self._usual_errors: dict[tuple[str, str], float] = {}
         self._troubled_at = self._learned_until = 0.0
         self._exits: deque[float] = deque(maxlen=100)
+        self._killed: dict[str, Look] = {}
 
     @property
     def open(self) -> list[Incident]:
@@ -110,9 +115,11 @@ class Diagnosis:
         """The looks of the last KEPT seconds."""
         return self._looks
 
-    def exited(self, at: float) -> None:
-        """A worker ended without being asked to."""
-        self._exits.append(at)
+    def exited(self, at: float, last: Look) -> None:
+        """A process ended without being asked to; `last`: what it saw last."""
+        self._killed[last.process] = last
+        if last.process == "web":
+            self._exits.append(at)
 
     def judge(self, at: float, looks: Iterable[Look], states: dict[int, str] | None = None) -> list[Event]:
         """Take in new looks and return what opened and closed. `states`: see `signals.silent`."""
@@ -120,6 +127,7 @@ class Diagnosis:
             self._looks.append(look)
             self._unlearned.append(look)
             self._note_release(look)
+            self.state.watches.add(look)
         while self._looks and self._looks[0].at < at - KEPT:
             self._looks.popleft()
         findings = self._findings(at, states or {})
@@ -136,11 +144,14 @@ class Diagnosis:
         if down is not None:
             found.append(down)
         found += signals.silent(self._looks, at, states)
+        found += signals.gone(self._killed, self._looks, at)
         dying = signals.dying(list(self._exits), at)
         if dying is not None:
             found.append(dying)
-        degraded = {name for look in window.latest for name, state in look.facts.items() if state == "degraded"}
-        self._since = {name: self._since.get(name, at) for name in degraded}
+        found += self.state.watches.findings(at, self._looks)
+        degraded = {name: look for look in window.latest for name, state in look.facts.items() if state == "degraded"}
+        good = {name: look.good_at.get(name, at) for name, look in degraded.items()}
+        self._since = {name: self._since.get(name, good[name]) for name in degraded}
         found += signals.dependencies(window, self._since)
         found += signals.failures(self._looks, at, self._usual_errors)
         found += self._waiting(window)
@@ -189,7 +200,14 @@ class Diagnosis:
         return events
 
     def _needed(self, finding: Finding, index: int) -> int:
-        if finding.symptom.name in ("database_down", "process_silent", "workers_dying", "dependency"):
+        if finding.symptom.name in (
+            "database_down",
+            "process_silent",
+            "workers_dying",
+            "dependency",
+            "process_gone",
+            "stopped",
+        ):
             return 1
         if finding.cause.kind in ("processor", "unknown"):
             return PATIENT
@@ -288,6 +306,8 @@ def significant(cause: Cause, ratio: float = RATIO) -> bool:
     return cause.weight >= SLIGHT and cause.now >= ratio * (cause.usual or 0.0)
 
 
+_BESIDE = frozenset({"flow", "browser", "script", "tasks", "worker", "memory"})
+"""Causes that are not seconds of work."""
 _OF_DATABASE = frozenset({"query", "commit", "lock", "held", "database", "error:query", "error:pool"})
 
 
@@ -296,6 +316,8 @@ def explains(symptom: Symptom, cause: Cause, finding: Finding) -> bool:
     other = finding.cause
     if cause.key == other.key:
         return True
+    if cause.kind in _BESIDE or other.kind in _BESIDE:
+        return signals.stops(symptom, cause, other)
     if cause.kind == other.kind and attribution.EVERY_PAGE in (cause.component, other.component):
         return True
     if symptom.name == "database_down":

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from telemetry import work
 from telemetry.conf import conf
 from telemetry.diagnosis.board import Board
 from telemetry.diagnosis.engine import Diagnosis, Event
@@ -62,9 +63,11 @@ class Leader:
             self._diagnosis = Diagnosis(self._board.kept())
             self._saved = at
         looks, killed = self._board.collect()
+        for look in looks:
+            for name, says in look.kinds.items():
+                work.kind(name, says)  # this process may be a server's parent, which does not load the host
         for look in killed:
-            if look.process == "web":
-                self._diagnosis.exited(at)
+            self._diagnosis.exited(at, look)
         events = self._diagnosis.judge(at, looks, self._board.states())
         for event in events:
             report(event)

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from telemetry.observe.activity import Activity, RouteLook, Running, Spent
+from telemetry.observe.browsers import Browsed
+from telemetry.signals import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,23 @@ class Look:
     """Processors used by the busiest programs of the host, by name, while the host is short of them."""
     memory: int = 0
     """Resident bytes."""
+    memory_limit: int = 0
+    """Bytes that all processes together may have; 0 where that is not known."""
     facts: dict[str, str] = field(default_factory=dict)
     """Other states by check name: "ok", "degraded" …; what health knows."""
+    good_at: dict[str, float] = field(default_factory=dict)
+    """When the last good answer of each check came (Unix seconds)."""
+    tasks_due: int = 0
+    tasks_oldest: float = 0.0
+    """Background tasks that should have begun, and for how long the oldest of them is due; of a task worker."""
+    flows: dict[str, Seen] = field(default_factory=dict)
+    """What usually goes on: see `telemetry.signals`."""
+    kinds: dict[str, str] = field(default_factory=dict)
+    """The host's own kinds of activity, and how a sentence calls them."""
+    browsers: dict[str, Browsed] = field(default_factory=dict)
+    """What browsers reported, by the route of the page."""
+    database_users: dict[str, int] = field(default_factory=dict)
+    """Connections by who has them, while the database takes no more."""
 
     def to_json(self) -> dict[str, Any]:
         """Return values that `json.dumps` takes and `from_json` reads back."""
@@ -85,10 +102,14 @@ class Look:
             spent = {Activity(kind, what): Spent(seconds, n) for kind, what, seconds, n in route["spent"]}
             now = {Activity(kind, what): Running(n, oldest) for kind, what, n, oldest in route["now"]}
             routes[name] = RouteLook(**{**route, "spent": spent, "now": now})
-        queries = {name: (number, oldest) for name, (number, oldest) in values["queries"].items()}
-        return cls(
-            **{**values, "routes": routes, "queries": queries, "locks": [Lock(**lock) for lock in values["locks"]]}
-        )
+        made = {
+            "routes": routes,
+            "queries": {name: (number, oldest) for name, (number, oldest) in values["queries"].items()},
+            "flows": {name: Seen(*seen) for name, seen in values["flows"].items()},
+            "browsers": {name: Browsed(**seen) for name, seen in values["browsers"].items()},
+            "locks": [Lock(**lock) for lock in values["locks"]],
+        }
+        return cls(**{**values, **made})
 
 
 Factor = Literal["requests", "operations", "duration", "errors", "state"]
@@ -137,6 +158,8 @@ class Symptom:
     waiting: int = 0
     affected: int = 0
     """Requests in the window."""
+    says: str = ""
+    """The symptom in words, of one that a host declared."""
 
 
 @dataclass(slots=True)

@@ -54,7 +54,33 @@ def _symptom(symptom: Symptom) -> str:
             return f"A {symptom.route} process does not respond"
         case "workers_dying":
             return f"Web workers end again and again ({symptom.affected} in {seconds(symptom.now)})"
+        case "process_gone":
+            return f"No {symptom.route} process runs any more"
+        case "stopped":
+            usual = f", usually one every {seconds(symptom.usual)}" if symptom.usual else ""
+            return f"{symptom.says or symptom.route} (none for {seconds(symptom.now)}{usual})"
+        case "memory":
+            return f"The memory of the {symptom.route} process grows ({_memory(symptom)})"
+        case "browser_errors":
+            return f"Browsers report errors on {symptom.route} ({symptom.affected} visitors, {symptom.now:.0%})"
+        case "vitals":
+            was, usual = _vital(symptom.says, symptom.now), _vital(symptom.says, symptom.usual or 0.0)
+            return f"Visitors get {symptom.route} later or less steadily ({symptom.says} {was} instead of {usual})"
     return f"{symptom.name.replace('_', ' ').capitalize()}"
+
+
+def _memory(symptom: Symptom) -> str:
+    usual = f"{size(symptom.now)}, usually {size(symptom.usual)}" if symptom.usual else size(symptom.now)
+    return f"{usual}; {size(symptom.in_use)} of {size(symptom.size)} in all" if symptom.size else usual
+
+
+def _vital(name: str, value: float) -> str:
+    return f"{value:.2f}" if name == "CLS" else seconds(value)
+
+
+def size(value: float) -> str:
+    """Return bytes as 412 MB or 1.5 GB."""
+    return f"{value / (1 << 30):.1f} GB" if value >= 1 << 30 else f"{value / (1 << 20):.0f} MB"
 
 
 _DATABASE = {
@@ -98,6 +124,16 @@ def _cause(cause: Cause, number: str = "") -> str:
             return {"stopped": "a process that was stopped", "killed": "processes that were killed or crashed"}.get(
                 cause.detail, f"a process in state {cause.detail}"
             )
+        case "memory", _:
+            return f"memory that {cause.component} processes do not give back"
+        case "flow" | "browser", _:
+            return cause.detail
+        case "script", _:
+            return f"a script that fails on {cause.component}"
+        case "tasks", _:
+            return f"more tasks than the worker can run, most of them {cause.component}"
+        case "worker", _:
+            return "a worker that begins no task"
         case "unknown", _:
             return "something that was not observed"
     if cause.kind.startswith("error:"):
@@ -128,6 +164,9 @@ def _evidence(cause: Cause, now: float) -> list[str]:
             found = [usual]
         case _:
             found = [f"{cause.now:.1f} processors"] if cause.kind == "processor" else []
+            if cause.kind == "memory" and cause.now:
+                left = f"the limit is reached in {cause.oldest / 60:.0f} min" if cause.oldest else ""
+                found = [f"{size(cause.now * 60)} a minute", left]
             if cause.kind == "process" and cause.detail != "killed":
                 found.append(f"pid {cause.running}")
     if cause.holder is not None:

@@ -261,6 +261,36 @@ def silent(looks: Sequence[Look], at: float, states: dict[int, str]) -> list[Fin
     return found
 
 
+_WEB = ("errors", "database_down", "process_silent", "process_gone", "workers_dying", *WAITING)
+
+
+def stops(symptom: Symptom, cause: Cause, other: Cause) -> bool:
+    """Whether what customers meet explains what they, or their browsers, do no more; tasks need the worker."""
+    if cause.kind == "memory":
+        return other.key == ("dependency", "memory")
+    if other.kind in ("tasks", "worker"):
+        return symptom.name == "database_down" or (symptom.name.startswith("process") and symptom.route == "worker")
+    if symptom.name.startswith("process"):
+        return symptom.route == "web"
+    if other.kind == "flow" and other.component == "requests":
+        return symptom.name == "workers_dying"
+    if other.kind == "script":
+        return False
+    return symptom.name in _WEB and (other.kind == "flow" or other.detail == "a slow first byte")
+
+
+def gone(killed: dict[str, Look], looks: Sequence[Look], at: float) -> list[Finding]:
+    """Kinds of process of which the last was killed, and none has come in its place. `killed`: its last look."""
+    alive = {look.process for look in looks if look.at > at - MISSING}
+    found = []
+    for process, last in killed.items():
+        if process in alive or at - last.at < MISSING:
+            continue
+        cause = Cause("process", process, "state", weight=float(last.threads or 1), detail="killed", running=last.pid)
+        found.append(Finding(Symptom("process_gone", process), cause, last.at))
+    return found
+
+
 def dying(exits: Sequence[float], at: float) -> Finding | None:
     """Workers that ended without being asked to, again and again. `exits`: when, Unix seconds, in order."""
     recent = [moment for moment in exits if at - EXITS_WITHIN < moment <= at]

@@ -23,6 +23,8 @@ class Check:
     def __init__(self, name: str, ask: Callable[[], State], every: float) -> None:
         self.name, self._ask, self._every = name, ask, every
         self.state: State = "unknown"
+        self.good_at = 0.0
+        """When the last good answer came (Unix seconds)."""
         self._asked = -every
         self._running = threading.Lock()
 
@@ -42,6 +44,8 @@ class Check:
         finally:
             self._running.release()
         before, self.state = self.state, state
+        if state == "ok":
+            self.good_at = time.time()
         if state == "degraded" != before:
             log.warning("dependency_degraded", dependency=self.name, **why)
         if state != "disabled":

@@ -1,4 +1,4 @@
-"""Requests that have arrived and wait for a thread: the server reports them here, the sampler and requests read it."""
+"""What waits to be begun: requests for a thread, and tasks for a worker. The server and the worker report it here."""
 
 import os
 import threading
@@ -7,6 +7,7 @@ from collections.abc import Hashable
 
 _waiting: dict[Hashable, float] = {}
 _taken = threading.local()
+_backlog = (0, 0.0)
 
 
 def arrived(what: Hashable) -> None:
@@ -31,6 +32,17 @@ def waiting() -> list[float]:
     """How long each has waited so far (s)."""
     now = time.perf_counter()
     return [now - since for since in list(_waiting.values())]
+
+
+def report_backlog(due: int, oldest: float) -> None:
+    """So many background tasks should have begun; the oldest of them has waited for so long (s)."""
+    global _backlog
+    _backlog = (due, oldest)
+
+
+def backlog() -> tuple[int, float]:
+    """What was reported last."""
+    return _backlog
 
 
 os.register_at_fork(after_in_child=_waiting.clear)

@@ -10,6 +10,7 @@ from telemetry import errors, shared_table, traces
 from telemetry.conf import conf
 from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
+from telemetry.observe import browsers
 from telemetry.observe.routes import route_of_path
 from telemetry.rum import shares, store
 from telemetry.rum.beacon import Beacon, ScriptError
@@ -73,6 +74,8 @@ def _count(beacon: Beacon, route: str, sender: Sender, vitals: dict[str, float])
     counted = tuple([name for name in vitals if admitted & _BITS[name]])
     for name in counted:
         _series(_HISTOGRAMS[name], route, sender.device).observe(vitals[name])
+    if counted:
+        browsers.reports.seen(route, {name: vitals[name] for name in counted})
     if admitted & _PHASES:
         for phase, milliseconds in beacon.phases.items():
             _series(catalogue.rum_navigation, route, phase).observe(milliseconds / 1000)
@@ -89,6 +92,7 @@ def _count_errors(ours: list[ScriptError], page: PageToken, sender: Sender) -> N
     """Count the client, not its errors, and report them within what it and everybody may."""
     if shares.first(sender.address, f"errors {page.route}", 1):
         catalogue.rum_js_errors.labels(page.route).inc()
+        browsers.reports.failed(page.route)
     for error in ours if errors.reporting() else ():
         if not (
             shares.within(sender.address, "issue", MOST_ISSUES) and shared_table.among("issue", MOST_ISSUES_OF_ALL, 60)

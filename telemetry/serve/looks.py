@@ -8,11 +8,13 @@ from itertools import takewhile
 
 import psutil
 
-from telemetry import health
+from telemetry import health, signals
+from telemetry import work as kinds
 from telemetry.conf import conf
 from telemetry.diagnosis import locks
 from telemetry.diagnosis.model import Look
-from telemetry.observe import probe, queueing, work
+from telemetry.health.memory import memory_limit
+from telemetry.observe import browsers, probe, queueing, work
 from telemetry.observe.activity import Activity, RouteLook, Running, Spent
 from telemetry.observe.pool import registry
 from telemetry.observe.queries import label_of
@@ -49,6 +51,7 @@ class Observer:
         self._at = time.monotonic()
         self._reach = Reach()
         self._busiest = _Busiest()
+        self._memory_limit = memory_limit()
         psutil.cpu_percent()  # begins its window
 
     def look(self) -> Look:
@@ -77,8 +80,15 @@ class Observer:
             queries=_running(snapshot),
             host_cpu=psutil.cpu_percent() / 100,
             memory=self._itself.memory_info().rss,
+            memory_limit=self._memory_limit,
             facts={check.name: check.state for check in health.checks()},
+            good_at={check.name: check.good_at for check in health.checks() if check.good_at},
+            flows=signals.seen(),
+            kinds={name: kind.says for name, kind in kinds.declared_by_host().items()},
+            browsers=browsers.reports.take(),
         )
+        if self._process == "worker":
+            look.tasks_due, look.tasks_oldest = queueing.backlog()
         look.cpu_seconds = sum(self._itself.cpu_times()[:2])
         look.cpu, self._cpu = (look.cpu_seconds - self._cpu) / window, look.cpu_seconds
         if self._process == "web":

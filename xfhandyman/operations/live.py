@@ -55,7 +55,13 @@ _BY_SYMPTOM = {
     "tasks_failing": "TasksFailing",
     "dependency": "DependencyDown",
     "process_silent": "WebWorkerDied",
+    "process_gone": "WebWorkerDied",
     "workers_dying": "WebWorkerDied",
+    "tasks_late": "TasksDelayed",
+    "memory": "MemoryHigh",
+    "browser_errors": "JavaScriptErrors",
+    "vitals": "WebVitalRegressed",
+    "stopped": "BookingsStopped",
 }
 
 

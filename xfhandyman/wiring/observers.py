@@ -6,10 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from bookings import events
+from telemetry import signals
 from telemetry.events import Event, Level, register
 from xfhandyman.wiring import metrics
 
 _WORRYING = events.EmailFailed | events.LimitUnchecked | events.StripeFailed | events.WebhookRefused
+BOOKINGS = signals.flow("bookings", says="Bookings stop", because="something on the way to a booking")
 
 
 def watch_bookings() -> None:
@@ -30,6 +32,11 @@ def _registered(kind: type[events.Event]) -> Event:
     return register(name, level, (kind.__doc__ or "").partition("\n")[0], logger="bookings")
 
 
+def _booked(service: str) -> None:
+    metrics.bookings_created.labels(service).inc()
+    BOOKINGS.happened()
+
+
 _KINDS = {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)}
 # What others are kinds of is not published itself.
 _REGISTERED = {kind: _registered(kind) for kind in _KINDS if not any(kind in other.__mro__[1:] for other in _KINDS)}
@@ -37,9 +44,9 @@ _REGISTERED = {kind: _registered(kind) for kind in _KINDS if not any(kind in oth
 
 _COUNTS: dict[type[events.Event], Callable[[Any], None]] = {
     # A held slot is not yet a booking; it becomes one when it is confirmed.
-    events.BookingCreated: lambda event: metrics.bookings_created.labels(event.service).inc(),
-    events.BookingConfirmed: lambda event: metrics.bookings_created.labels(event.service).inc(),
-    events.BookingReinstated: lambda event: metrics.bookings_created.labels(event.service).inc(),
+    events.BookingCreated: lambda event: _booked(event.service),
+    events.BookingConfirmed: lambda event: _booked(event.service),
+    events.BookingReinstated: lambda event: _booked(event.service),
     events.BookingRejected: lambda event: metrics.bookings_rejected.labels(event.reason).inc(),
     events.BookingCancelled: lambda event: metrics.bookings_cancelled.labels(event.by).inc(),
     events.ContactMessageReceived: lambda event: metrics.contact_forms_submitted.labels(event.topic).inc(),

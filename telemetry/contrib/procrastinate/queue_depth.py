@@ -5,7 +5,7 @@ import threading
 import psycopg
 
 from telemetry.metrics import catalogue
-from telemetry.observe import probe
+from telemetry.observe import probe, queueing
 
 INTERVAL = 5.0
 """Seconds."""
@@ -39,6 +39,7 @@ class QueueDepthMeter(threading.Thread):
                 waiting, oldest = due()
                 catalogue.tasks_waiting.set(waiting)
                 catalogue.tasks_oldest.set(oldest)
+                queueing.report_backlog(waiting, oldest)
             except psycopg.Error:  # the diagnosis reports the database; here the figures just grow old
                 catalogue.telemetry_dropped.labels("backlog", "database").inc()
             if self._stopping.wait(INTERVAL):
