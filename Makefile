@@ -3,15 +3,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: run test lint lock clean backup restore audit observe drill bench chaos dashboards image package scale rum-fuzz lighthouse screenshots
+.PHONY: help run test lint lock clean backup restore audit observe drill bench chaos dashboards image package scale rum-fuzz lighthouse screenshots
 
-run: .venv/run.stamp staticfiles/stamp
+run: .venv/run.stamp staticfiles/stamp  ## the site with demo data on http://127.0.0.1:8000
 	@exec $(BIN)/python manage.py serve
 
-test: .venv/dev.stamp node_modules/.dev.stamp staticfiles/stamp .tools/bugsink.stamp .tools/axes.stamp
+help:  ## what can be made
+	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+test: .venv/dev.stamp node_modules/.dev.stamp staticfiles/stamp .tools/bugsink.stamp .tools/axes.stamp  ## static checks, then every test
 	@exec $(BIN)/python -m tests.run
 
-lint: .venv/dev.stamp
+lint: .venv/dev.stamp  ## the static checks alone
 	@$(BIN)/python -m tests.run --lint
 
 rum-fuzz: .venv/dev.stamp staticfiles/stamp  ## 100,000 hostile beacons, about 5 minutes
@@ -63,7 +66,7 @@ image: .venv/dev.stamp  ## every step of the Dockerfile, without Docker (root on
 package: .venv/dev.stamp static/build/stamp  ## a wheel of telemetry alone, into dist/
 	@$(BIN)/uv build --quiet --wheel --out-dir dist telemetry
 
-clean:
+clean:  ## remove everything that was installed or built
 	rm -rf .venv .tools node_modules static/build telemetry/static/telemetry/rum.js staticfiles dist
 
 # A stamp is written only after its step succeeded, so a half-finished set-up is simply done again.
