@@ -140,6 +140,7 @@ class Configuration:
     metrics_port = Setting(PORT, 9091, "Of the web's metrics.")
     worker_metrics_port = Setting(PORT, lambda conf: conf.metrics_port + 1, "Of a task worker's metrics.")
     metrics_token = Setting(SECRET, "", "Opens /metrics on the public port to who sends it as a bearer token.")
+    stock_metrics = Setting(SWITCH, False, "Export django-prometheus' own names (`django_http_…`) too, bounded.")
     incidents_dir = Setting(
         TEXT, "", "Where the processes of a host share their looks and incidents; unset, in the temporary directory."
     )

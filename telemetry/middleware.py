@@ -8,7 +8,6 @@ when its response is closed: after the last byte of a stream, or when the client
 import sys
 from asyncio import CancelledError
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -19,7 +18,7 @@ from django.core import mail
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django_prometheus.middleware import Metrics, PrometheusBeforeMiddleware
+from django_prometheus.middleware import PrometheusBeforeMiddleware
 from django_structlog import signals
 from django_structlog.middlewares import RequestMiddleware
 
@@ -37,8 +36,9 @@ from telemetry.context import (
     new_request_id,
 )
 from telemetry.logger import get_logger
-from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
+from telemetry.metrics.requests import RequestMetrics
+from telemetry.metrics.stock import StockMiddleware
 from telemetry.observe import queueing, work
 from telemetry.observe.routes import method_name, route_name
 from telemetry.serve import lifecycle, probes
@@ -51,23 +51,6 @@ _OWN_FIELDS |= {"bytes", "aborted", "sentry", "exc_info"}
 """Of the lines of a request; no receiver of a signal replaces them."""
 
 log = get_logger("telemetry.request")
-
-
-class RequestMetrics(Metrics):
-    """django-prometheus' set, replaced by ours."""
-
-    def register(self) -> None:
-        self.requests = catalogue.http_requests
-        self.duration = catalogue.http_request_duration
-        self.in_progress = catalogue.http_requests_in_progress
-        self.queries = catalogue.db_queries_per_request
-        self.queue = catalogue.http_request_queue
-        self.of = lru_cache(maxsize=4096)(self._of)
-
-    def _of(self, method: str, route: str, status: int) -> tuple[Any, Any, Any]:
-        """The series of such requests; looked up once, because that costs more than counting in them."""
-        labels = (method, route, str(status))
-        return self.requests.labels(*labels), self.duration.labels(*labels), self.queries.labels(route)
 
 
 class Unobserved:
@@ -104,6 +87,10 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         self.is_async = iscoroutinefunction(get_response)
         self.metrics = self.metrics_cls.get_instance()
         self.static_url = settings.STATIC_URL or None
+        self.stock = StockMiddleware(get_response) if conf.stock_metrics else None
+        if self.stock is not None:
+            self.process_exception = self.stock.process_exception
+            self.process_template_response = self.stock.process_template_response
 
     def __call__(self, request: HttpRequest) -> Any:
         if self.is_async:
@@ -165,13 +152,15 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         work.begin(observation)
         traces.open_request(observation, request.META)
         self.metrics.in_progress.set(len(in_flight))
+        if self.stock is not None:
+            self.stock.begin(request)
 
     def request_id(self, request: HttpRequest) -> str:
         """A trusted proxy's id if it is well-formed, else a new one."""
         given = request.META.get("HTTP_X_REQUEST_ID", "") if request.META.get(TRUSTED_CALLER) else ""
         return given if REQUEST_ID.fullmatch(given) else new_request_id()
 
-    def process_view(self, request: HttpRequest, *_view: Any) -> None:
+    def process_view(self, request: HttpRequest, *view: Any) -> None:
         """The route is known from here on, also to whoever asks what is in flight, and so is the user."""
         observation: Observation = request.observation  # type: ignore[attr-defined]  # set by prepare()
         observation.route = route_name(request)
@@ -179,6 +168,8 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         if started.receivers:
             agent = {"user_agent": request.META.get("HTTP_USER_AGENT")}
             observation.fields.update(self.ask(started, request, agent))
+        if self.stock is not None:
+            self.stock.process_view(request, *view)
 
     def ask(self, signal: Signal, request: HttpRequest, known: dict[str, Any], **about: Any) -> dict[str, Any]:
         """Send a signal of django-structlog, and return what its receivers add to the line.
@@ -204,7 +195,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         ):
             observation.route = "static"  # WhiteNoise answers before any URL pattern
         self.tell(request, response, observation)
-        sent = Sent()
+        sent = Sent(response)
         if getattr(response, "file_to_stream", None) is not None:  # the server sends the file itself
             sent.bytes = int(response.get("Content-Length") or 0)
         elif isinstance(response, StreamingHttpResponse):
@@ -216,8 +207,9 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         # A private list, as the stubs omit it: Django has no public hook for the end of a response.
         response._resource_closers.append(lambda: self.finish(request, observation, sent))  # type: ignore[attr-defined]  # see above
 
+    @failsafe("requests")
     def tell(self, request: HttpRequest, response: HttpResponseBase, observation: Observation) -> None:
-        """Send the signal of django-structlog that belongs to the end of this request."""
+        """Do what the packages do when a response has been made: send the signal of django-structlog, count."""
         error, finished = getattr(request, "_raised_exception", None), signals.bind_extra_request_finished_metadata
         if error is not None:
             about = {"request": request, "response": response, "logger": log, "exception": error}
@@ -227,6 +219,8 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
             observation.fields.update(fields)
         if self.is_async:
             observation.bound = structlog.contextvars.get_contextvars()
+        if self.stock is not None:
+            self.stock.end(request, response)
 
     def finish(self, request: HttpRequest, observation: Observation, sent: "Sent") -> None:
         """Project the observation, once; whatever comes of that, this thread is done with it."""
@@ -242,9 +236,9 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
     @failsafe("requests")
     def project(self, request: HttpRequest, observation: Observation, sent: "Sent") -> None:
         seconds = perf_counter() - observation.started
-        requests, duration, queries = self.metrics.of(observation.method, observation.route, observation.status)
+        requests, duration, queries = self.series(request, observation, sent)
         requests.inc()
-        duration.observe(seconds)
+        duration.observe(seconds, traces.exemplar())
         if observation.queued:  # 0 where the server does not say
             self.metrics.queue.observe(observation.queued)
         queries.observe(observation.db_queries)
@@ -275,6 +269,24 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         )
         self.metrics.in_progress.set(len(in_flight) - 1)
 
+    def series(self, request: HttpRequest, observation: Observation, sent: "Sent") -> tuple[Any, Any, Any]:
+        """Where this request is counted: requests, duration, queries."""
+        method, route, status = observation.method, observation.route, observation.status
+        if type(self).label_metric is ObservingMiddleware.label_metric:
+            return self.metrics.of(method, route, status)
+        labels = {"method": method, "route": route, "status": str(status)}
+        return (
+            self.label_metric(self.metrics.requests, request, sent.response, **labels),
+            self.label_metric(self.metrics.duration, request, sent.response, **labels),
+            self.label_metric(self.metrics.queries, request, sent.response, route=route),
+        )
+
+    def label_metric(
+        self, metric: Any, request: HttpRequest, response: HttpResponseBase | None = None, **labels: Any
+    ) -> Any:
+        """The series of a metric in which a request is counted; django-prometheus' place for labels of one's own."""
+        return metric.labels(**labels) if labels else metric
+
     @failsafe("requests")
     def process_got_request_exception(self, sender: type[Any], request: HttpRequest | None = None, **_: Any) -> None:
         """An exception became a 500: logged once, with its stack, and reported."""
@@ -293,10 +305,10 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
 class Sent:
     """What went out as the body: its size in bytes, and whether it was all of it."""
 
-    __slots__ = ("bytes", "complete", "error")
+    __slots__ = ("bytes", "complete", "error", "response")
 
-    def __init__(self) -> None:
-        self.bytes, self.complete = 0, True
+    def __init__(self, response: HttpResponseBase | None = None) -> None:
+        self.bytes, self.complete, self.response = 0, True, response
         self.error: BaseException | None = None
 
     def count(self, chunks: Iterable[bytes]) -> Iterator[bytes]:

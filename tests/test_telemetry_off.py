@@ -23,11 +23,11 @@ django.setup()
 from django.conf import settings
 from django.db import connection, connections
 from http.client import HTTPConnection
-from telemetry.metrics import catalogue
+from telemetry.metrics.requests import RequestMetrics
 from telemetry.middleware import ObservingMiddleware
 from telemetry.serve import lifecycle
 lifecycle.start("xfhandyman")
-catalogue.http_requests.labels("GET", "/", "200").inc()
+RequestMetrics.get_instance().requests.labels("GET", "/", "200").inc()
 print(json.dumps({
     "middleware": type(ObservingMiddleware(print)).__name__,
     "wrappers": len(connection.execute_wrappers),

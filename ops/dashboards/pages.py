@@ -50,7 +50,7 @@ SERVICE = Dashboard(
             ),
         ],
         "Saturation": [
-            Panel("Threads", "short", {"busy": "sum(http_threads_busy)", "in all": "sum(http_threads_total)"}),
+            Panel("Threads", "short", {"busy": "sum(http_threads_busy)", "in all": "sum(http_threads)"}),
             Panel("CPU", "percentunit", {"{{process}}": "sum by (process) (rate(worker_cpu_seconds[1m]))"}),
             Panel("Memory", "bytes", {"{{process}}": "sum by (process) (worker_resident_memory_bytes)"}, stacked=True),
         ],

@@ -4,6 +4,7 @@ Declare each once, at the top of a module that is imported when the application 
 values of all of them are added up. While telemetry is off, what is returned takes every call and does nothing.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from telemetry.conf import conf
@@ -45,9 +46,17 @@ def registered() -> dict[str, Declared]:
     return dict(_declared)
 
 
-def counter(name: str, text: str, labels: tuple[str, ...] = (), *, most: int = MOST) -> "Counter":
-    """A count that only grows; its name ends with `_total`. `most` distinct values of each label, then "other"."""
-    return _declare("counter", name, text, labels, most)
+def counter(
+    name: str, text: str, labels: tuple[str, ...] = (), *, most: int = MOST, known: Iterable[tuple[str, ...]] = ()
+) -> "Counter":
+    """A count that only grows; its name ends with `_total`. `most` distinct values of each label, then "other".
+
+    `known`: values of the labels that are there with 0 from the start, so that the first event is an increase.
+    """
+    metric = _declare("counter", name, text, labels, most)
+    for values in known:
+        metric.labels(*values)
+    return metric
 
 
 def gauge(name: str, text: str, labels: tuple[str, ...] = (), *, mode: str = "livesum", most: int = MOST) -> "Gauge":

@@ -43,7 +43,7 @@ class AllocatedFile(MmapedDict):
         super()._init_value(key)
 
     def _grow(self, capacity: int) -> None:
-        _take_room(self._f.fileno(), capacity)
+        take_room(self._f.fileno(), capacity)
         self._m, self._capacity = mmap.mmap(self._f.fileno(), capacity), capacity
 
 
@@ -52,7 +52,7 @@ def allocate(filename: str) -> None:
     with open(filename, "a+b") as file:
         length = os.fstat(file.fileno()).st_size
         try:
-            _take_room(file.fileno(), length or FIRST)
+            take_room(file.fileno(), length or FIRST)
         except OSError:
             if not length:
                 os.unlink(filename)
@@ -109,7 +109,7 @@ class InMemory(WorkerFile):
     def _return(self) -> None:
         file: Any = open(self._fname, "a+b")  # noqa: SIM115 - stays open, as the library's own
         try:
-            _take_room(file.fileno(), self._capacity)
+            take_room(file.fileno(), self._capacity)
         except OSError:
             empty = not os.fstat(file.fileno()).st_size
             file.close()
@@ -122,7 +122,8 @@ class InMemory(WorkerFile):
         self.__class__ = WorkerFile  # type: ignore[assignment]  # one level up
 
 
-def _take_room(descriptor: int, length: int) -> None:
+def take_room(descriptor: int, length: int) -> None:
+    """Give a file blocks for its length. Raises OSError."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, length)
     else:  # macOS, on which nobody serves customers

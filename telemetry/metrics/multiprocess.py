@@ -99,6 +99,7 @@ def _merge(path: Path, pid: str) -> None:
     from telemetry.metrics.files import AllocatedFile
 
     mark_process_dead(int(pid), str(path))
+    (path / f"exemplars_{pid}").unlink(missing_ok=True)
     for kind in ("counter", "histogram"):
         file, merged = path / f"{kind}_{pid}.db", path / f"{kind}_dead.db"
         if not file.exists():

@@ -4,10 +4,11 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
-from telemetry.metrics import files
+from telemetry.metrics import exemplars, files
 from telemetry.metrics.labels import BoundedLabel
 
 files.install()
+exemplars.install()
 disable_created_metrics()  # a second series for each, which nobody asks for
 
 

@@ -145,7 +145,7 @@ def measure(summary: str, seconds: float) -> None:
         histogram = catalogue.db_query_duration.labels(label)
         if label == summary:
             _histograms[summary] = histogram
-    histogram.observe(seconds)
+    histogram.observe(seconds, traces.exemplar())
 
 
 def label_of(summary: str) -> str:

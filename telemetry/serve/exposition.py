@@ -1,5 +1,6 @@
 """Metrics for whoever scrapes them: on a port of their own, or on the public one for holders of the token."""
 
+import gzip
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,22 +16,29 @@ from telemetry.logger import get_logger
 from telemetry.metrics import multiprocess
 
 log = get_logger("telemetry.serve.exposition")
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 RETRY = 1.0  # seconds between attempts to get a port that is taken, e.g. by the arbiter this one replaces
 
 
-def render() -> bytes:
-    """Every metric of this process, or of all workers of a server, in Prometheus' text format."""
-    from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+def render(accept: str = "") -> tuple[bytes, str]:
+    """Every metric of this process, or of all workers of a server, and the type of that content.
+
+    `accept` is the scraper's header: OpenMetrics, with exemplars, for who asks for it, else Prometheus' text format.
+    """
+    from prometheus_client import REGISTRY, CollectorRegistry
+    from prometheus_client.exposition import choose_encoder
     from prometheus_client.multiprocess import MultiProcessCollector
 
+    from telemetry.metrics.exemplars import ExemplarCollector
+
+    encode, content_type = choose_encoder(accept)
     path = multiprocess.directory()
     if path is None:
-        return generate_latest(REGISTRY)
+        return encode(REGISTRY), content_type
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(path))
+    open_metrics = content_type.startswith("application/openmetrics-text")
+    (ExemplarCollector if open_metrics else MultiProcessCollector)(registry, str(path))
     with multiprocess.lock(path, timeout=2.0):
-        return generate_latest(registry)
+        return encode(registry), content_type
 
 
 @never_cache
@@ -41,21 +49,32 @@ def metrics_view(request: HttpRequest) -> HttpResponse:
     given = request.headers.get("Authorization", "")
     if not conf.enabled or not conf.metrics_token or not constant_time_compare(given, f"Bearer {conf.metrics_token}"):
         raise Http404
-    return HttpResponse(render(), content_type=CONTENT_TYPE)
+    body, content_type = render(request.headers.get("Accept", ""))
+    return HttpResponse(body, content_type=content_type, headers={"Vary": "Accept"})
 
 
 class _Handler(BaseHTTPRequestHandler):
     timeout = 5
 
     def do_GET(self) -> None:
-        found = self.path.partition("?")[0] == "/metrics"
+        if self.path.partition("?")[0] != "/metrics":
+            self._answer(404, b"The metrics are at /metrics.\n", "text/plain; charset=utf-8")
+            return
         try:
-            body = render() if found else b"The metrics are at /metrics.\n"
+            body, content_type = render(self.headers.get("Accept", ""))
         except Exception:
             log.exception("metrics_render_failed")
-            found, body = False, b""
-        self.send_response(200 if found else 404 if body else 500)
-        self.send_header("Content-Type", CONTENT_TYPE)
+            self._answer(500, b"", "text/plain; charset=utf-8")
+            return
+        self._answer(200, body, content_type)
+
+    def _answer(self, status: int, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        if body and "gzip" in self.headers.get("Accept-Encoding", ""):
+            body = gzip.compress(body, compresslevel=1)
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Vary", "Accept, Accept-Encoding")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -83,6 +102,8 @@ class MetricsServer:
         """Bind at once where the port is free: a fork in the middle of what binding and rendering import would leave
         the child with import locks that nobody releases."""
         import prometheus_client.multiprocess  # noqa: F401  # ditto
+
+        import telemetry.metrics.exemplars  # noqa: F401  # ditto
 
         self._bind()
         self._thread.start()

@@ -114,7 +114,7 @@ def _process(look: Look) -> None:
     catalogue.process_cpu.labels(look.process).set(look.cpu_seconds)
     if look.process == "web":
         catalogue.http_threads_busy.set(look.busy)
-        catalogue.http_threads_total.set(look.threads)
+        catalogue.http_threads.set(look.threads)
 
 
 def _pool(look: Look) -> None:

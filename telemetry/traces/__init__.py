@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
-from telemetry.context import BEACONS, PROBES, Observation
+from telemetry.context import BEACONS, PROBES, Observation, current
 
 Attributes = Mapping[str, str | int | float | bool]
 
@@ -197,6 +197,12 @@ def event(name: str, attributes: Attributes = {}) -> None:  # noqa: B006  # neve
 def sampled() -> bool:
     """Whether the current request or task is being recorded; what continues it elsewhere should follow suit."""
     return _active.sampled()
+
+
+def exemplar() -> dict[str, str] | None:
+    """`{"trace_id": …}` for an exemplar of a metric, while the current request or task is being recorded."""
+    observation = current()
+    return {"trace_id": observation.trace_id} if observation is not None and _active.sampled() else None
 
 
 def carrier() -> dict[str, str]:

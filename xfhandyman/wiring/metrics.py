@@ -1,14 +1,55 @@
-"""The metrics of the business."""
+"""The metrics of the business. What is `known` is there with 0, so that the first one counts in an alert."""
+
+from itertools import product
 
 from telemetry.metrics import counter, histogram
 
+_REFUSED = """
+already_booked closed horizon not_possible notice off_grid out_of_area past taken too_early too_late unproven
+"""
+_EMAILS = [
+    "address",
+    "cancelled",
+    "confirmation",
+    "held",
+    "late",
+    "message",
+    "moved",
+    "notification",
+    "prove",
+    "refunded",
+    "reminder",
+    "restored",
+]
+_LIMITS = ["availability", "booking", "contact", "link", "login", "login_known"]
+
+
+def _words(words: str) -> list[tuple[str]]:
+    return [(word,) for word in words.split()]
+
+
 bookings_created = counter("bookings_created_total", "Bookings made.", ("service",), most=100)
-bookings_rejected = counter("bookings_rejected_total", "Bookings refused.", ("reason",))
-bookings_cancelled = counter("bookings_cancelled_total", "Bookings cancelled.", ("by",))
+bookings_rejected = counter("bookings_rejected_total", "Bookings refused.", ("reason",), known=_words(_REFUSED))
+bookings_cancelled = counter("bookings_cancelled_total", "Bookings cancelled.", ("by",), known=_words("customer staff"))
 contact_forms_submitted = counter("contact_forms_submitted_total", "Contact messages received.", ("topic",))
-emails = counter("emails_total", "E-mails handed to the mail server, or failed to be.", ("kind", "outcome"))
-limits = counter("rate_limits_total", "Requests asked to wait, or let through unchecked.", ("limit", "whose"))
-payments = counter("payments_total", "Deposits by what became of them.", ("outcome",))
+emails = counter(
+    "emails_total",
+    "E-mails handed to the mail server, or failed to be.",
+    ("kind", "outcome"),
+    known=product(_EMAILS, ("sent", "failed")),
+)
+limits = counter(
+    "rate_limits_total",
+    "Requests asked to wait, or let through unchecked.",
+    ("limit", "whose"),
+    known=product(_LIMITS, ("client", "everybody", "unchecked")),
+)
+payments = counter(
+    "payments_total",
+    "Deposits by what became of them.",
+    ("outcome",),
+    known=_words("opened paid unpaid refund_owed refunded"),
+)
 stripe_calls = histogram(
     "stripe_call_seconds",
     "Calls to Stripe (outcome: ok, unavailable, refused).",
@@ -22,9 +63,20 @@ webhook_lag = histogram(
     ("kind",),
 )
 webhooks_refused = counter(
-    "payment_webhooks_refused_total", "Posts to the webhook that were not Stripe's.", ("reason",)
+    "payment_webhooks_refused_total",
+    "Posts to the webhook that were not Stripe's.",
+    ("reason",),
+    known=_words("signature unreadable"),
 )
-staff_logins = counter("staff_logins_total", "Logins of staff (outcome: ok, failed, locked).", ("outcome",))
+staff_logins = counter(
+    "staff_logins_total",
+    "Logins of staff (outcome: ok, failed, locked).",
+    ("outcome",),
+    known=_words("ok failed locked"),
+)
 db_replica_requests = counter(
-    "db_replica_requests_total", "Requests that may be answered from a replica (by: replica, primary).", ("by",)
+    "db_replica_requests_total",
+    "Requests that may be answered from a replica (by: replica, primary).",
+    ("by",),
+    known=_words("replica primary"),
 )

@@ -1,6 +1,7 @@
 """How far the background work is behind: measured by the worker itself, in a thread that may wait for the database."""
 
 import threading
+from collections.abc import Iterable
 
 import psycopg
 
@@ -27,11 +28,14 @@ def due() -> tuple[int, float]:
 
 
 class QueueDepthMeter(threading.Thread):
-    """Daemon, so that it never holds up an exit."""
+    """Daemon, so that it never holds up an exit. `tasks`: names that are counted from 0 on."""
 
-    def __init__(self) -> None:
+    def __init__(self, tasks: Iterable[str] = ()) -> None:
         super().__init__(name="telemetry-backlog", daemon=True)
         self._stopping = threading.Event()
+        for task in tasks:
+            for outcome in ("ok", "failed"):
+                catalogue.tasks_finished.labels(task, outcome)
 
     def run(self) -> None:
         while True:

@@ -25,7 +25,7 @@ class Command(procrastinate.Command):
         async def work(connected: App) -> None:
             await connected.run_worker_async(**given, install_signal_handlers=False)
 
-        lifecycle.start(f"{conf.service_name}-worker", QueueDepthMeter())
+        lifecycle.start(f"{conf.service_name}-worker", QueueDepthMeter(app.tasks))
         try:
             asyncio.run(worker.work_until_told(app, work, once=given.get("wait") is False))
         finally:

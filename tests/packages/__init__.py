@@ -1,0 +1,1 @@
+"""The site as a reader of the packages' documentation extends it."""
