@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: help run test lint lock clean backup restore audit observe drill bench chaos dashboards image package scale rum-fuzz lighthouse screenshots
+.PHONY: help run test quick lint lock clean backup restore audit observe drill bench chaos dashboards image package scale rum-fuzz lighthouse screenshots
 
 run: .venv/run.stamp staticfiles/stamp  ## the site with demo data on http://127.0.0.1:8000
 	@exec $(BIN)/python manage.py serve
@@ -13,6 +13,9 @@ help:  ## what can be made
 
 test: .venv/dev.stamp node_modules/.dev.stamp staticfiles/stamp .tools/bugsink.stamp .tools/axes.stamp  ## static checks, then every test
 	@exec $(BIN)/python -m tests.run
+
+quick: .venv/dev.stamp static/build/stamp  ## the checks and tests of a minute: of what has changed, or make quick T=tests/test_money.py
+	@exec $(BIN)/python -m tests.run --quick $(T)
 
 lint: .venv/dev.stamp  ## the static checks alone
 	@$(BIN)/python -m tests.run --lint

@@ -33,6 +33,14 @@ _numbers = count()
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 
+_SITES = {"stack", "demo_database", "demo_template", "chromium", "page"}
+"""Fixtures that start a site or a browser, or copy a database for one."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-site", action="store_true", help="leave out tests that start a site or a browser")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """A signal ends the tests with every server they have started; so does, for xdist's workers, the end of pytest."""
     process_tree.lead(clean_up=False)
@@ -42,11 +50,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Other work on the machine only ever adds time: a bound that holds in one of three tries holds. A race never does.
 
     Who wins a race must not matter: what is wrong once is wrong.
     """
+    if config.getoption("--no-site"):
+        items[:] = [item for item in items if not _SITES & set(getattr(item, "fixturenames", ()))]
     for item in items:
         if item.get_closest_marker("race"):
             item.add_marker(pytest.mark.flaky(reruns=0))

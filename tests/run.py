@@ -1,9 +1,12 @@
 """`make test`: every static check, then every test. Ends with the first exit code that is not 0.
 
 A check that fails does not hide the next: all of them run, and a table of what passed closes the output.
+`--lint` leaves the tests out. `--quick [path ...]` runs the quick checks and, of the tests that start no site, those in
+the paths, else those that name a module that has changed since the last commit (or in it).
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +30,7 @@ CHECKS: dict[str, list[str]] = {
     "safe migrations": ["python", "manage.py", "lintmigrations", "--settings", "tests.migration_settings"],
     "deploy check": ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
 }
+QUICK = ("ruff", "ruff format", "mypy", "import contract")
 TWO_FILES = ["-n", "2", "--dist", "loadfile"]
 """At a time, one for each processor. What the other file disturbs is tried once more, but no race is."""
 
@@ -59,8 +63,14 @@ SERVERS = {
 def main() -> int:
     """Run the checks and, without --lint, the tests. A signal ends what they have started too."""
     process_tree.lead(clean_up=False)
-    results = {name: _run(name, command) for name, command in CHECKS.items()}
-    if "--lint" not in sys.argv:
+    quick = "--quick" in sys.argv
+    checks = {name: CHECKS[name] for name in QUICK} if quick else CHECKS
+    results = {name: _run(name, command) for name, command in checks.items()}
+    if quick:
+        if chosen := [path for path in sys.argv[2:] if path] or _related():
+            command = ["python", "-m", "pytest", "-m", "not (long or waits or alone)", "--no-site", *chosen]
+            results["tests"] = _run("tests", command, quiet=False)
+    elif "--lint" not in sys.argv:
         _install_browser()
         _install_servers()
         results |= {name: _run(name, command, quiet=False) for name, command in TESTS.items()}
@@ -68,6 +78,25 @@ def main() -> int:
     for name, (code, seconds) in results.items():
         print(f"{'FAILED' if code else 'ok':>7}  {seconds:6.1f} s  {name}")
     return 1 if failed else 0
+
+
+def _related() -> list[str]:
+    """The tests that have changed, and those that name a changed module."""
+
+    def git(*command: str) -> list[str]:
+        done = subprocess.run(["git", *command], cwd=BASE_DIR, capture_output=True, text=True, check=True)
+        return [line for line in done.stdout.splitlines() if line.endswith(".py")]
+
+    changed = git("diff", "--name-only", "HEAD") + git("ls-files", "--others", "--exclude-standard")
+    changed = changed or git("diff", "--name-only", "HEAD~1")
+    modules = {path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in changed}
+    names = {module.rpartition(".")[::2] for module in modules if not module.startswith("tests.")}
+    found = {path for path in changed if Path(path).name.startswith("test_") and (BASE_DIR / path).exists()}
+    for test in (BASE_DIR / "tests").glob("test_*.py"):
+        text = test.read_text()
+        if any(re.search(rf"from {package} import .*\b{name}\b|{package}\.{name}\b", text) for package, name in names):
+            found.add(str(test.relative_to(BASE_DIR)))
+    return sorted(found)
 
 
 def _run(name: str, command: list[str], *, quiet: bool = True) -> tuple[int, float]:
