@@ -7,6 +7,7 @@ be found in the source, none of it is kept. A browser's errors come without our 
 """
 
 import re
+from collections.abc import Mapping
 from types import CodeType
 from typing import Any
 
@@ -55,6 +56,36 @@ def text(value: str) -> str:
     for pattern, replacement in _patterns:
         value = pattern.sub(replacement, value)
     return value[:LONGEST]
+
+
+def filled(template: str, arguments: Any) -> str:
+    """A library's log message with those of its arguments that name nobody: numbers, classes, errors in safe words."""
+    if isinstance(arguments, Mapping):
+        known: Any = {name: _nameless(value) for name, value in arguments.items()}
+    else:
+        known = tuple(_nameless(value) for value in arguments)
+    try:
+        whole = template % known if known else template
+    except (TypeError, ValueError, KeyError):  # a number was wanted where a text is left out
+        whole = _PLACEHOLDER.sub(GAP, template)
+    return text(whole)
+
+
+class _Bare(str):
+    """Words that `%r` shows without quotation marks."""
+
+    __repr__ = str.__str__
+
+
+def _nameless(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, type):
+        return _Bare(value.__qualname__)
+    if isinstance(value, BaseException):
+        said = message(value)
+        return _Bare(type(value).__qualname__ + (f": {said}" if said not in ("", WITHHELD) else ""))
+    return _Bare(GAP)
 
 
 def _structured(error: BaseException) -> str:

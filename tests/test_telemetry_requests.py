@@ -16,9 +16,10 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from telemetry import traces
+from telemetry import redaction, traces
 from telemetry.conf import conf
 from telemetry.context import Observation, current, in_flight, observing
+from telemetry.logs import lines as lines_module
 from telemetry.logs.handler import LineHandler
 from telemetry.metrics import catalogue, containment
 from telemetry.middleware import ObservingMiddleware
@@ -280,8 +281,31 @@ def test_it_formats_a_library_s_template_and_not_what_was_put_into_it(monkeypatc
         line = json.loads(formatter.format(record))
     finally:
         root.handlers[:] = kept
-    assert line["event"] == "Login of %s failed"
+    assert (line["event"], line["message"]) == ("Login of %s failed", "Login of … failed")
     assert {"timestamp", "level", "logger", "pid"} <= line.keys()
+
+
+@pytest.mark.parametrize(
+    ("template", "arguments", "said"),
+    [
+        ("Login of %s failed", ("Morgan Canary",), "Login of … failed"),
+        ("%r took %d ms, %.1f%% of it waiting", ("Morgan", 12, 99.5), "… took 12 ms, 99.5% of it waiting"),
+        ("call failed: %s", (TimeoutError("to morgan.canary@example.com"),), "call failed: TimeoutError"),
+        ("%(name)s is a %(kind)s", ({"name": "Morgan", "kind": int},), "… is a int"),
+        ("row %d is odd", ("Morgan",), "row … is odd"),
+        ("no arguments, 100 %", (), "no arguments, 100 %"),
+    ],
+)
+def test_it_fills_a_library_s_message_with_what_names_nobody(
+    template: str, arguments: tuple[object, ...], said: str
+) -> None:
+    record = logging.LogRecord("library", logging.INFO, "", 1, template, arguments, None)
+    assert redaction.filled(template, record.args) == said
+
+
+def test_a_terminal_shows_the_message_and_not_the_template() -> None:
+    shown = lines_module.show_message(None, "warning", {"event": "error connecting in %r", "message": "error …"})
+    assert shown == {"event": "error …"}
 
 
 def test_it_says_nothing_of_a_client_that_does_not_read() -> None:

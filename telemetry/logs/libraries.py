@@ -30,7 +30,7 @@ class Library(NamedTuple):
 
 _known = {
     prefix: Library(prefix, speaks_of_processes=_always)
-    for prefix in ("telemetry", "py.warnings", "django.utils.autoreload")
+    for prefix in ("telemetry", "py.warnings", "django.utils.autoreload", "psycopg.pool")
 }
 
 

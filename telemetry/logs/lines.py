@@ -43,6 +43,19 @@ def to_json(event: EventDict, **_options: Any) -> str:
     return line if line.isascii() and "\x7f" not in line else _CONTROL.sub(_escaped, line)
 
 
+def put_message(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Each line has a `message` for people; where nobody wrote one it is the name of the event."""
+    event.setdefault("message", event["event"])
+    return event
+
+
+def show_message(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """On a terminal a library's message stands in place of its template."""
+    if "%" in str(event["event"]):
+        event["event"] = event.pop("message", event["event"])
+    return event
+
+
 def show_control_characters(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """For a terminal, which would obey them, and to which a line break is another line. Stacks keep theirs."""
     for name, value in event.items():
@@ -109,8 +122,10 @@ def translate(_logger: Any, _method: str, event: EventDict) -> EventDict:
     library = libraries.of(record.name)
     if library is not None and library.speaks_of_processes(record):
         event["event"] = str(record.msg) % arguments if arguments else str(record.msg)
-    else:  # the template alone: nobody knows what is put into it
+    else:  # the template is the name of the event; what is put into it may be anything
         event["event"] = redaction.text(str(record.msg))
+        if arguments:
+            event["message"] = redaction.filled(str(record.msg), arguments)
     if library is not None and library.translate is not None:
         library.translate(record, event)
     else:

@@ -38,9 +38,9 @@ def install(*, keep_root_level: bool = False) -> None:
         colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
     rendering: list[Processor] = (
-        [structlog.processors.JSONRenderer(serializer=lines.to_json)]
+        [lines.put_message, structlog.processors.JSONRenderer(serializer=lines.to_json)]
         if as_json
-        else [lines.show_control_characters, console]
+        else [lines.show_message, lines.show_control_characters, console]
     )
     handler = LineHandler()
     handler.addFilter(DuplicateEventFilter())
