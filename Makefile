@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: help run test quick lint lock clean backup restore audit observe drill bench chaos dashboards image package scale rum-fuzz lighthouse screenshots
+.PHONY: help run test quick lint lock clean backup restore audit observe score bench chaos dashboards image package scale rum-fuzz lighthouse screenshots
 
 run: .venv/run.stamp staticfiles/stamp  ## the site with demo data on http://127.0.0.1:8000
 	@exec $(BIN)/python manage.py serve
@@ -39,8 +39,8 @@ lock: .venv/dev.stamp  ## after a change to requirements*.in
 observe: .venv/dev.stamp static/build/stamp  ## the site with Prometheus and Alertmanager
 	@exec $(BIN)/python -m ops.observe
 
-drill: .venv/dev.stamp static/build/stamp  ## every fault of ops/drills, or one: make drill NAME=lock
-	@exec $(BIN)/python -m ops.drills $(NAME)
+score: .venv/dev.stamp staticfiles/stamp  ## every fault of ops/score on a running site, recorded and scored, or some: make score NAME="lock mail-down"
+	@exec $(BIN)/python -m ops.score $(NAME)
 
 chaos: .venv/dev.stamp staticfiles/stamp  ## every fault of ops/chaos under bookings, or one: make chaos NAME=disk-full
 	@exec $(BIN)/python -m ops.chaos $(NAME)

@@ -1,1 +1,1 @@
-"""What an operator runs: rules, notifications, dashboards, drills."""
+"""What an operator runs: rules, notifications, dashboards, the score of the diagnosis."""

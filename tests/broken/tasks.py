@@ -1,9 +1,11 @@
 """Tasks that work or break, once."""
 
+import os
+
 from procrastinate.contrib.django import app
 
 from bookings.models import Service
-from tests.broken import CANARY
+from tests.broken import CANARY, faults
 
 
 @app.task(name="broken_task")
@@ -14,3 +16,5 @@ def broken(*, service_id: int) -> None:
 @app.task(name="working_task")
 def working(*, service_id: int) -> None:
     Service.objects.filter(pk=service_id).exists()
+    if "PAGE_FAULTS" in os.environ:
+        faults.go_wrong("working_task")

@@ -26,6 +26,7 @@ from psycopg_pool import PoolTimeout
 from telemetry.diagnosis import incidents
 from telemetry.diagnosis.history import slice_of
 from telemetry.diagnosis.model import Incident
+from telemetry.diagnosis.runbook import runbook
 from telemetry.diagnosis.sentence import clock
 
 COOKIE, SALT = "operations", "xfhandyman.operations"
@@ -35,34 +36,6 @@ KINDS = ("query", "commit", "pool", "queue", "http", "mail", "cpu", "runnable", 
 WIDTH, HEIGHT = 720, 160
 LEAST = 600.0
 """Seconds that the chart is wide at least."""
-
-_BY_CAUSE = {
-    "query": "DatabaseQuerySlow",
-    "lock": "DatabaseQuerySlow",
-    "commit": "DatabaseQuerySlow",
-    "held": "DatabasePoolExhausted",
-    "cpu": "CpuSaturated",
-    "processor": "CpuSaturated",
-    "http": "DependencyDown",
-    "mail": "DependencyDown",
-    "requests": "RequestThreadsSaturated",
-}
-_BY_SYMPTOM = {
-    "database_down": "DatabaseDown",
-    "pool_exhausted": "DatabasePoolExhausted",
-    "threads_exhausted": "RequestThreadsSaturated",
-    "errors": "HttpErrorBurst",
-    "tasks_failing": "TasksFailing",
-    "dependency": "DependencyDown",
-    "process_silent": "WebWorkerDied",
-    "process_gone": "WebWorkerDied",
-    "workers_dying": "WebWorkerDied",
-    "tasks_late": "TasksDelayed",
-    "memory": "MemoryHigh",
-    "browser_errors": "JavaScriptErrors",
-    "vitals": "WebVitalRegressed",
-    "stopped": "BookingsStopped",
-}
 
 
 def allow(request: HttpRequest, response: HttpResponse) -> None:
@@ -171,12 +144,6 @@ class _Shown:
             [each.replace("_", " ").replace(":", ": ") for each in incident.consequences],
             f"docs/runbooks/{runbook(incident)}.md",
         )
-
-
-def runbook(incident: Incident) -> str:
-    """The name of the page that says what to do: by the cause, else by the symptom."""
-    by_symptom = _BY_SYMPTOM.get(incident.symptom.name, "RouteSlow")
-    return _BY_CAUSE.get(incident.cause.kind, by_symptom)
 
 
 @dataclass(frozen=True, slots=True)

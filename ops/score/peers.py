@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import create_server, socket
 
@@ -86,3 +87,10 @@ class Peer:
             self._server.shutdown()
             self._server.server_close()
         self._server = None
+
+
+@contextmanager
+def black_hole() -> Iterator[int]:
+    """The port of a service that takes connections and never answers."""
+    with create_server(("127.0.0.1", 0), backlog=256) as listener:
+        yield listener.getsockname()[1]
