@@ -150,6 +150,7 @@ class Configuration:
     web_threads = Setting(_whole(0), 0, "Threads of a web worker; 0: what the server says of itself.")
     rum_sample_rate = Setting(_number(0, 1), 1.0, "Of page views: a row and a log line each. Metrics count all.")
     rum_retention_days = Setting(_whole(1), 30, "How long rows of page views are kept.", "days")
+    incident_retention_days = Setting(_whole(1), 90, "How long incidents are kept in the database.", "days")
     rum_count_automation = Setting(SWITCH, False, "Count crawlers and driven browsers as customers.")
     rum_client_window = Setting(_number(0), 3600.0, "In which one client counts once for a page; 0: always.", "seconds")
     rum_rate = Setting(_number(0), 50.0, "Beacons a web worker takes from everybody.", "per second")

@@ -1,5 +1,6 @@
 """The tables of the watching."""
 
+from telemetry.diagnosis.records import IncidentRecord
 from telemetry.rum.models import RumDaily, RumSample
 
-__all__ = ["RumDaily", "RumSample"]
+__all__ = ["IncidentRecord", "RumDaily", "RumSample"]

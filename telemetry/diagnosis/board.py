@@ -11,6 +11,7 @@ import json
 import os
 import stat
 import tempfile
+import time
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +25,9 @@ log = get_logger("telemetry.incidents")
 
 RECENT = 5
 """Looks in a process's file: as many as the leader may be late by."""
-_LOOK, _STATE, _INCIDENTS, _HISTORY, _LEADER = ".look", "state.json", "incidents.json", "history.json", "leader.lock"
+ABANDONED = 120.0
+"""Seconds without a leader after which what was open is no longer known to be."""
+_LOOK, _STATE, _INCIDENTS, _HISTORY, _LOCK = ".look", "state.json", "incidents.json", "history.json", ".lock"
 
 
 class Board:
@@ -33,7 +36,7 @@ class Board:
     def __init__(self, directory: Path | None) -> None:
         self._directory = _own(directory)
         self._published = deque[dict[str, Any]](maxlen=RECENT)
-        self._lock: IO[str] | None = None
+        self._held: dict[str, IO[str]] = {}
         self._read: dict[int, float] = {}
         self._history: list[dict[str, Any]] = []
         self._incidents: tuple[int, list[Incident]] = (0, [])
@@ -51,19 +54,22 @@ class Board:
 
     def lead(self) -> bool:
         """Whether this process leads; it does when no other does."""
-        if self._directory is None:
+        return self.hold("leader")
+
+    def hold(self, duty: str) -> bool:
+        """Whether a duty that one process of the host has is this process's; it is when no other has it."""
+        if self._directory is None or duty in self._held:
             return True
-        if self._lock is None:
-            try:
-                file = (self._directory / _LEADER).open("a")
-            except OSError:
-                return False
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of the process: a forked child has no part in it
-            except OSError:
-                file.close()
-                return False
-            self._lock = file
+        try:
+            file = (self._directory / f"{duty}{_LOCK}").open("a")
+        except OSError:
+            return False
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of the process: a forked child has no part in it
+        except OSError:
+            file.close()
+            return False
+        self._held[duty] = file
         return True
 
     def collect(self) -> tuple[list[Look], list[Look]]:
@@ -112,8 +118,18 @@ class Board:
         self._write(_INCIDENTS, [incident.to_json() for incident in incidents])
 
     def incidents(self) -> list[Incident]:
-        """Return the open incidents of this host, the oldest first."""
+        """Return the open incidents of this host, the oldest first; none that nobody has looked after for long."""
+        if not self._led():
+            return []
         return [incident for incident in self.recent() if incident.ended_at is None]
+
+    def _led(self) -> bool:
+        """Whether some process has led within ABANDONED: the leader saves its state more often."""
+        if self._directory is None or "leader" in self._held:
+            return True
+        with suppress(OSError):
+            return time.time() - (self._directory / _STATE).stat().st_mtime < ABANDONED
+        return True
 
     def recent(self) -> list[Incident]:
         """Return the incidents of the last day, open ones included, the oldest first."""

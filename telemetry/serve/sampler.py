@@ -6,7 +6,7 @@ import time
 
 from telemetry import health
 from telemetry.conf import conf
-from telemetry.diagnosis import incidents
+from telemetry.diagnosis import incidents, store
 from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.observe import work
@@ -29,6 +29,7 @@ class Sampler(threading.Thread):
         self._board = incidents.board()
         self._leader = incidents.Leader(self._board)
         self._projections = Projections(self._board)
+        self._writer = store.Writer(self._board)
         self._failing = False
 
     def run(self) -> None:
@@ -59,6 +60,7 @@ class Sampler(threading.Thread):
         self._leader.step(look.at)
         self._projections.look(look)
         self._projections.incidents(self._board.incidents())
+        self._writer.offer(self._board.recent())
 
 
 _sampler: Sampler | None = None

@@ -28,6 +28,7 @@ from telemetry.diagnosis.history import slice_of
 from telemetry.diagnosis.model import Incident
 from telemetry.diagnosis.runbook import runbook
 from telemetry.diagnosis.sentence import clock
+from xfhandyman.operations import timeline
 
 COOKIE, SALT = "operations", "xfhandyman.operations"
 ALLOWED = 3600
@@ -113,6 +114,7 @@ def context() -> dict[str, Any]:
         "name": settings.BUSINESS_NAME,
         "open": [_Shown.of(incident, at) for incident in recent if incident.ended_at is None],
         "closed": [_Shown.of(incident, at) for incident in reversed(recent) if incident.ended_at is not None],
+        "timeline": timeline.draw(timeline.from_board(), at),
         "last": slice_of(looks, at, 5.0) if looks else None,
         "minute": history[-1] if history else None,
         "facts": sorted({(name, state) for look in looks for name, state in look.facts.items()}),

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from telemetry import health
-from xfhandyman.operations import business, live, site
+from xfhandyman.operations import business, live, site, timeline
 
 
 @require_safe
@@ -33,6 +33,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "title": "Operations",
         "is_nav_sidebar_enabled": False,
         "now": now,
+        "timeline": timeline.draw(timeline.from_everywhere(now), now.timestamp()),
         "wrong": site.wrong_now(tasks, now),
         "charts": [business.by_hour(now), bookings, off],
         "made": bookings.total,

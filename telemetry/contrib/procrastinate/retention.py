@@ -1,10 +1,11 @@
-"""Page views are forgotten by a periodic task, where procrastinate runs the tasks."""
+"""Page views and incidents are forgotten by a periodic task, where procrastinate runs the tasks."""
 
 from datetime import UTC, datetime, timedelta
 
 from procrastinate import App
 
 from telemetry.conf import conf
+from telemetry.diagnosis import records
 from telemetry.rum import store
 
 
@@ -16,5 +17,7 @@ def install(app: App) -> None:
 
 
 def purge_rum(timestamp: int) -> None:
-    """Forget page views older than RUM_RETENTION_DAYS. `timestamp` is when the run was due (seconds, UTC)."""
-    store.purge(datetime.fromtimestamp(timestamp, UTC) - timedelta(days=conf.rum_retention_days))
+    """Forget what is older than the retention settings say. `timestamp` is when the run was due (seconds, UTC)."""
+    due = datetime.fromtimestamp(timestamp, UTC)
+    store.purge(due - timedelta(days=conf.rum_retention_days))
+    records.purge(due - timedelta(days=conf.incident_retention_days))
