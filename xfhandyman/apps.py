@@ -19,10 +19,12 @@ class XFHandymanConfig(AppConfig):
         from xfhandyman.wiring import checks as _checks  # noqa: F401 - ditto
         from xfhandyman.wiring.health import stripe
         from xfhandyman.wiring.redaction import redact_postcodes
+        from xfhandyman.wiring.tickets import register_tickets
 
         watch_logins()
         watch_accounts()
         health.register("stripe", stripe)
+        register_tickets()
         redact_postcodes()
         if conf.enabled:
             from xfhandyman.wiring.observers import watch_bookings

@@ -28,6 +28,7 @@ RECENT = 5
 ABANDONED = 120.0
 """Seconds without a leader after which what was open is no longer known to be."""
 _LOOK, _STATE, _INCIDENTS, _HISTORY, _LOCK = ".look", "state.json", "incidents.json", "history.json", ".lock"
+_TICKETS = "tickets.json"
 
 
 class Board:
@@ -39,6 +40,7 @@ class Board:
         self._held: dict[str, IO[str]] = {}
         self._read: dict[int, float] = {}
         self._history: list[dict[str, Any]] = []
+        self._tickets: dict[str, Any] = {}
         self._incidents: tuple[int, list[Incident]] = (0, [])
 
     def publish(self, look: Look) -> None:
@@ -152,6 +154,21 @@ class Board:
     def history(self) -> list[dict[str, Any]]:
         """Return the last hours as `History.to_json` made them."""
         return self._history if self._directory is None else _rows(self._directory / _HISTORY)
+
+    def show_tickets(self, kept: dict[str, Any]) -> None:
+        """Show every process what wears out: `open` holds [kind, subject, sentence, since, logged at] rows."""
+        self._tickets = kept
+        self._write(_TICKETS, kept)
+
+    def tickets(self) -> dict[str, Any]:
+        """Return what `show_tickets` was given last."""
+        if self._directory is None:
+            return self._tickets
+        with suppress(OSError, ValueError):
+            kept = json.loads((self._directory / _TICKETS).read_text())
+            if isinstance(kept, dict):
+                return kept
+        return {}
 
     def latest(self) -> list[Look]:
         """Return the newest look of each process."""

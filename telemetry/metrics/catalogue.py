@@ -41,6 +41,8 @@ incident_started = gauge(
     mode="livemax",
     most=300,
 )
+# What wears out slowly; kind: a word of the checks'.
+tickets_open = gauge("tickets_open", "Things to look after in the next days.", ("kind",), mode="livemax", most=50)
 
 # Queries
 db_query_duration = histogram("db_query_duration_seconds", "By query summary.", QUERY_EDGES, ("query",))

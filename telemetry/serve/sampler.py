@@ -10,6 +10,7 @@ from telemetry.diagnosis import incidents, store
 from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.observe import work
+from telemetry.serve.caretaker import Caretaker
 from telemetry.serve.looks import Observer
 from telemetry.serve.projections import Projections, count_work
 
@@ -29,6 +30,7 @@ class Sampler(threading.Thread):
         self._board = incidents.board()
         self._leader = incidents.Leader(self._board)
         self._projections = Projections(self._board)
+        self._caretaker = Caretaker(self._board)
         self._writer = store.Writer(self._board)
         self._failing = False
 
@@ -61,6 +63,7 @@ class Sampler(threading.Thread):
         self._projections.look(look)
         self._projections.incidents(self._board.incidents())
         self._writer.offer(self._board.recent())
+        self._caretaker.tend()
 
 
 _sampler: Sampler | None = None

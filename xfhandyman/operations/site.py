@@ -1,7 +1,7 @@
 """The site as its visitors, its tasks and its diagnosis see it."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Literal
 
@@ -110,6 +110,20 @@ def tasks(now: datetime) -> Tasks:
     oldest = [at for at in (due["oldest"], unscheduled.aggregate(at=Min("at"))["at"]) if at]
     failed = ProcrastinateEvent.objects.filter(type="failed", at__gte=now - timedelta(days=DAYS))
     return Tasks(due["number"], min(oldest, default=None), failed.count())
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """Something to look after in the next days, and since when that is known."""
+
+    says: str
+    since: datetime
+
+
+def tickets_open() -> list[Care]:
+    """What wears out slowly, as this host's hourly round found it."""
+    rows = incidents.board().tickets().get("open", [])
+    return [Care(says, datetime.fromtimestamp(since, UTC)) for _, _, says, since, _ in rows]
 
 
 def wrong_now(found: Tasks, now: datetime) -> list[str]:

@@ -34,6 +34,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "is_nav_sidebar_enabled": False,
         "now": now,
         "timeline": timeline.draw(timeline.from_everywhere(now), now.timestamp()),
+        "tickets": site.tickets_open(),
         "wrong": site.wrong_now(tasks, now),
         "charts": [business.by_hour(now), bookings, off],
         "made": bookings.total,

@@ -17,7 +17,7 @@ from procrastinate.worker import Worker
 from telemetry import errors, traces
 from telemetry.conf import conf
 from telemetry.context import Observation, current, new_request_id, observing
-from telemetry.contrib.procrastinate import records, retention
+from telemetry.contrib.procrastinate import punctuality, records, retention
 from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.observe import work
@@ -41,6 +41,7 @@ def install(app: App) -> None:
     # Beside what is there: procrastinate's own give back the database connection after each task.
     records.register()
     retention.install(app)
+    punctuality.install(app)
     cleaning = app.worker_defaults.get("task_middleware") or []
     if conf.enabled:
         app.job_manager = CarryingJobManager(app.connector)

@@ -1,0 +1,175 @@
+"""What PostgreSQL will suffer from in days: read only, a few bounded queries, on a connection of their own.
+
+`Trends` holds what is compared with earlier readings: how fast things fill up, and how tables are read.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from telemetry.observe import probe
+from telemetry.observe.drivers import psycopg
+from telemetry.tickets import Ticket
+
+TIMEOUT = 2.0
+"""Seconds one query may take."""
+HELD = 900
+"""Seconds that a transaction may be open."""
+RETAINED = 1 << 30
+"""Bytes of write-ahead log that a replication slot may hold back."""
+BIG, ROWS = 10_000, 0.5
+"""Rows from which a table is worth an index, and the share of them that a scan reads when it lacks one."""
+OFTEN = 20
+"""Such scans in an hour that are many."""
+DEAD, CHANGED = 0.3, 0.5
+"""Shares of a table's rows: dead ones, and those changed since its statistics were made."""
+SHARE, AHEAD = 0.8, 30 * 86_400.0
+"""Of a resource, from which it is short; and the seconds within which it will be."""
+MOST = 20
+"""Tickets of a kind."""
+READINGS, HISTORY = 24 * 14, 86_400.0
+"""Hourly readings kept, and the seconds of them that a forecast needs."""
+
+_TRANSACTIONS = """
+    SELECT coalesce(nullif(application_name, ''), usename, 'an unnamed session'), state,
+           extract(epoch FROM now() - xact_start)::float
+    FROM pg_stat_activity
+    WHERE xact_start < now() - make_interval(secs => %s) AND backend_type = 'client backend'
+    UNION ALL
+    SELECT 'a prepared transaction', 'prepared', extract(epoch FROM now() - prepared)::float
+    FROM pg_prepared_xacts WHERE prepared < now() - make_interval(secs => %s)
+    ORDER BY 3 DESC LIMIT 20
+"""
+_SLOTS = """
+    SELECT slot_name, active, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint, wal_status
+    FROM pg_replication_slots WHERE NOT pg_is_in_recovery() LIMIT 100
+"""
+_TABLES = """
+    SELECT relname, n_live_tup, n_dead_tup, n_mod_since_analyze, seq_scan, seq_tup_read, coalesce(idx_scan, 0)
+    FROM pg_stat_user_tables ORDER BY n_live_tup + n_dead_tup DESC LIMIT 300
+"""
+_INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid LIMIT 20"
+_CONNECTIONS = """
+    SELECT count(*), current_setting('max_connections')::int FROM pg_stat_activity WHERE backend_type = 'client backend'
+"""
+_AGE = """
+    SELECT max(age(datfrozenxid)), current_setting('autovacuum_freeze_max_age')::bigint FROM pg_database
+"""
+_NUMBERS = """
+    SELECT sequencename, last_value, max_value FROM pg_sequences WHERE last_value > %s * max_value LIMIT 20
+"""
+IDS = 2**31 - 3_000_000
+"""Transaction ids after which PostgreSQL takes no more writes."""
+
+
+@dataclass(slots=True)
+class Trends:
+    """Earlier readings. `used`: (Unix seconds, share used) by resource; `scans`: (scans, rows read) by table."""
+
+    used: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    scans: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def read(self, name: str, at: float, share: float) -> str:
+        """Take in a reading; return what is to be said of it, or nothing while there is enough."""
+        readings = self.used.setdefault(name, [])
+        readings.append((at, share))
+        del readings[:-READINGS]
+        day = runs_out(readings)
+        if share >= SHARE or (day is not None and day <= at + AHEAD):
+            when = f", and will be used up on {datetime.fromtimestamp(day, UTC):%d %B %Y}" if day is not None else ""
+            return f"{share:.0%} used{when}"
+        return ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"used": self.used, "scans": self.scans}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Trends":
+        """Read what `to_json` made. Raises KeyError, TypeError or ValueError when it is of another shape."""
+        used = {name: [(at, share) for at, share in readings] for name, readings in values["used"].items()}
+        return cls(used, {name: (scans, rows) for name, (scans, rows) in values["scans"].items()})
+
+
+def runs_out(readings: list[tuple[float, float]]) -> float | None:
+    """When a share reaches 1 if it goes on as over the readings (a line by least squares); None if it never does.
+
+    Nothing is said of less than HISTORY seconds, nor of a growth that is smaller than what it varies by.
+    """
+    if not readings or readings[-1][0] - readings[0][0] < HISTORY:
+        return None
+    number = len(readings)
+    mean_at, mean = sum(at for at, _ in readings) / number, sum(share for _, share in readings) / number
+    spread = sum((at - mean_at) ** 2 for at, _ in readings)
+    rate = sum((at - mean_at) * (share - mean) for at, share in readings) / spread
+    varies = (sum((share - mean - rate * (at - mean_at)) ** 2 for at, share in readings) / number) ** 0.5
+    grown = rate * (readings[-1][0] - readings[0][0])
+    if rate <= 0 or grown < max(2 * varies, 0.01):
+        return None
+    return max(mean_at + (1 - mean) / rate, readings[-1][0])
+
+
+def tickets(at: float, trends: Trends) -> Iterator[Ticket]:
+    """What the database shows; nothing where it is no PostgreSQL. Raises psycopg.Error when it does not answer."""
+    if not probe.speaks_psycopg():
+        return
+    with probe.connect("default", "slow-burn", TIMEOUT, lock_timeout=0.5) as connection:
+        connection.execute("SET default_transaction_read_only = on")
+        yield from _held(connection)
+        yield from _tables(connection, trends)
+        yield from _filling(connection, at, trends)
+
+
+def _held(connection: Any) -> Iterator[Ticket]:
+    for who, state, seconds in connection.execute(_TRANSACTIONS, (HELD, HELD)).fetchall():
+        says = (
+            f"A transaction of {who} has been open for {seconds / 60:.0f} minutes ({state}): nothing dead is cleared."
+        )
+        yield Ticket("transaction", who, says)
+    try:
+        slots = connection.execute(_SLOTS).fetchall()
+    except psycopg.Error:  # a role that may not ask, or a standby
+        slots = []
+    for name, active, retained, status in slots:
+        if retained >= RETAINED or status in ("unreserved", "lost") or not active:
+            doing = "is used" if active else "is used by nobody"
+            says = f"The replication slot {name} {doing} and holds back {retained >> 20} MB of log ({status})."
+            yield Ticket("replication_slot", name, says)
+    for (name,) in connection.execute(_INVALID).fetchall():
+        yield Ticket("invalid_index", name, f"The index {name} is invalid: it costs every write and helps no query.")
+
+
+def _tables(connection: Any, trends: Trends) -> Iterator[Ticket]:
+    first = not trends.scans
+    found = list[Ticket]()
+    for name, live, dead, changed, scans, rows, by_index in connection.execute(_TABLES).fetchall():
+        before_scans, before_rows = trends.scans.get(name, (scans, rows))
+        trends.scans[name] = (scans, rows)
+        if live + dead < BIG:
+            continue
+        if dead > DEAD * (live + dead):
+            says = f"{dead / (live + dead):.0%} of the rows of {name} are dead: vacuum does not keep up."
+            found.append(Ticket("bloat", name, says))
+        if changed > CHANGED * live:
+            says = f"{changed} rows of {name} ({live} in all) have changed since its statistics were made."
+            found.append(Ticket("statistics", name, says))
+        new, read = scans - before_scans, rows - before_rows
+        if not first and new >= OFTEN and read >= ROWS * live * new:
+            says = (
+                f"{name} was read whole {new} times in an hour ({read // new} of {live} rows each;"
+                f" {by_index} reads by an index so far): a query that comes often lacks one."
+            )
+            found.append(Ticket("index", name, says))
+    yield from found[: 3 * MOST]
+
+
+def _filling(connection: Any, at: float, trends: Trends) -> Iterator[Ticket]:
+    used, most = connection.execute(_CONNECTIONS).fetchone()
+    if says := trends.read("connections", at, used / most):
+        yield Ticket("connections", "database", f"Of {most} connections of the database {says}.")
+    age, freeze = connection.execute(_AGE).fetchone()
+    says = trends.read("transaction_ids", at, age / IDS)
+    if says and age > 1.5 * freeze:  # until then it is autovacuum's ordinary work
+        yield Ticket("transaction_ids", "database", f"Of the database's transaction ids {says}.")
+    for name, last, most in connection.execute(_NUMBERS, (SHARE,)).fetchall():
+        yield Ticket("numbers", name, f"{last / most:.0%} of the numbers of {name} are used.")
