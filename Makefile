@@ -3,10 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: help run test quick lint lock clean backup restore audit observe score bench chaos dashboards image package scale rum-fuzz lighthouse screenshots
+.PHONY: help run dev test quick lint lock clean backup restore audit observe score bench chaos dashboards image package scale rum-fuzz lighthouse screenshots
 
 run: .venv/run.stamp staticfiles/stamp  ## the site with demo data on http://127.0.0.1:8000
 	@exec $(BIN)/python manage.py serve
+
+dev: .venv/dev.stamp static/build/stamp  ## the site for who changes it: reloads code, templates and scripts, shows exceptions
+	@DEBUG=true exec $(BIN)/python manage.py serve --reload
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

@@ -1,5 +1,6 @@
 // Builds what the browser gets, minified: every entry in static/js into static/build, and telemetry's beacon.
-import { build } from "esbuild";
+// With --watch, again whenever one of them changes.
+import { build, context } from "esbuild";
 import { globSync } from "node:fs";
 
 const options = {
@@ -10,11 +11,16 @@ const options = {
   target: ["es2022"],
   conditions: ["production", "module"],
 };
-await build({ ...options, entryPoints: globSync("static/js/*.js"), outdir: "static/build" });
-// Beside its source: the wheel of telemetry holds it.
-await build({
-  ...options,
-  entryPoints: ["telemetry/static/telemetry/src/rum.js"],
-  outdir: "telemetry/static/telemetry",
-  nodePaths: ["node_modules"],
-});
+const bundles = [
+  { entryPoints: globSync("static/js/*.js"), outdir: "static/build" },
+  // Beside its source: the wheel of telemetry holds it.
+  {
+    entryPoints: ["telemetry/static/telemetry/src/rum.js"],
+    outdir: "telemetry/static/telemetry",
+    nodePaths: ["node_modules"],
+  },
+];
+for (const bundle of bundles) {
+  if (process.argv.includes("--watch")) await (await context({ ...options, ...bundle, logLevel: "info" })).watch();
+  else await build({ ...options, ...bundle });
+}

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,12 +19,13 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.run import PRODUCTION
 from tests.stack import BASE_DIR, free_port, wait_for
 
 pytestmark = [pytest.mark.timing, pytest.mark.waits]
 
 
-def _serve(tmp_path: Path, **variables: str) -> subprocess.Popen[str]:
+def _serve(tmp_path: Path, *options: str, **variables: str) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "xfhandyman.settings",
@@ -35,7 +37,7 @@ def _serve(tmp_path: Path, **variables: str) -> subprocess.Popen[str]:
     if "DATABASE_URL" not in variables:
         del environment["DATABASE_URL"]
     return subprocess.Popen(
-        [sys.executable, "manage.py", "serve"],
+        [sys.executable, "manage.py", "serve", *options],
         cwd=BASE_DIR,
         env=environment,
         stdout=subprocess.PIPE,
@@ -49,6 +51,24 @@ def _answers(url: str) -> bool:
     with suppress(OSError):
         return urllib.request.urlopen(url, timeout=2).status == 200
     return False
+
+
+def test_it_shows_exceptions_to_who_develops_and_to_nobody_else(tmp_path: Path) -> None:
+    port = free_port()
+    served = _serve(tmp_path, "--reload", PORT=str(port), DEBUG="true")
+    wait_for("the home page", lambda: _answers(f"http://127.0.0.1:{port}/"), 120)
+    with pytest.raises(urllib.error.HTTPError) as missing:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/nothing/", timeout=10)
+    assert "Using the URLconf defined in" in missing.value.read().decode()
+    processes = psutil.Process(served.pid).children(recursive=True)
+    served.terminate()
+    assert served.wait(5) == 0
+    assert [process for process in processes if process.is_running() and process.status() != "zombie"] == []
+    refused = subprocess.run(
+        [sys.executable, "manage.py", "check"], cwd=BASE_DIR, env={**os.environ, **PRODUCTION, "DEBUG": "true"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "DEBUG shows visitors the code" in refused.stderr
 
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])

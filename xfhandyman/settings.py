@@ -20,7 +20,9 @@ DATA_DIR = BASE_DIR / ".data"
 ENVIRONMENT = env.str("ENVIRONMENT", "development")
 PRODUCTION = ENVIRONMENT == "production"
 RELEASE = env.str("RELEASE", "development")
-DEBUG = False
+DEBUG: bool = env.bool("DEBUG", False)  # `make dev`
+if DEBUG and PRODUCTION:
+    raise EnvError("DEBUG shows visitors the code and what is in memory; it is for development alone")
 _DEVELOPMENT_KEY = "development-only-not-a-secret-0123456789-abcdefghijkl"
 SECRET_KEY = env.str("SECRET_KEY", "" if PRODUCTION else _DEVELOPMENT_KEY)
 SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
@@ -269,6 +271,9 @@ FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.MemoryFileUploadHandler",  # up to 2.5 MB
     "bookings.uploads.RoomyUploadHandler",
 ]
+
+if DEBUG:  # files as they are at the moment, by the names that pages give them
+    STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
 
 # Production is HTTPS only; development on a loopback address cannot be.
 SECURE_SSL_REDIRECT = PRODUCTION

@@ -30,6 +30,8 @@ class HeadersMiddleware(CSPMiddleware):
             response[name] = value
         if request.path_info.startswith(settings.STATIC_URL) and response.status_code in (200, 206, 304):
             return response  # a style sheet or a script is bound by the policy of the page that uses it
+        if settings.DEBUG and response.status_code in (404, 500):
+            return response  # Django's page about an exception has its styles and scripts in it
         office = request.path_info.startswith(policy.OFFICE)
         with_nonce, without = self.office if office else self.customers
         nonce = getattr(request, "_csp_nonce", None)

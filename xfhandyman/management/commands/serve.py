@@ -27,10 +27,9 @@ from xfhandyman import embedded, process_tree
 GRACE = 1.2  # seconds that web and worker get to finish what they hold before they are killed
 YOUNG = 5.0
 """Seconds: a process that ends sooner than that has a fault of its own, and starting it again would not help."""
-_COMMANDS = {
-    "web": ("gunicorn",),
-    "worker": ("manage", "procrastinate", "worker", "--shutdown-graceful-timeout", "1"),
-}
+_PYTHON = (sys.executable, "-m")
+_WORKER = (*_PYTHON, "manage", "procrastinate", "worker", "--shutdown-graceful-timeout", "1")
+_COMMANDS = {"web": (*_PYTHON, "gunicorn"), "worker": _WORKER}
 
 
 class Command(BaseCommand):
@@ -42,8 +41,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-demo", action="store_true", help="leave an empty database empty")
+        parser.add_argument("--reload", action="store_true", help="take on changes of code, templates and scripts")
 
-    def handle(self, *args: object, no_demo: bool, **options: object) -> None:
+    def handle(self, *args: object, no_demo: bool, reload: bool, **options: object) -> None:
+        self._commands = _reloading() if reload else _COMMANDS
         _own_the_terminal()
         signal.signal(signal.SIGINT, _stop)
         signal.signal(signal.SIGTERM, _stop)
@@ -103,7 +104,7 @@ class Command(BaseCommand):
         return f"as {staff.get_username()}   (a new password: {manage} changepassword {staff.get_username()})"
 
     def _supervise(self, places: str) -> None:
-        children = {name: _spawn(*command) for name, command in _COMMANDS.items()}
+        children = {name: _spawn(*command) for name, command in self._commands.items()}
         born = dict.fromkeys(children, time.monotonic())
         try:
             self._announce(children["web"], places)
@@ -115,7 +116,7 @@ class Command(BaseCommand):
                             raise CommandError(f"The {name} process ended by itself with code {code}.")
                         self.stderr.write(f"The {name} process ended with code {code}; starting it again.")
                         _end([child])
-                        children[name], born[name] = _spawn(*_COMMANDS[name]), time.monotonic()
+                        children[name], born[name] = _spawn(*self._commands[name]), time.monotonic()
                 if embedded.revive():
                     self.stderr.write("The embedded PostgreSQL had died; it was started again.")
         finally:
@@ -131,6 +132,13 @@ class Command(BaseCommand):
                 self.stdout.flush()  # into a pipe, too
                 return
             time.sleep(0.1)
+
+
+def _reloading() -> dict[str, tuple[str, ...]]:
+    """Django's development server, which reloads changed Python, and esbuild, which watches the scripts."""
+    node = str(Path(sys.executable).with_name("node"))
+    web = (*_PYTHON, "manage", "runserver", str(settings.PORT), "--skip-checks")
+    return {"web": web, "worker": _WORKER, "scripts": (node, "build.mjs", "--watch")}
 
 
 def _short(path: str | Path) -> str:
@@ -182,7 +190,7 @@ def _stop(signum: int, frame: FrameType | None) -> None:
 def _spawn(*command: str) -> subprocess.Popen[bytes]:
     # A session of its own: a Ctrl-C in the terminal reaches the supervisor alone, which then stops all in order.
     return subprocess.Popen(  # noqa: S603 - a fixed command of our own
-        [sys.executable, "-m", *command],
+        command,
         cwd=settings.BASE_DIR,
         start_new_session=True,
         preexec_fn=process_tree.with_parent(),
