@@ -50,7 +50,7 @@ _OWN_FIELDS = {"event", "method", "route", "status", "duration_ms", "db_queries"
 _OWN_FIELDS |= {"bytes", "aborted", "sentry", "exc_info"}
 """Of the lines of a request; no receiver of a signal replaces them."""
 
-log = get_logger("telemetry.request")
+log = get_logger("telemetry.request").bind()  # once, and not for each line
 
 
 class Unobserved:
@@ -149,7 +149,8 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
     def begin(self, request: HttpRequest, observation: Observation) -> None:
         if not lifecycle.started() and not hasattr(mail, "outbox"):  # which Django's test runner sets
             lifecycle.start()
-        work.begin(observation)
+        if not self.is_async:
+            work.begin(observation)
         traces.open_request(observation, request.META)
         self.metrics.in_progress.set(len(in_flight))
         if self.stock is not None:
@@ -228,7 +229,8 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
             return
         observation.finished = True
         activate(observation)  # under ASGI a response is closed in another context
-        structlog.contextvars.bind_contextvars(**observation.bound)
+        if observation.bound:
+            structlog.contextvars.bind_contextvars(**observation.bound)
         self.project(request, observation, sent)
         structlog.contextvars.clear_contextvars()
         deactivate(observation)

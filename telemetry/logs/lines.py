@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import traceback
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -22,6 +23,7 @@ from telemetry.logs import libraries
 
 _STANDARD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 """What every record of the standard library has."""
+_LEVELS = {"exception": "error", "warn": "warning", "fatal": "critical"}
 MAX_FRAMES, MAX_CAUSES = 30, 5
 _OUR_PATHS = re.compile(rf"^.*/site-packages/|^.*/lib/python3\.\d+/|^{re.escape(os.getcwd())}/")
 
@@ -30,10 +32,13 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u20
 _CONTROL_AND_BREAKS = re.compile(f"{_CONTROL.pattern}|[\t\n]")
 
 
-def leave_out(logger: Output, method: str, event: EventDict) -> EventDict:
-    """Nothing more is done for a line whose level is not wanted."""
-    if not logger.isEnabledFor(structlog.stdlib.NAME_TO_LEVEL[method]):
+def begin(logger: Output, method: str, event: EventDict) -> EventDict:
+    """Whose line it is, its level and when: for our own lines, in one step. One whose level is not wanted ends here."""
+    level = _LEVELS.get(method, method)
+    if not logger.isEnabledFor(structlog.stdlib.NAME_TO_LEVEL[level]):
         raise structlog.DropEvent
+    event["logger"], event["level"] = logger.name, level
+    event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return event
 
 

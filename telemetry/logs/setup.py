@@ -25,10 +25,12 @@ _QUIET = {"httpx": logging.WARNING, "urllib3": logging.WARNING, "django.server":
 def install(*, keep_root_level: bool = False) -> None:
     """Set up, or set up again after settings have changed. `keep_root_level`: the host has chosen one."""
     as_json = conf.log_format == "json"
-    own: list[Processor] = [
+    begun: list[Processor] = [
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    own: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         errors.processor,
         lines.add_context,
@@ -46,7 +48,7 @@ def install(*, keep_root_level: bool = False) -> None:
     handler.addFilter(DuplicateEventFilter())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*own[:5], lines.translate, *own[5:]],
+            foreign_pre_chain=[*begun, *own[:2], lines.translate, *own[2:]],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
             keep_exc_info=False,
             use_get_message=False,  # the template and its arguments apart: see lines.translate
@@ -54,7 +56,7 @@ def install(*, keep_root_level: bool = False) -> None:
         )
     )
     _hang_in(handler, keep_root_level)
-    logger.processors[:] = [lines.leave_out, *own, *rendering]
+    logger.processors[:] = [lines.begin, *own, *rendering]
     Output.send = handler.send
     if not structlog.is_configured():
         structlog.configure(

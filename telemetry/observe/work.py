@@ -32,21 +32,9 @@ CPU, OTHER, QUEUE = Activity("cpu"), Activity("other"), Activity("queue")
 
 
 def begin(observation: Observation) -> None:
-    """Note whose thread works on it from now on, and what that thread's clock says."""
-    if "asyncio" in sys.modules and _in_event_loop():
-        return
+    """Note whose thread works on it from now on, and what that thread's clock says. Not for work of an event loop."""
     observation.thread = threading.get_native_id()
     observation.cpu = time.thread_time()
-
-
-def _in_event_loop() -> bool:
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 class Ledger:
@@ -64,17 +52,19 @@ class Ledger:
             return
         elapsed = time.perf_counter() - observation.started
         used = time.thread_time() - observation.cpu if observation.thread == threading.get_native_id() else 0.0
-        spent = _whole(observation, elapsed, used)
+        spent, name = _whole(observation, elapsed, used), route_of(observation)
         with self._lock:
             charged = self._charged.pop(id(observation), None)
-            route = self._routes.setdefault(route_of(observation), RouteLook())
+            route = self._routes.get(name)
+            if route is None:
+                route = self._routes[name] = RouteLook()
             route.begun += charged is None
             route.ended += 1
             if len(route.finished) < MOST:
                 route.finished.append(elapsed + observation.queued)
             if failure:
                 route.errors[failure] = route.errors.get(failure, 0) + 1
-            _charge(route, spent, charged or {})
+            _charge(route, spent, charged)
 
     def look(self, waiting: list[float]) -> dict[str, RouteLook]:
         """Return what was spent since the last look, by route. `waiting`: see `queueing.waiting`."""
@@ -114,10 +104,12 @@ def busy() -> int:
 def _whole(observation: Observation, elapsed: float, cpu: float) -> dict[Activity, Spent]:
     """Split the time so far: what was observed, and of the rest what the thread's clock says."""
     spent = {Activity(*activity): Spent(*sums) for activity, sums in list(observation.spent.items())}
-    python = max(elapsed - sum(each.seconds for each in spent.values()), 0.0)
-    on_processor = min(cpu, python)
+    python = elapsed
+    for seconds, _ in spent.values():
+        python -= seconds
+    on_processor = min(cpu, max(python, 0.0))
     spent[CPU] = Spent(on_processor, 1)
-    spent[OTHER] = Spent(python - on_processor, 1)
+    spent[OTHER] = Spent(max(python, 0.0) - on_processor, 1)
     if observation.queued:
         spent[QUEUE] = Spent(observation.queued, 1)
     return spent
@@ -151,16 +143,23 @@ def _in_flight(
     return spent
 
 
-def _charge(route: RouteLook, spent: dict[Activity, Spent], charged: dict[Activity, Spent]) -> None:
+def _charge(route: RouteLook, spent: dict[Activity, Spent], charged: dict[Activity, Spent] | None) -> None:
+    """Add what is new. At the end of every request: so no object is made that is not kept."""
+    total = route.spent
     for activity, (seconds, operations) in spent.items():
-        before = charged.get(activity, Spent())
-        if seconds <= before.seconds and operations <= before.operations:
+        if charged and (before := charged.get(activity)) is not None:
+            if seconds <= before.seconds and operations <= before.operations:
+                continue
+            seconds, operations = max(seconds - before.seconds, 0.0), operations - before.operations
+        elif seconds <= 0.0 and operations <= 0:
             continue
-        if activity not in route.spent and len(route.spent) >= MOST:
+        sofar = total.get(activity)
+        if sofar is None and len(total) >= MOST:
             activity = Activity(activity.kind, "other")
-        sofar = route.spent.get(activity, Spent())
-        passed = Spent(max(seconds - before.seconds, 0.0), operations - before.operations)
-        route.spent[activity] = sofar + passed
+            sofar = total.get(activity)
+        total[activity] = (
+            Spent(seconds, operations) if sofar is None else Spent(sofar[0] + seconds, sofar[1] + operations)
+        )
 
 
 def _cpu(thread: int) -> float:
