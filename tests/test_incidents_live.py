@@ -134,6 +134,30 @@ def frozen(running: Running) -> Iterator[None]:
 
 
 @contextmanager
+def full(running: Running) -> Iterator[None]:
+    """Another client takes all connections, those of the site's pools as they come back as well."""
+    with ExitStack() as sessions:
+
+        def take_all() -> psycopg.Connection[Any]:
+            first = None
+            while True:
+                try:
+                    session = psycopg.connect(running.server.get_uri(), application_name="reporting", autocommit=True)
+                except psycopg.OperationalError:
+                    assert first is not None
+                    return first
+                first = first or sessions.enter_context(session)
+                sessions.enter_context(session)
+
+        first = take_all()
+        own = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'xfhandyman-web'"
+        first.execute(own)  # a deploy, a restart of the pooler: the pools begin again
+        with suppress(AssertionError):
+            take_all()
+        yield
+
+
+@contextmanager
 def worker_frozen(running: Running) -> Iterator[None]:
     with _paused(running.workers[:1]):
         yield
@@ -191,6 +215,7 @@ FAULTS: dict[str, tuple[Callable[[Running], Any], tuple[str, ...]]] = {
     "call": (page("call"), ("because of high latency in calls to 127.0.0.1 (",)),
     "error": (page("error"), ("Requests to /broken/work/ fail (", "because of LookupError on /broken/work/")),
     "stopped": (stopped, ("The database is down because of refused connections",)),
+    "full": (full, ("The database is full because of connections that are all in use (", " by reporting")),
     "frozen": (frozen, ("The database is down because of a server that does not answer",)),
     "worker frozen": (worker_frozen, ("A web process does not respond because of a process that was stopped (pid",)),
     "workers killed": (workers_killed, ("Web workers end again and again (", "that were killed or crashed")),
@@ -213,6 +238,26 @@ def test_it_names_the_fault_and_closes_it(running: Running, name: str) -> None:
         assert escape(line["message"]) in operations(running)
     wait_for("the end", lambda: line["id"] in [each["id"] for each in running.events("incident_closed", began)], 40)
     assert [each["message"] for each in opened(running, began)[1:]] == []
+
+
+def test_it_names_the_release_that_brought_an_error(running: Running) -> None:
+    running.site.web.terminate()
+    running.site.web.wait(30)
+    running.site.env["RELEASE"] = "2026.2"
+    running.site.web = running.site.start("web-of-2026.2", "gunicorn", "xfhandyman.wsgi")
+    wait_for("the new release", lambda: suppressed(lambda: running.site.get("/services/")[0]) == 200, 30)
+    began = time.time()
+    with page("error")(running):
+        line = wait_for("the sentence", lambda: opened(running, began), SOON)[0]
+    assert "because of LookupError on /broken/work/ (release 2026.2 started at " in line["message"]
+    assert abs(_at(line["started_at"]) - began) < 4
+
+
+def suppressed(ask: Callable[[], int]) -> int:
+    """What it returns, or 0 while nobody listens."""
+    with suppress(OSError):
+        return ask()
+    return 0
 
 
 def opened(running: Running, since: float) -> list[dict[str, Any]]:

@@ -49,3 +49,26 @@ def test_each_outage_has_its_own_start(database: Answers) -> None:
     reach.state(Snapshot(1011.0, 4), troubled=False, oldest=0.0)
     asked(1020.0, "timeout")
     assert asked(1021.0, "timeout") == ("timeout", 1020.0)
+
+
+def test_a_pool_that_gets_no_connection_has_the_database_asked_for_one(
+    database: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users: dict[str, int] | None = {"reporting": 90, "site": 7}
+    monkeypatch.setattr(probe, "full", lambda: users)
+    reach = Reach()
+
+    def asked(at: float, state: str, wanting: bool = True) -> tuple[str, float]:
+        found = list[tuple[str, float]]()
+
+        def answered() -> bool:
+            found.append(reach.state(Snapshot(at, 4, waiting=2, troubled_since=at - 0.5), wanting, 0.0, wanting))
+            return found[-1][0] == state
+
+        wait_for(state, answered)
+        return found[-1]
+
+    assert asked(1000.0, "full") == ("full", 999.5), "since somebody has waited"
+    assert reach.users == {"reporting": 90, "site": 7}
+    users = None
+    assert asked(1010.0, "ok", wanting=False) == ("ok", 0.0)

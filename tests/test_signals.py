@@ -261,3 +261,17 @@ def test_what_is_usual_survives_a_restart() -> None:
     assert now == before
     assert kept.memory.usual["web"] > 0
     assert Watches.from_json({}).memory.usual == {}, "an older release kept nothing of it"
+
+
+def test_a_full_database_is_told_with_those_who_use_it() -> None:
+    diagnosis = Diagnosis()
+    judged(diagnosis, [look(MONDAY + second, 1) for second in range(30)])
+    began = MONDAY + 30
+    starved = look(began, 1, pid=1)
+    starved.database, starved.database_since, starved.database_users = "full", began - 0.5, {"reporting": 90, "site": 7}
+    others = look(began, 1, pid=2), look(began, 1, pid=3)
+    (opened,) = judged(diagnosis, [*others, starved])
+    assert opened.incident.sentence.startswith(
+        "The database is full because of connections that are all in use (97 are used: 90 by reporting, 7 by site)"
+    )
+    assert opened.incident.started_at == began - 0.5

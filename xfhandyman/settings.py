@@ -204,6 +204,7 @@ DATABASES = {
         "ENGINE": "telemetry.postgresql",
         "DISABLE_SERVER_SIDE_CURSORS": POOLED,
         "OPTIONS": {
+            "application_name": f"xfhandyman-{env.str('PROCESS_TYPE', 'tasks')}",  # in PostgreSQL's own views
             **_database.get("OPTIONS", {}),
             # Pooled, the role has it; xfhandyman.pooler checks.
             **({} if POOLED else {"options": f"-c statement_timeout={int(DB_STATEMENT_TIMEOUT * 1000)}"}),

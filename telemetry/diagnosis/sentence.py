@@ -47,7 +47,7 @@ def _symptom(symptom: Symptom) -> str:
         case "tasks_late":
             return f"Background tasks are late ({symptom.waiting} due, the oldest for {seconds(symptom.now)})"
         case "database_down":
-            return "The database is down"
+            return symptom.says or "The database is down"
         case "dependency":
             return f"The check of {symptom.route} fails"
         case "process_silent":
@@ -86,7 +86,7 @@ def size(value: float) -> str:
 _DATABASE = {
     "refused": "refused connections",
     "timeout": "a server that does not answer",
-    "full": "a server that takes no more connections",
+    "full": "connections that are all in use",
     "every query": "high latency in every query",
 }
 
@@ -164,6 +164,8 @@ def _evidence(cause: Cause, now: float) -> list[str]:
             found = [usual]
         case _:
             found = [f"{cause.now:.1f} processors"] if cause.kind == "processor" else []
+            if cause.kind == "database" and cause.detail:
+                found = [f"{cause.running} are used: {cause.detail}"]
             if cause.kind == "memory" and cause.now:
                 left = f"the limit is reached in {cause.oldest / 60:.0f} min" if cause.oldest else ""
                 found = [f"{size(cause.now * 60)} a minute", left]

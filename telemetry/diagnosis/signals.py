@@ -229,10 +229,16 @@ def database(window: Window) -> Finding | None:
     """The database does not answer any process that asked."""
     asked = [look for look in window.latest if look.database not in ("unknown", "asking")]
     bad = [look for look in asked if look.database in DATABASE_STATES]
-    if not bad or len(bad) * 2 < len(asked):
+    full = [look for look in bad if look.database == "full"]
+    if not bad or (len(bad) * 2 < len(asked) and not full):
         return None
     since = min((look.database_since for look in bad if look.database_since), default=window.at)
     weight = float(sum(look.busy for look in window.latest) or 1)
+    if full:
+        users = max((look.database_users for look in full), key=len)
+        names = ", ".join(f"{number} by {name}" for name, number in users.items())
+        cause = Cause("database", "full", "state", weight=weight, running=sum(users.values()), detail=names)
+        return Finding(Symptom("database_down", says="The database is full"), cause, since)
     cause = Cause("database", bad[0].database, "state", weight=weight)
     return Finding(Symptom("database_down"), cause, since)
 

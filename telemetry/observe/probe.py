@@ -90,8 +90,24 @@ class DatabaseProbe:
             return "timeout"
         except psycopg.OperationalError as error:
             self._drop()
-            return "full" if "too many" in str(error) or "reserved for" in str(error) else "refused"
+            return "full" if _is_full(error) else "refused"
         return ""
+
+    def users(self) -> dict[str, int]:
+        """Connections by who has them, asked on the kept connection; nothing when there is none, or it is in use."""
+        with self._lock:
+            if self._flight is not None or self._connection is None:
+                return {}
+            flight = self._flight = threading.Event()
+        try:
+            return {name: int(number) for name, number in _rows(self._connection, LIMIT, _USERS)}
+        except (TimeoutError, psycopg.Error):
+            self._drop()
+            return {}
+        finally:
+            with self._lock:
+                self._flight = None
+            flight.set()
 
     def _connect(self) -> Any:
         return connect(self._alias, "health", _CONNECT)
@@ -156,7 +172,13 @@ def pooled(alias: str) -> bool:
 
 
 def _ask(connection: Any, seconds: float, question: bytes) -> None:
-    """One question through libpq's asynchronous calls: the only ones that take a deadline.
+    """One question, which must be answered with one row; raises as `_rows`."""
+    if len(_rows(connection, seconds, question)) != 1:
+        raise psycopg.OperationalError("the probe's query failed")
+
+
+def _rows(connection: Any, seconds: float, question: bytes) -> list[list[str]]:
+    """The rows of an answer through libpq's asynchronous calls: the only ones that take a deadline.
 
     Raises TimeoutError when no answer came in time, psycopg.OperationalError when the connection is broken.
     """
@@ -166,7 +188,7 @@ def _ask(connection: Any, seconds: float, question: bytes) -> None:
     pgconn.flush()
     poll = select.poll()
     poll.register(pgconn.socket, select.POLLIN)
-    results = []
+    rows: list[list[str]] = []
     while True:
         while pgconn.is_busy():
             left = deadline - time.perf_counter()
@@ -175,10 +197,34 @@ def _ask(connection: Any, seconds: float, question: bytes) -> None:
             pgconn.consume_input()
         result = pgconn.get_result()
         if result is None:
-            break
-        results.append((result.status, result.ntuples))
-    if results != [(psycopg.pq.ExecStatus.TUPLES_OK, 1)]:
-        raise psycopg.OperationalError("the probe's query failed")
+            return rows
+        if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
+            raise psycopg.OperationalError("the probe's query failed")
+        columns = range(result.nfields)
+        rows += [
+            [(result.get_value(row, column) or b"").decode() for column in columns] for row in range(result.ntuples)
+        ]
+
+
+_USERS = b"""
+    SELECT coalesce(nullif(application_name, ''), 'user ' || usename, 'unnamed'), count(*)
+    FROM pg_stat_activity WHERE backend_type = 'client backend' GROUP BY 1 ORDER BY 2 DESC LIMIT 10
+"""
+
+
+def full(alias: str = DEFAULT_DB_ALIAS) -> dict[str, int] | None:
+    """Who has the connections, where the database takes no more; None while it takes one. Waits for two seconds."""
+    if not speaks_psycopg(alias):
+        return None
+    try:
+        connect(alias, "health", _CONNECT).close()
+    except psycopg.OperationalError as error:
+        return database.users() if _is_full(error) else None
+    return None
+
+
+def _is_full(error: Exception) -> bool:
+    return "too many" in str(error) or "reserved for" in str(error)
 
 
 database = DatabaseProbe()

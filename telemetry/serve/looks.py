@@ -12,6 +12,7 @@ from telemetry import health, signals
 from telemetry import work as kinds
 from telemetry.conf import conf
 from telemetry.diagnosis import locks
+from telemetry.diagnosis.board import Board
 from telemetry.diagnosis.model import Look
 from telemetry.health.memory import memory_limit
 from telemetry.observe import browsers, probe, queueing, work
@@ -31,6 +32,8 @@ SILENT = 0.5
 """Seconds without an answer from which the answer is waited for before anything is concluded."""
 HELD = 0.5
 """Seconds from which a connection that runs no query counts as held."""
+TICKS = os.sysconf("SC_CLK_TCK")
+"""Of /proc's CPU times, a second."""
 BUSY, FULL = 0.85, 0.9
 """Processors of a Python process, and share of the host's, from which work waits for them."""
 
@@ -44,8 +47,8 @@ _HELD_AS = {
 class Observer:
     """Makes the looks of one process. Not safe for several threads."""
 
-    def __init__(self, process: str) -> None:
-        self._process = process
+    def __init__(self, process: str, board: Board) -> None:
+        self._process, self._board = process, board
         self._itself = psutil.Process()
         self._cpu = sum(self._itself.cpu_times()[:2])
         self._at = time.monotonic()
@@ -94,7 +97,7 @@ class Observer:
         if self._process == "web":
             look.threads = conf.web_threads
             look.busy = work.busy()
-        if look.host_cpu >= FULL:
+        if look.host_cpu >= FULL and self._board.hold("processors"):  # one of a host: all would see the same
             look.cpu_users = self._busiest.users(window)
         _starving(look)
         _holding(look, snapshot, window)
@@ -104,8 +107,11 @@ class Observer:
     def _database(self, look: Look, snapshot: Snapshot) -> None:
         queries = [held for held in snapshot.held if held.state == "query"]
         oldest = max((held.age for held in queries), default=0.0)
-        troubled = oldest >= TROUBLED or snapshot.timeouts > 0 or snapshot.lost > 0
-        look.database, look.database_since = self._reach.state(snapshot, troubled, oldest)
+        # Whoever waits while the pool is not at its size waits for a connection that the database does not give.
+        wanting = snapshot.waiting > 0 and len(snapshot.held) < snapshot.max_size
+        troubled = oldest >= TROUBLED or snapshot.timeouts > 0 or snapshot.lost > 0 or wanting
+        look.database, look.database_since = self._reach.state(snapshot, troubled, oldest, wanting)
+        look.database_users = self._reach.users if look.database == "full" else {}
         if oldest >= STUCK and look.database in ("ok", "unknown"):
             look.locks = locks.waiting([held for held in queries if held.age >= STUCK], snapshot.held)
 
@@ -118,20 +124,26 @@ class Reach:
         self._asked = 0.0
         self._answers = deque[tuple[float, str]](maxlen=5)
         self._bad_since = 0.0
+        self.users: dict[str, int] = {}
+        """Connections by who has them, when the database last took no more."""
 
-    def state(self, snapshot: Snapshot, troubled: bool, oldest: float) -> tuple[str, float]:
+    def state(self, snapshot: Snapshot, troubled: bool, oldest: float, wanting: bool = False) -> tuple[str, float]:
         """Return the last answer, and since when it has not been reached (Unix seconds, 0 when it is).
 
-        "asking" while it is silent and nothing is known yet. `oldest`: age of the oldest running query (s).
+        "asking" while it is silent and nothing is known yet. `oldest`: age of the oldest running query (s). `wanting`:
+        whether the pool asks for a connection and does not get it.
         """
         now = time.monotonic()
         known = probe.database.last
-        due = troubled or (known is not None and not known.ok) or now - self._asked >= EVERY
+        bad = (known is not None and not known.ok) or (bool(self._answers) and self._answers[-1][1] != "ok")
+        due = troubled or bad or now - self._asked >= EVERY
         if due and (self._asking is None or not self._asking.is_alive()):
             self._asked = now
-            self._asking = threading.Thread(target=self._ask, args=(snapshot.at,), name="telemetry-reach", daemon=True)
+            self._asking = threading.Thread(
+                target=self._ask, args=(snapshot.at, wanting), name="telemetry-reach", daemon=True
+            )
             self._asking.start()
-        if snapshot.timeouts or snapshot.lost:
+        if snapshot.timeouts or snapshot.lost or wanting:
             self._bad_since = self._bad_since or snapshot.troubled_since
         silent = self._asking is not None and self._asking.is_alive() and now - self._asked >= SILENT
         if troubled and silent and (not self._answers or self._answers[-1][1] == "ok"):
@@ -150,38 +162,36 @@ class Reach:
         self._bad_since = self._bad_since or unanswered[-1][0]
         return state, self._bad_since
 
-    def _ask(self, at: float) -> None:
+    def _ask(self, at: float, wanting: bool) -> None:
         found = probe.database.check(PATIENCE)
-        self._answers.append((at, "ok" if found.ok else found.reason))
+        users = probe.full() if found.ok and wanting else None
+        self.users = users or self.users
+        self._answers.append((at, "full" if users is not None else "ok" if found.ok else found.reason))
 
 
 class _Busiest:
-    """Who uses the processors, asked while there are none left."""
+    """Who uses the processors, asked while there are none left: one read of /proc for each process."""
 
     def __init__(self) -> None:
-        self._before: dict[int, float] = {}
+        self._before: dict[str, float] = {}
 
     def users(self, window: float) -> dict[str, float]:
         """Return processors used by program since the last time, this site's own processes under "this site"."""
-        group, now, found = os.getpgrp(), dict[int, float](), dict[str, float]()
-        for process in psutil.process_iter(["pid", "name", "cpu_times"]):
-            pid, times = process.info["pid"], process.info["cpu_times"]
-            if times is None:
-                continue
-            now[pid] = times.user + times.system
+        group, now, found = str(os.getpgrp()), dict[str, float](), dict[str, float]()
+        for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):
+            try:
+                with open(f"/proc/{pid}/stat") as file:
+                    before, _, after = file.read().rpartition(")")
+            except OSError:
+                continue  # it has ended
+            fields = after.split()
+            now[pid] = (int(fields[11]) + int(fields[12])) / TICKS
             used = (now[pid] - self._before.get(pid, now[pid])) / window
             if used >= 0.05:
-                name = "this site" if _group(pid) == group else process.info["name"]
+                name = "this site" if fields[2] == group else before.partition("(")[2]
                 found[name] = found.get(name, 0.0) + used
         self._before = now
         return dict(sorted(found.items(), key=lambda user: -user[1])[:5])
-
-
-def _group(pid: int) -> int:
-    try:
-        return os.getpgid(pid)
-    except OSError:
-        return 0
 
 
 def _starving(look: Look) -> None:

@@ -26,8 +26,8 @@ class Sampler(threading.Thread):
     def __init__(self, process: str) -> None:
         super().__init__(name="telemetry-sampler", daemon=True)
         self._stopping = threading.Event()
-        self._observer = Observer(process)
         self._board = incidents.board()
+        self._observer = Observer(process, self._board)
         self._leader = incidents.Leader(self._board)
         self._projections = Projections(self._board)
         self._caretaker = Caretaker(self._board)
