@@ -204,14 +204,18 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
             response.streaming_content = sent.count_async(content) if response.is_async else sent.count(content)
         elif isinstance(response, HttpResponse):
             sent.bytes = len(response.content)
-        # First, so that what other closers do is not lost with an exception of theirs.
-        # A private list, as the stubs omit it: Django has no public hook for the end of a response.
-        response._resource_closers.append(lambda: self.finish(request, observation, sent))  # type: ignore[attr-defined]  # see above
+        close = response.close
+
+        def closing() -> None:
+            self.finish(request, observation, sent)  # first: an exception of what else is closed must not lose it
+            close()
+
+        response.close = closing  # type: ignore[method-assign]  # the server calls it after the last byte
 
     @failsafe("requests")
     def tell(self, request: HttpRequest, response: HttpResponseBase, observation: Observation) -> None:
         """Do what the packages do when a response has been made: send the signal of django-structlog, count."""
-        error, finished = getattr(request, "_raised_exception", None), signals.bind_extra_request_finished_metadata
+        error, finished = getattr(request, "raised_exception", None), signals.bind_extra_request_finished_metadata
         if error is not None:
             about = {"request": request, "response": response, "logger": log, "exception": error}
             signals.update_failure_response.send_robust(self.__class__, **about)
@@ -244,7 +248,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         if observation.queued:  # 0 where the server does not say
             self.metrics.queue.observe(observation.queued)
         queries.observe(observation.db_queries)
-        error = getattr(request, "_raised_exception", None) or sent.error
+        error = getattr(request, "raised_exception", None) or sent.error
         failed = observation.status >= 500
         work.ledger.finished(
             observation, work.failure(error or observation.error, observation.status) if failed else ""
@@ -293,9 +297,9 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
     def process_got_request_exception(self, sender: type[Any], request: HttpRequest | None = None, **_: Any) -> None:
         """An exception became a 500: logged once, with its stack, and reported."""
         error = sys.exc_info()[1]
-        if error is None or request is None or hasattr(request, "_raised_exception"):
+        if error is None or request is None or hasattr(request, "raised_exception"):
             return  # what the page for errors raises in turn is a consequence
-        request._raised_exception = error  # type: ignore[attr-defined]  # django-structlog's name for it
+        request.raised_exception = error  # type: ignore[attr-defined]  # Django requests carry any attribute
         observation: Observation | None = getattr(request, "observation", None)
         errors.capture(error, handled=False, request=request)
         fields, failed = {}, signals.bind_extra_request_failed_metadata

@@ -104,7 +104,7 @@ class _CountingTransport(HttpTransport):
 
     def stop(self, timeout: float) -> None:
         self.flush(timeout)
-        left = cast(BackgroundWorker, self._worker)._queue.unfinished_tasks
+        left = cast(BackgroundWorker, self._worker)._queue.unfinished_tasks  # noqa: SLF001 - docs/architecture.md, Private names
         if left:
             catalogue.telemetry_dropped.labels("sentry", "shutdown").inc(left)
         self.kill()

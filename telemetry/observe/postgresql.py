@@ -122,8 +122,9 @@ _inherited: list[dict[str, Any]] = []
 
 def _forget_pools() -> None:
     """A pool opened before a fork would be shared with the parent, silently; the child opens its own."""
-    _inherited.append(dict(DatabaseWrapper._connection_pools))  # kept: collecting it would close the parent's sockets
-    DatabaseWrapper._connection_pools.clear()
+    pools = DatabaseWrapper._connection_pools  # noqa: SLF001 - docs/architecture.md, Private names
+    _inherited.append(dict(pools))  # kept: collecting it would close the parent's sockets
+    pools.clear()
 
 
 os.register_at_fork(after_in_child=_forget_pools)

@@ -69,7 +69,7 @@ class Ledger:
     def look(self, waiting: list[float]) -> dict[str, RouteLook]:
         """Return what was spent since the last look, by route. `waiting`: see `queueing.waiting`."""
         now = time.perf_counter()
-        frames = sys._current_frames()
+        frames = sys._current_frames()  # noqa: SLF001 - documented under this name
         native = {thread.native_id: thread.ident for thread in threading.enumerate()}
         with self._lock:
             routes, self._routes = self._routes, {}

@@ -133,7 +133,7 @@ class BoundedProcessor(BatchSpanProcessor):
     def put(self, span: LightSpan | ReadableSpan) -> None:
         """Queue an ended span; the oldest makes room when the queue is full."""
         batch = self._batch_processor
-        if len(batch._queue) >= batch._max_queue_size:
+        if len(batch._queue) >= batch._max_queue_size:  # noqa: SLF001 - docs/architecture.md, Private names
             catalogue.telemetry_dropped.labels("traces", "queue_full").inc()
         batch.emit(span)  # type: ignore[arg-type]  # it only carries them
 
@@ -146,7 +146,7 @@ class BoundedProcessor(BatchSpanProcessor):
     def stop(self, timeout: float) -> None:
         batch = self._batch_processor
         batch.shutdown(timeout_millis=int(timeout * 1000))
-        if left := len(batch._queue):
+        if left := len(batch._queue):  # noqa: SLF001 - docs/architecture.md, Private names
             catalogue.telemetry_dropped.labels("traces", "shutdown").inc(left)
 
 

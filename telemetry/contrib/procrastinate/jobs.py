@@ -29,11 +29,16 @@ log = get_logger("telemetry.contrib.procrastinate.jobs")
 class CarryingJobManager(JobManager):
     """Writes down who deferred each job."""
 
-    def _defer_jobs_query_kwargs(self, jobs: list[Job]) -> dict[str, Any]:
-        carrier = _carrier()
-        if carrier:
-            jobs = [job.evolve(task_kwargs={**job.task_kwargs, KEY: carrier}) for job in jobs]
-        return super()._defer_jobs_query_kwargs(jobs)
+    def batch_defer_jobs(self, jobs: list[Job], connection: Any = None) -> list[Job]:
+        return super().batch_defer_jobs(_carrying(jobs), connection)
+
+    async def batch_defer_jobs_async(self, jobs: list[Job], connection: Any = None) -> list[Job]:
+        return await super().batch_defer_jobs_async(_carrying(jobs), connection)
+
+
+def _carrying(jobs: list[Job]) -> list[Job]:
+    carrier = _carrier()
+    return [job.evolve(task_kwargs={**job.task_kwargs, KEY: carrier}) for job in jobs] if carrier else jobs
 
 
 def install(app: App) -> None:
