@@ -4,7 +4,7 @@ A process makes one `Look` a second. Times are Unix seconds, durations seconds.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from telemetry.observe.activity import Activity, RouteLook, Running, Spent
@@ -88,10 +88,10 @@ class Look:
 
     def to_json(self) -> dict[str, Any]:
         """Return values that `json.dumps` takes and `from_json` reads back."""
-        found = asdict(self)
-        for route in found["routes"].values():
-            route["spent"] = [[*activity, *spent] for activity, spent in route["spent"].items()]
-            route["now"] = [[*activity, *running] for activity, running in route["now"].items()]
+        found = {name: getattr(self, name) for name in _LOOK}  # `asdict` copies each number of thousands
+        found["routes"] = {name: _route_to_json(route) for name, route in self.routes.items()}
+        found["browsers"] = {name: asdict(page) for name, page in self.browsers.items()}
+        found["locks"] = [asdict(lock) for lock in self.locks]
         return found
 
     @classmethod
@@ -111,6 +111,15 @@ class Look:
         }
         return cls(**{**values, **made})
 
+
+def _route_to_json(route: RouteLook) -> dict[str, Any]:
+    found = {name: getattr(route, name) for name in _ROUTE}
+    found["spent"] = [[*activity, *spent] for activity, spent in route.spent.items()]
+    found["now"] = [[*activity, *running] for activity, running in route.now.items()]
+    return found
+
+
+_LOOK, _ROUTE = ([each.name for each in fields(kind)] for kind in (Look, RouteLook))
 
 Factor = Literal["requests", "operations", "duration", "errors", "state"]
 
