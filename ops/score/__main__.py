@@ -1,14 +1,20 @@
-"""`make score`: play every session on the running site, then score all recordings; NAME="lock mail-down" plays some."""
+"""`make score`: play every session on the running site, then score all recordings.
+
+NAME="lock mail-down" plays some, NAME=recordings none.
+"""
 
 import sys
 
 from ops.score.catalogue import NEW, PLAYS, SESSIONS
 from ops.score.plays import session
+from ops.score.scoring import RECORDINGS, score, table
 from xfhandyman import process_tree
 
 
 def main(names: list[str]) -> int:
-    """Play sessions or plays by name, all of them without one; 1 when the bounds are not reached."""
+    """Play sessions or plays by name, all of them without one, and score; 1 when something is not right at first."""
+    if names == ["recordings"]:
+        return report()
     unknown = set(names) - {*PLAYS, *NEW, *SESSIONS}
     if unknown:
         print(f"No play or session named {', '.join(sorted(unknown))}.", file=sys.stderr)
@@ -18,7 +24,20 @@ def main(names: list[str]) -> int:
         session(name)
     if some := tuple(each for each in names if each not in SESSIONS):
         session("some", some)
-    return 0
+    return report()
+
+
+def report() -> int:
+    """Print what each recorded play is told as, and the table."""
+    scores = {file.stem: score(file) for file in sorted(RECORDINGS.glob("*.xz"))}
+    for name, each in scores.items():
+        print(f"{name}: {each.healthy:.0f} healthy seconds")
+        for result in each.results:
+            print(f"  {'ok' if result.first else 'WRONG':>5} {result.play}: {' // '.join(result.said) or 'nothing'}")
+        for sentence in each.false_alarms:
+            print(f"  FALSE {sentence}")
+    print(f"\n{table(scores.values())}")
+    return int(not all(result.first for each in scores.values() for result in each.results))
 
 
 if __name__ == "__main__":

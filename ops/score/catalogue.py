@@ -75,7 +75,9 @@ PLAYS: dict[str, Play] = {
     "surge-list": Play("surge", faults.surge("/services/"), (Told(SLOW, ("requests",), "requests"),)),
     "mail-down": Play("mail", faults.mail_down, (Told(("dependency",), ("dependency",), "email"),)),
     "web-worker-frozen": Play("process", faults.web_worker_frozen, (Told(("process_silent",), ("process",), "web"),)),
-    "web-workers-killed": Play("process", faults.web_workers_killed, (Told(("workers_dying",), ("process",), "web"),)),
+    "web-workers-killed": Play(
+        "process", faults.web_workers_killed, (Told(("workers_dying", "process_gone"), ("process",), "web"),)
+    ),
 }
 """By name."""
 

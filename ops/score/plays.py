@@ -13,16 +13,16 @@ from ops.score.crowd import crowd
 from ops.score.database import prepare_parts
 from ops.score.recording import Recorder, Truth
 from ops.score.scene import Scene, staged
+from ops.score.scoring import RECORDINGS
 
-RECORDINGS = Path(__file__).resolve().parent / "recordings"
 WARM_UP = 60
 """Seconds of ordinary traffic before the first fault: what is usual is learned after half a minute."""
 NIGHT = "night"
 """The session in which a visitor comes a minute, and nobody else."""
-AFTER = 8
+AFTER = 6
 """Seconds that a fault goes on after it was named."""
-MOST = 40
-CALM, PAUSE = 40, 12
+MOST = 36
+CALM, PAUSE = 40, 10
 """Seconds within which all incidents must be closed, and of health between two plays, which is scored as well."""
 
 

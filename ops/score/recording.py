@@ -17,6 +17,8 @@ from telemetry.diagnosis.board import Board
 from telemetry.diagnosis.engine import Diagnosis
 from telemetry.diagnosis.model import Incident, Look
 
+_BLANK = Look(0.0, 0.0, 0).to_json()
+"""What a look has where nothing was seen; not written, so that old recordings are read when looks can say more."""
 DIGITS = 4
 """Of figures after the point: a tenth of a millisecond."""
 
@@ -38,8 +40,11 @@ class Truth:
     def caused(self, incident: Incident) -> bool:
         """Whether the incident's cause and component are right."""
         kind = incident.cause.kind.partition(":")[0]
-        named = f"{incident.cause.component} {incident.cause.route}"
-        return kind in self.kinds and re.search(self.component, named) is not None
+        return kind in self.kinds and self.names(f"{incident.cause.component} {incident.cause.route}")
+
+    def names(self, component: str) -> bool:
+        """Whether this is the component, or the component and the route."""
+        return re.search(self.component, component) is not None
 
     def told_by(self, incident: Incident) -> bool:
         """Whether symptom, cause and component are right."""
@@ -81,7 +86,7 @@ class Recorder(threading.Thread):
     def _step(self, at: float) -> None:
         looks, killed = self._board.collect()
         states = self._board.states()
-        row: dict[str, Any] = {"at": at, "looks": [look.to_json() for look in looks]}
+        row: dict[str, Any] = {"at": at, "looks": [_seen(look) for look in looks]}
         if killed:
             row["killed"] = [look.pid for look in killed]
         if states != self._states:
@@ -128,7 +133,7 @@ def read(file: Path) -> tuple[list[Judgement], list[Truth]]:
                 continue
             if "states" in row:
                 states = {int(pid): state for pid, state in row["states"].items()}
-            looks = [Look.from_json(look) for look in row["looks"]]
+            looks = [Look.from_json(_BLANK | look) for look in row["looks"]]
             last |= {look.pid: look for look in looks}
             judgements.append(Judgement(row["at"], looks, [last[pid] for pid in row.get("killed", [])], states))
     return judgements, truths
@@ -143,6 +148,10 @@ def replay(judgements: Iterable[Judgement]) -> Iterator[Incident]:
         for event in diagnosis.judge(each.at, each.looks, each.states):
             if event.kind == "opened":
                 yield event.incident
+
+
+def _seen(look: Look) -> dict[str, Any]:
+    return {name: value for name, value in look.to_json().items() if value != _BLANK[name]}
 
 
 def _rounded(value: Any) -> Any:

@@ -73,6 +73,7 @@ def staged(
                 {
                     "DJANGO_SETTINGS_MODULE": SETTINGS,
                     "PAGE_FAULTS": str(page_faults),
+                    "FAULT": os.devnull,
                     "INCIDENTS_DIR": str(directory / "board"),
                     "PEER": f"http://127.0.0.1:{stack.enter_context(black_hole())}/",
                     "EMAIL_URL": f"smtp://127.0.0.1:{mail.port}",

@@ -85,13 +85,10 @@ def _growth(
     window: float,
 ) -> Growth | None:
     now = route.now.get(activity)
-    operations = max(route.spent[activity].operations, now.number if now else 0, 1e-9)
+    operations = max(route.spent[activity].operations, now.number if now else 0, 1.0)  # one that began before
     requests = max(route.requests, 1)
     before = usual.spent.get(activity)
     per_operation = seconds / operations
-    if activity.kind not in ("cpu", "other"):
-        per_operation = max(per_operation - slack, min(per_operation, 1e-6))
-    factors = (requests / window, operations / requests, per_operation)
     # An operation that takes next to nothing usually may take SHORT without being called slow.
     if before is not None and before.operations > 0:
         duration = max(before.seconds / before.operations, 1e-6)
@@ -100,6 +97,9 @@ def _growth(
         duration = everywhere.get(activity, USUAL_DURATION.get(activity.kind, SHORT))
         # A route that is known did not do this before; of an unknown one nothing can be said.
         often = 1.0 if usual.known else max(min(operations / requests, 5.0), 1e-9)
+    if activity.kind not in ("cpu", "other"):  # a busy interpreter explains what is above the usual, and no more
+        per_operation = max(per_operation - slack, min(per_operation, duration))
+    factors = (requests / window, operations / requests, per_operation)
     often = min(often, factors[1]) if activity.kind in ("lock", "held") else often
     rate = usual.requests if usual.known else factors[0]
     known = (max(rate, 1e-3), max(often, 1e-9), max(duration, 1e-9))
@@ -280,7 +280,9 @@ def _processor(window: Window, candidates: list[Cause]) -> list[Cause]:
     name, used = max(users.items(), key=lambda user: user[1])
     if used <= ours:
         return candidates
-    starved = [cause for cause in candidates if cause.factor == "duration" and cause.kind not in ("lock", "held")]
+    # Who waits for a lock does not wait for a processor, and a thread's own clock stands still meanwhile.
+    others = ("lock", "held", "cpu")
+    starved = [cause for cause in candidates if cause.factor == "duration" and cause.kind not in others]
     weight = waiting + sum(cause.weight for cause in starved)
     busiest = Cause("processor", name, "state", weight=weight, now=used, usual=None)
     return [cause for cause in candidates if cause not in starved] + [busiest]

@@ -47,9 +47,12 @@ class Baseline:
     def __init__(self) -> None:
         self._routes: dict[str, _Route] = {}
         self._time = 0.0
+        self._usual: dict[str, Usual] = {}
+        """What `of` has worked out since the last time that something was learned."""
 
     def learn(self, routes: Mapping[str, RouteLook], seconds: float) -> None:
         """Take in what happened in `seconds` of healthy traffic."""
+        self._usual.clear()
         keep = math.exp(-seconds / MEMORY)
         self._time = self._time * keep + seconds
         for name in routes:
@@ -81,6 +84,11 @@ class Baseline:
 
     def of(self, route: str) -> Usual:
         """Return what is usual on a route; an unknown one is expected to take PRIOR seconds a request."""
+        if route not in self._usual:
+            self._usual[route] = self._of(route)
+        return self._usual[route]
+
+    def _of(self, route: str) -> Usual:
         known = self._routes.get(route)
         if known is None or known.requests < 1:
             return Usual(0.0, PRIOR, PRIOR, {}, False)

@@ -8,7 +8,8 @@ from typing import Any
 
 from telemetry.diagnosis import attribution, signals
 from telemetry.diagnosis.baseline import Baseline
-from telemetry.diagnosis.model import Cause, Incident, Look, Symptom
+from telemetry.diagnosis.causation import OF_DATABASE, explains
+from telemetry.diagnosis.model import Cause, Incident, Look
 from telemetry.diagnosis.onset import last_seen, onset
 from telemetry.diagnosis.sentence import clock, sentence
 from telemetry.diagnosis.signals import Finding
@@ -30,8 +31,14 @@ LEARNED_AFTER = 30.0
 """Seconds that a look waits before it is learned from: an incident's beginning must not teach what is usual."""
 SECOND, STRONG = 0.05, 3.0
 """Share of all growth, and times the usual, that another cause must have to be an incident of its own."""
+LEAST = signals.EXCESS / 2
+"""Seconds of work a second that it must explain, of those that customers notice."""
 SETTLED = 6
 """Judgements after which a second cause is believed: the first one's consequences need time to show as such."""
+AFTERMATH = 5.0
+"""Seconds from an incident's end in which what follows from it may still begin."""
+LITTLE = 60.0
+"""Seconds of healthy traffic from which there is a baseline to speak of."""
 REMEMBERED, MOST_REMEMBERED = 86_400.0, 200
 """Seconds for which closed incidents are remembered, and how many."""
 SLIGHT, RATIO = 0.05, 1.5
@@ -175,11 +182,11 @@ class Diagnosis:
         return [
             Finding(shown, cause, onset(self._looks, cause, self.state.baseline, window.at))
             for index, cause in enumerate(causes)
-            if index == 0 or (cause.weight >= max(SECOND * total, signals.EXCESS) and significant(cause, STRONG))
+            if index == 0 or (cause.weight >= max(SECOND * total, LEAST) and significant(cause, STRONG))
         ]
 
     def _open_new(self, at: float, findings: list[Finding]) -> list[Event]:
-        if findings:
+        if any(finding.cause.kind not in _AROUND for finding in findings):
             self._troubled_at = at
         suspected: dict[tuple[str, str], int] = {}
         asking = any(look.database == "asking" and look.at > at - 2 for look in self._looks)
@@ -191,7 +198,7 @@ class Diagnosis:
                 continue
             if self._explained(finding, findings, index, at):
                 continue
-            if asking and finding.cause.kind in _OF_DATABASE:
+            if asking and finding.cause.kind in OF_DATABASE:
                 continue  # a database that does not answer makes every query slow: wait for its word
             times = suspected[finding.cause.key] = self._suspected.get(finding.cause.key, 0) + 1
             if times >= self._needed(finding, index):
@@ -226,6 +233,12 @@ class Diagnosis:
                 if words not in each.incident.consequences and len(each.incident.consequences) < 20:
                     each.incident.consequences.append(words)
                 return True
+        if any(
+            finding.since <= (past.ended_at or at) + AFTERMATH and explains(past.symptom, past.cause, finding)
+            for past in reversed(self.state.closed)
+            if (past.ended_at or at) > at - signals.FAILURE_WINDOW
+        ):
+            return True  # what is counted over a minute is still counted
         return any(explains(other.symptom, other.cause, finding) for other in findings[:index])
 
     def _new(self, at: float, finding: Finding) -> Incident:
@@ -285,11 +298,15 @@ class Diagnosis:
         due: list[Look] = []
         while self._unlearned and self._unlearned[0].at <= cutoff:
             due.append(self._unlearned.popleft())
-        troubled = any(at - each.incident.opened_at < NEW_USUAL for each in self._open)
-        if seconds <= 0 or troubled or (not self._open and at - self._troubled_at < LEARNED_AFTER):
+        incidents = [each.incident for each in self._open if each.incident.cause.kind not in _AROUND]
+        if seconds <= 0 or any(at - each.opened_at < NEW_USUAL for each in incidents):
+            return
+        # What is suspected may be an incident's beginning; without a baseline, though, everything is suspect.
+        suspected = not incidents and at - self._troubled_at < LEARNED_AFTER
+        if suspected and self.state.baseline.healthy_seconds >= LITTLE:
             return
         window = merge(due, cutoff, KEPT)
-        if not self._open:
+        if not incidents and self.state.baseline.healthy_seconds >= LITTLE:
             for name in signals.steadily_late(self._looks, self.state.baseline, at, requests=1):
                 window.routes.pop(name, None)  # an incident may be beginning
         self.state.baseline.learn(window.routes, seconds)
@@ -306,40 +323,5 @@ def significant(cause: Cause, ratio: float = RATIO) -> bool:
     return cause.weight >= SLIGHT and cause.now >= ratio * (cause.usual or 0.0)
 
 
-_BESIDE = frozenset({"flow", "browser", "script", "tasks", "worker", "memory"})
-"""Causes that are not seconds of work."""
-_OF_DATABASE = frozenset({"query", "commit", "lock", "held", "database", "error:query", "error:pool"})
-
-
-def explains(symptom: Symptom, cause: Cause, finding: Finding) -> bool:
-    """Whether a cause brings the finding about: along what depends on it, and not because both happen at once."""
-    other = finding.cause
-    if cause.key == other.key:
-        return True
-    if cause.kind in _BESIDE or other.kind in _BESIDE:
-        return signals.stops(symptom, cause, other)
-    if cause.kind == other.kind and attribution.EVERY_PAGE in (cause.component, other.component):
-        return True
-    if symptom.name == "database_down":
-        return other.kind in _OF_DATABASE or other.kind in ("requests", "unknown")
-    if cause.kind in ("query", "commit", "lock", "held", "database"):
-        # A slow or locked table ends in statement time-outs, and in clients that ask again.
-        # Other queries that slow down with it without waiting for a lock share what slows it.
-        return other.kind in ("error:query", "error:pool", "requests", "held", "unknown") or (
-            cause.kind != "lock" and other.kind in ("query", "commit", "database") and other.factor == "duration"
-        )
-    if cause.kind in ("dependency", "http", "mail"):
-        return other.kind in (f"error:{_channel(cause)}", _channel(cause), "unknown")
-    if other.kind == "unknown" and symptom.name not in ("errors", "tasks_failing"):
-        return True  # what is left after it: a queue that has to be worked off
-    if cause.kind in ("requests", "processor", "cpu"):
-        return other.kind in ("query", "commit", "database", "unknown", "error:pool") and other.factor == "duration"
-    if symptom.name in ("process_silent", "workers_dying"):
-        return other.kind in ("unknown", "requests", "held", "process") or other.factor == "duration"
-    return False
-
-
-def _channel(cause: Cause) -> str:
-    if cause.kind == "dependency":
-        return "mail" if cause.component == "email" else "http"
-    return cause.kind
+_AROUND = frozenset({"processor"})
+"""Kinds of cause that lie outside the site, whose own work goes on as ever: it is learned from meanwhile."""

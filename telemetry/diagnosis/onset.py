@@ -16,7 +16,7 @@ GROWN = 2.0
 STARVED = ("processor", "database", "unknown")
 """Causes that show in all work."""
 OF_PAGES = ("cpu", "other", "held")
-"""Causes that show in the work of one page."""
+"""Kinds of cause that show in the work of one page; so do operations that a page does more often."""
 
 
 def onset(looks: Sequence[Look], cause: Cause, baseline: Baseline, at: float) -> float:
@@ -47,6 +47,11 @@ def _began(look: Look, cause: Cause, baseline: Baseline) -> float | None:
     return _starved(look, baseline) if cause.kind in STARVED else _operation(look, cause)
 
 
+def _of_page(cause: Cause) -> bool:
+    """Whether it shows in the work of one page: what another page does as often is its own affair."""
+    return cause.kind in OF_PAGES or cause.factor == "operations"
+
+
 def _would_show(look: Look, cause: Cause) -> bool:
     """Whether something was done that the cause makes slow."""
     if cause.kind in STARVED:
@@ -54,7 +59,7 @@ def _would_show(look: Look, cause: Cause) -> bool:
     return any(
         spent.operations > 0 and _matches(activity, cause)
         for name, route in look.routes.items()
-        if cause.kind not in OF_PAGES or name == cause.route
+        if not _of_page(cause) or name == cause.route
         for activity, spent in route.spent.items()
     )
 
@@ -76,7 +81,7 @@ def _surge(looks: Sequence[Look], baseline: Baseline, at: float) -> float:
 def _operation(look: Look, cause: Cause) -> float | None:
     found = None
     for name, route in look.routes.items():
-        if cause.kind in OF_PAGES and name != cause.route:
+        if _of_page(cause) and name != cause.route:
             continue
         for activity, spent in route.spent.items():
             running = route.now.get(activity, Running(0, 0.0))

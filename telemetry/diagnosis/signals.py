@@ -79,20 +79,23 @@ def waiting(window: Window, baseline: Baseline) -> Waiting:
     return Waiting(sum(routes.values()), sum(map(len, late.values())), longest, routes, late)
 
 
-def steadily_late(looks: Iterable[Look], baseline: Baseline, at: float, requests: int = STEADY) -> dict[str, float]:
+def steadily_late(looks: Sequence[Look], baseline: Baseline, at: float, requests: int = STEADY) -> dict[str, float]:
     """Return the known routes whose last requests were all late, `requests` of them at least, and since when."""
     runs: dict[str, list[float]] = defaultdict(list)
     allowed: dict[str, float] = {}
-    for look in looks:
-        for name, route in look.routes.items() if look.at > at - SELDOM else ():
+    ended = set()
+    for look in takewhile(lambda look: look.at > at - SELDOM, reversed(looks)):
+        for name, route in look.routes.items():
+            if name in ended or not route.finished:
+                continue
             if name not in allowed:
                 allowed[name] = _allowed(baseline.of(name), MOSTLY)
-            for seconds in route.finished:
-                if seconds > allowed[name]:
-                    runs[name].append(look.at - seconds)
-                else:
-                    runs[name].clear()
-    return {name: run[0] for name, run in runs.items() if len(run) >= requests and baseline.of(name).known}
+            for seconds in reversed(route.finished):
+                if seconds <= allowed[name]:
+                    ended.add(name)
+                    break
+                runs[name].append(look.at - seconds)
+    return {name: run[-1] for name, run in runs.items() if len(run) >= requests and baseline.of(name).known}
 
 
 def served(looks: Iterable[Look], baseline: Baseline, route: str, since: float) -> bool:

@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 
 from telemetry.context import BEACONS, PROBES, Observation, in_flight
 from telemetry.metrics.labels import BoundedLabel
@@ -206,9 +207,21 @@ def failure(error: BaseException | None, status: int) -> str:
         seen += 1
     for each in chain:
         family = _FAMILIES.get(type(each).__module__.partition(".")[0])
+        if family is None and isinstance(each, OSError):  # of the network: whoever called out raised it
+            family = _raised_in(each.__traceback__)
         if family:
             return f"{family}:{type(each).__name__}"
     return f"code:{type(error).__name__}"
+
+
+def _raised_in(stack: TracebackType | None) -> str | None:
+    """Return the family of the innermost library in which an exception was raised."""
+    found = None
+    while stack is not None:
+        name = str(stack.tb_frame.f_globals.get("__name__", ""))
+        found = _FAMILIES.get(name.partition(".")[0], found)
+        stack = stack.tb_next
+    return found
 
 
 ledger = Ledger()

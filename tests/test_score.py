@@ -1,0 +1,44 @@
+"""The diagnosis on recordings of the running site, each with a fault: right at first, soon, with its start."""
+
+from concurrent.futures import ProcessPoolExecutor
+from statistics import median
+
+import pytest
+
+from ops.score.scoring import RECORDINGS, Score, score, share
+
+FILES = sorted(RECORDINGS.glob("*.xz"))
+
+
+@pytest.fixture(scope="module")
+def scores() -> list[Score]:
+    with ProcessPoolExecutor(2) as pool:
+        return list(pool.map(score, FILES))
+
+
+def test_it_is_right_at_first(scores: list[Score]) -> None:
+    results = [result for each in scores for result in each.results]
+    wrong = {result.play: result.said for result in results if not result.first}
+    assert share(results) >= 0.95, wrong
+    for group in {result.group for result in results}:
+        assert share([result for result in results if result.group == group]) >= 0.9, (group, wrong)
+
+
+def test_it_is_right_more_often_than_a_guess_and_the_largest_deviation(scores: list[Score]) -> None:
+    results = [result for each in scores for result in each.results]
+    assert share(results) > 2 * max(
+        sum(result.guess for result in results) / len(results), sum(result.z_score for result in results) / len(results)
+    )
+
+
+def test_it_is_soon_and_names_the_start(scores: list[Score]) -> None:
+    results = [result for each in scores for result in each.results]
+    after = [seconds for result in results for seconds in result.after]
+    assert median(after) <= 20
+    assert max(after) <= 60
+    late = {result.play: result.off for result in results if any(abs(off) > 15 for off in result.off)}
+    assert late == {}
+
+
+def test_it_raises_no_false_alarm(scores: list[Score]) -> None:
+    assert [sentence for each in scores for sentence in each.false_alarms] == []
