@@ -144,16 +144,16 @@ def _answer() -> None:
     from django.test.utils import CaptureQueriesContext
     from django.utils import timezone
 
-    from bookings import diary
     from bookings.models import Handyman, Service
-    from bookings.week import week
+    from bookings.slots import calendars
+    from bookings.slots.week import week
 
     service, full = Service.objects.get(slug=SERVICE), Handyman.objects.get(slug="bench-1")
     answers: dict[str, Callable[[], object]] = {
         "week": lambda: week(service=service, now=timezone.now()),
-        "next free": lambda: diary.next_slots(service=service),
+        "next free": lambda: calendars.next_slots(service=service),
         "week, fully booked handyman": lambda: week(service=service, now=timezone.now(), handyman=full),
-        "next free, fully booked handyman": lambda: diary.next_slots(service=service, handyman=full),
+        "next free, fully booked handyman": lambda: calendars.next_slots(service=service, handyman=full),
     }
     for line in sys.stdin:
         if line.startswith("queries "):

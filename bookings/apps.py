@@ -14,7 +14,7 @@ class BookingsConfig(AppConfig):
 
         pre_migrate.connect(remember_permissions, sender=self, dispatch_uid="bookings.groups")
         post_migrate.connect(create_groups, sender=self, dispatch_uid="bookings.groups")
-        from bookings.notifications import create_office_contact
+        from bookings.messaging.notifications import create_office_contact
 
         post_migrate.connect(create_office_contact, sender=self, dispatch_uid="bookings.notifications")
         from bookings.payments import tasks  # noqa: F401 - procrastinate finds bookings.tasks by itself, not these

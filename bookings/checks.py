@@ -7,7 +7,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Tags, Warning, register
 from django.db import DatabaseError, transaction
 
-from bookings import diary
+from bookings.slots import calendars
 
 
 @register(Tags.database)
@@ -19,7 +19,7 @@ def check_services(
         return []
     try:
         with transaction.atomic():
-            found = diary.impossible()
+            found = calendars.impossible()
     except DatabaseError:  # before the first migration
         return []
     hint = "Give an active handyman the skill and long enough hours, or make the service inactive."

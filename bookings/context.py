@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.http import HttpRequest
 
-from . import country, phone
+from bookings import country, phone
 
 
 def business(request: HttpRequest) -> dict[str, object]:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Model, QuerySet
 
-from .models import Handyman
+from bookings.models import Handyman
 
 OWN, EVERY = "bookings.view_own_booking", "bookings.view_every_booking"
 _Row = TypeVar("_Row", bound=Model)

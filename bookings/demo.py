@@ -4,9 +4,9 @@ from datetime import date, datetime, time, timedelta
 
 from django.db import transaction
 
-from . import availability, country, diary, history
-from . import phone as phones
-from .models import (
+from bookings import country
+from bookings import phone as phones
+from bookings.models import (
     Booking,
     Handyman,
     Holiday,
@@ -19,6 +19,8 @@ from .models import (
     Weekday,
     WorkingHours,
 )
+from bookings.scheduling import history
+from bookings.slots import calendars, rules
 
 FIXED, HOURLY, QUOTE = Pricing.FIXED, Pricing.HOURLY, Pricing.QUOTE
 
@@ -168,12 +170,12 @@ def load(*, now: datetime) -> bool:
         )
     at_home = country.current().code == "GB"
     ServiceArea.objects.bulk_create(ServiceArea(prefix=prefix, name=name) for prefix, name in _AREA if at_home)
-    zone, today = diary.rules().zone, diary.rules().today(now)
+    zone, today = calendars.current_rules().zone, calendars.current_rules().today(now)
     Holiday.objects.bulk_create(Holiday(date=day, name=name) for day, name in _holidays(today))
     TimeOff.objects.create(
         handyman=Handyman.objects.get(slug="grace"),
-        starts_at=availability.instant(today + timedelta(days=12), time(), zone),
-        ends_at=availability.instant(today + timedelta(days=15), time(), zone),
+        starts_at=rules.instant(today + timedelta(days=12), time(), zone),
+        ends_at=rules.instant(today + timedelta(days=15), time(), zone),
         reason="Holiday",
     )
     for ago, (author, place, rating, slug, body) in enumerate(_REVIEWS, start=1):
@@ -200,7 +202,7 @@ def _holidays(today: date) -> list[tuple[date, str]]:
 
 def _book(service: Service, day: date, now: datetime, number: int, **customer: str) -> None:
     """A visit in the diary, without the e-mails of a real one."""
-    slots = diary.next_slots(service=service, after=day, limit=5, now=now)
+    slots = calendars.next_slots(service=service, after=day, limit=5, now=now)
     slot = slots[number * 2 % len(slots)]  # not a pile of early mornings
     booking = Booking(
         service=service, handyman_id=slot.handyman_ids[0], customer_email=f"customer{number}@example.com",

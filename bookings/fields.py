@@ -8,7 +8,7 @@ from django import forms
 from django.core.validators import EmailValidator
 from django.utils.text import capfirst
 
-from . import country, phone, text
+from bookings import country, phone, text
 
 NUL = "\x00"
 """Left for Django's validator, which refuses it: no person types it, and nobody knows what was meant."""

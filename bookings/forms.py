@@ -8,11 +8,12 @@ from typing import TypedDict
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 
-from . import country, photos
-from .fields import EmailField, LineField, PhoneField, PostcodeField, ProseField
-from .models import ContactMessage, ServiceArea, new_idempotency_key
-from .scheduling import Customer
-from .uploads import TooLargeFile, UnkeptFile
+from bookings import country
+from bookings.fields import EmailField, LineField, PhoneField, PostcodeField, ProseField
+from bookings.messaging import photos
+from bookings.messaging.uploads import TooLargeFile, UnkeptFile
+from bookings.models import ContactMessage, ServiceArea, new_idempotency_key
+from bookings.scheduling import Customer
 
 
 class PostcodeForm(forms.Form):

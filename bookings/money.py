@@ -9,7 +9,7 @@ from babel.core import get_global
 from babel.numbers import format_currency, get_currency_precision, get_currency_symbol, get_territory_currencies
 from django.conf import settings
 
-from .country import english
+from bookings.country import english
 
 MOST = 10**9 - 1
 """The largest amount that can be typed, in minor units; the columns hold twice as much."""

@@ -10,7 +10,7 @@ import unicodedata
 
 from django.db.models import BooleanField, F, Func, TextField, Value
 
-from . import phone
+from bookings import phone
 
 # Letters that do not decompose into another one and an accent.
 _PLAIN = ("łøđıßæœ", "lodisao")

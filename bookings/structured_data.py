@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.utils.safestring import SafeString, mark_safe
 
-from . import money
-from .models import Review, Service, ServiceArea, Weekday, WorkingHours
+from bookings import money
+from bookings.models import Review, Service, ServiceArea, Weekday, WorkingHours
 
 
 def business(areas: Sequence[ServiceArea], reviews: Sequence[Review]) -> SafeString:

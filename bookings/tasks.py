@@ -12,10 +12,12 @@ from django.utils import timezone
 from procrastinate import builtin_tasks
 from procrastinate.contrib.django import app
 
-from . import emails, limits, notifications, proofs, reminders
-from .models import Booking, ContactMessage, FormerAddress, Payment, SentEmail, Status
-from .personal_data import forget
-from .sending import Patience, send_once
+from bookings.messaging import emails, notifications, reminders
+from bookings.messaging.delivery import Patience, send_once
+from bookings.models import Booking, ContactMessage, FormerAddress, Payment, SentEmail, Status
+from bookings.personal_data import forget
+from bookings.ratelimit import limits
+from bookings.scheduling import proofs
 
 # 2, 4, 8 ... seconds: back within seconds from a blip, and eighteen hours of patience with an outage.
 _PATIENTLY = Patience(max_attempts=15, exponential_wait=2)

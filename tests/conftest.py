@@ -18,13 +18,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from bookings import events
-from bookings.rates import Limit
+from bookings.ratelimit.rates import Limit
 from tests.chromium import ARGUMENTS, installed
 from tests.stack import Stack, manage, running_stack
 from xfhandyman import process_tree
 
 if TYPE_CHECKING:  # -p loads this file before Django knows its apps, and so its models
-    from bookings.limits import Purpose
+    from bookings.ratelimit.limits import Purpose
 
 pytest_plugins = ["tests.peers.fixtures"]
 _numbers = count()

@@ -15,9 +15,10 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import DjangoAssertNumQueries
 
-from bookings import calendar, tasks
+from bookings import tasks
 from bookings.admin.booking import BookingAdmin
 from bookings.admin.forms import CUSTOMER_FIELDS
+from bookings.messaging import calendar_entry
 from bookings.models import Booking, Payment, Status
 from tests import factories, forms
 
@@ -149,7 +150,7 @@ def test_it_takes_a_booking_of_a_caller_without_e_mail(
     tasks.send_booking_email(booking_id=booking.pk, kind="confirmation", sequence=0)
     tasks.send_reminder(booking_id=booking.pk, starts_at=booking.starts_at.isoformat())
     assert mailoutbox == []
-    assert b"ATTENDEE" not in calendar.invitation(booking).to_ical()
+    assert b"ATTENDEE" not in calendar_entry.invitation(booking).to_ical()
     assert "A confirmation is on its way" not in office.get(f"{booking.get_absolute_url()}confirmed/").content.decode()
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from bookings.availability import Calendar, Diary, Interval, Job, Rules, Shift, Slot, free_slots
+from bookings.slots.rules import Calendar, Diary, Interval, Job, Rules, Shift, Slot, free_slots
 
 MINUTE = timedelta(minutes=1)
 LONDON = ZoneInfo("Europe/London")

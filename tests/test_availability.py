@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bookings.availability import (
+from bookings.slots.rules import (
     Calendar,
     Diary,
     Interval,

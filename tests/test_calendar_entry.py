@@ -8,9 +8,10 @@ from django.test import Client
 from django.utils import timezone
 from icalendar import Calendar
 
-from bookings import calendar, holds, scheduling
+from bookings import scheduling
+from bookings.messaging import calendar_entry
 from bookings.models import Booking
-from bookings.scheduling import By
+from bookings.scheduling import By, holds
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 def entry(booking: Booking) -> tuple[str, Any]:
     """The method and the event, as a calendar reads them from the file."""
-    read = Calendar.from_ical(calendar.invitation(booking).to_ical())
+    read = Calendar.from_ical(calendar_entry.invitation(booking).to_ical())
     (event,) = read.walk("VEVENT")
     return str(read["method"]), event
 

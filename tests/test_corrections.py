@@ -16,9 +16,10 @@ from django.urls import reverse
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from bookings import corrections, emails, scheduling, tasks
+from bookings import scheduling, tasks
+from bookings.messaging import emails
 from bookings.models import Booking, BookingEvent, FormerAddress, Service, Status
-from bookings.scheduling import By
+from bookings.scheduling import By, corrections
 from tests import factories, forms
 from tests.forms import posted
 from tests.stack import Stack

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bookings import emails
+from bookings.messaging import emails
 from bookings.models import Booking, ContactMessage
 from tests import factories
 

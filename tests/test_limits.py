@@ -15,10 +15,11 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from bookings import events, limits
-from bookings.limits import Purpose
+from bookings import events
 from bookings.models import Allowance, Booking, ContactMessage
-from bookings.rates import Limit, Rate
+from bookings.ratelimit import limits
+from bookings.ratelimit.limits import Purpose
+from bookings.ratelimit.rates import Limit, Rate
 from tests import factories
 from tests.stack import Stack, manage
 

@@ -9,9 +9,9 @@ import pytest
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from bookings import limits
-from bookings.limits import Purpose
 from bookings.models import Allowance, Booking, Payment
+from bookings.ratelimit import limits
+from bookings.ratelimit.limits import Purpose
 from tests import factories, payments
 from tests.forms import posted
 from tests.test_limits import LETTER, ask, limit

@@ -11,7 +11,8 @@ from django.db import transaction
 from django.test import Client
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from bookings import notifications, scheduling, tasks
+from bookings import scheduling, tasks
+from bookings.messaging import notifications
 from bookings.models import Booking, Handyman, HowOften, Notification, OfficeContact, Service
 from bookings.personal_data import erasure
 from bookings.scheduling import By

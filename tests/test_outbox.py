@@ -23,7 +23,8 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django.fixtures import Settings
 
-from bookings import contact, emails, scheduling, tasks
+from bookings import scheduling, tasks
+from bookings.messaging import contact, emails
 from bookings.models import Booking, ContactMessage, HowOften, OfficeContact, SentEmail
 from bookings.scheduling import By
 from tests import factories

@@ -10,7 +10,8 @@ from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from bookings import calendar, emails, scheduling, tasks
+from bookings import scheduling, tasks
+from bookings.messaging import calendar_entry, emails
 from bookings.models import Booking, Payment, Status, TimeOff
 from bookings.scheduling import By
 from tests import factories
@@ -92,7 +93,7 @@ def test_it_takes_back_a_cancellation_and_tells_the_customer(booked: Booking) ->
     job = ProcrastinateJob.objects.filter(task_name="send_booking_email").latest("id").args
     tasks.send_booking_email(booking_id=job["booking_id"], kind=job["kind"], sequence=job["sequence"])
     assert mail.outbox[0].subject == f"Your booking {booked.reference} stands after all"
-    entry = calendar.invitation(restored)
+    entry = calendar_entry.invitation(restored)
     assert (entry["method"], entry.walk("VEVENT")[0]["sequence"]) == ("REQUEST", 2)
 
 

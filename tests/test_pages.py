@@ -15,8 +15,8 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from PIL import Image
 
-from bookings import demo, diary, emails, scheduling, spam
-from bookings.availability import Slot
+from bookings import demo, scheduling
+from bookings.messaging import emails, spam
 from bookings.models import (
     Booking,
     BookingEvent,
@@ -28,6 +28,8 @@ from bookings.models import (
     Status,
     WorkingHours,
 )
+from bookings.slots import calendars
+from bookings.slots.rules import Slot
 from xfhandyman.wsgi import Request
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
@@ -58,8 +60,8 @@ def service() -> Service:
 @pytest.fixture
 def slot(service: Service) -> Slot:
     """A free window far enough ahead to be changed by its customer."""
-    after = diary.rules().today(timezone.now()) + timedelta(days=3)
-    return diary.next_slots(service=service, after=after)[0]
+    after = calendars.current_rules().today(timezone.now()) + timedelta(days=3)
+    return calendars.next_slots(service=service, after=after)[0]
 
 
 @pytest.fixture
@@ -182,7 +184,7 @@ def test_it_shows_a_week_whatever_the_address_says(client: Client, query: dict[s
 
 
 def test_it_says_when_nothing_is_free_and_where_to_go_next(client: Client) -> None:
-    today = diary.rules().today(timezone.now())
+    today = calendars.current_rules().today(timezone.now())
     Holiday.objects.filter(date__gte=today).delete()
     Holiday.objects.bulk_create(Holiday(date=today + timedelta(days=n), name="Closed") for n in range(10))
     page = text(client.get("/book/tap-repair/", {"day": today.isoformat()}))
@@ -422,7 +424,7 @@ def test_it_changes_nothing_on_get(client: Client, booking: Booking) -> None:
 
 
 def test_it_moves_by_the_link(client: Client, booking: Booking, service: Service) -> None:
-    target = diary.nearest_slots(service=service, starts_at=booking.starts_at, ignoring=booking)[-1]
+    target = calendars.nearest_slots(service=service, starts_at=booking.starts_at, ignoring=booking)[-1]
     url = booking.get_absolute_url()
     response = client.post(url, {"action": "move", "start": iso(target.starts_at)}, follow=True)
     booking.refresh_from_db()
@@ -631,7 +633,7 @@ def test_it_says_so_before_there_is_anything_to_book(client: Client) -> None:
 
 def test_it_never_asks_money_for_a_free_quote(client: Client) -> None:
     """A visit to look and measure costs nothing, before and after it is booked."""
-    slot = diary.next_slots(service=Service.objects.get(slug="room-painting"))[0]
+    slot = calendars.next_slots(service=Service.objects.get(slug="room-painting"))[0]
     details = "/book/room-painting/details/"
     offer = Service.objects.get(slug="room-painting").offer
     posted = client.post(details, TYPED | {"start": iso(slot.starts_at), "offer": offer}, follow=True)

@@ -20,11 +20,11 @@ from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from bookings import holds, scheduling, tasks
+from bookings import scheduling, tasks
 from bookings.models import Booking, Handyman, Payment, Service, Status, StripeEvent
 from bookings.payments import checkout, deposits, settling, stripe_api
 from bookings.payments.tasks import forget_stripe_events, settle_unsettled_payments
-from bookings.scheduling import By
+from bookings.scheduling import By, holds
 from tests import factories, forms, payments
 from tests.payments import Kind, kinds
 from tests.peers.stripe import StripePeer

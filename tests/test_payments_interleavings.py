@@ -14,17 +14,17 @@ from django.db import connection, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.utils import timezone
 
-from bookings import holds, refusals, scheduling
+from bookings import scheduling
 from bookings.models import Booking, Payment, Status
 from bookings.payments import checkout, deposits, settling, webhooks
 from bookings.payments.stripe_api import StripeFault
-from bookings.scheduling import By
+from bookings.scheduling import By, errors, holds
 from tests import factories, payments
 from tests.peers.stripe import DECLINED_CARD, StripePeer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 INTERLEAVINGS = 500
-REFUSED = (refusals.SchedulingError, StripeFault)
+REFUSED = (errors.SchedulingError, StripeFault)
 
 
 @pytest.fixture

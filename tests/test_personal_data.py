@@ -20,10 +20,11 @@ from PIL import Image
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
-from bookings import contact, events, scheduling, tasks
-from bookings.history import By
+from bookings import events, scheduling, tasks
+from bookings.messaging import contact
 from bookings.models import Booking, ContactMessage, MessagePhoto, SentEmail, Status
 from bookings.personal_data import archive, erasure, forget, letters
+from bookings.scheduling.history import By
 from tests import factories, forms
 from xfhandyman import tasks as site_tasks
 

@@ -9,7 +9,8 @@ from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from bookings import emails, reminders, scheduling, tasks
+from bookings import scheduling, tasks
+from bookings.messaging import emails, reminders
 from bookings.models import Booking, SentEmail, Service, Status
 from bookings.scheduling import By
 from tests import factories, payments

@@ -11,9 +11,9 @@ from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from bookings import corrections, holds, proofs, scheduling, tasks
+from bookings import scheduling, tasks
 from bookings.models import Booking, Service, Status
-from bookings.scheduling import By
+from bookings.scheduling import By, corrections, holds, proofs
 from tests import factories, payments
 from tests.forms import posted
 from tests.test_offers import WHO

@@ -9,11 +9,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from bookings import contact, diary, events, holds, scheduling, turns
-from bookings.availability import Reason, Slot
+from bookings import events, scheduling
+from bookings.messaging import contact
 from bookings.models import Booking, ContactMessage, Holiday, ServiceArea, Status, TimeOff
-from bookings.scheduling import By
-from bookings.week import week
+from bookings.scheduling import By, holds
+from bookings.slots import assignment, calendars
+from bookings.slots.rules import Reason, Slot
+from bookings.slots.week import week
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -87,13 +89,13 @@ def test_it_falls_through_to_another_handyman_who_is_still_free(monkeypatch: pyt
     first, second = factories.handyman(service), factories.handyman(service)
     at = factories.tomorrow(9)
     factories.booking(service=service, handyman=first, starts_at=at)
-    stale, find_slot = Slot(at, at + timedelta(hours=1), (first.pk, second.pk), (at, at)), diary.find_slot
+    stale, find_slot = Slot(at, at + timedelta(hours=1), (first.pk, second.pk), (at, at)), calendars.find_slot
 
     def late(**asked: Any) -> Slot | Reason:
         return find_slot(**asked) if asked["handyman"] else stale
 
-    monkeypatch.setattr(turns, "in_turn", lambda handyman_ids, *_: list(handyman_ids))
-    monkeypatch.setattr(diary, "find_slot", late)
+    monkeypatch.setattr(assignment, "in_turn", lambda handyman_ids, *_: list(handyman_ids))
+    monkeypatch.setattr(calendars, "find_slot", late)
     assert book(service=service, starts_at=at).handyman == second
     with pytest.raises(scheduling.SlotTaken):
         book(service=service, starts_at=at, idempotency_key="another")
@@ -106,8 +108,8 @@ def test_it_falls_through_when_only_the_constraint_says_so(monkeypatch: pytest.M
     at = factories.tomorrow(9)
     factories.booking(service=service, handyman=first, starts_at=at)
     stale = Slot(at, at + timedelta(hours=1), (first.pk, second.pk), (at, at))
-    monkeypatch.setattr(turns, "in_turn", lambda handyman_ids, *_: list(handyman_ids))
-    monkeypatch.setattr(diary, "find_slot", lambda **_: stale)
+    monkeypatch.setattr(assignment, "in_turn", lambda handyman_ids, *_: list(handyman_ids))
+    monkeypatch.setattr(calendars, "find_slot", lambda **_: stale)
     assert book(service=service, starts_at=at).handyman == second
     with pytest.raises(scheduling.SlotTaken):
         book(service=service, starts_at=at, idempotency_key="another")
@@ -322,7 +324,7 @@ def test_it_reads_a_month_of_everybody_in_four_queries(bookings: int) -> None:
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        month = diary.free_slots(service=service, first=first.date(), last=first.date() + timedelta(days=29))
+        month = calendars.free_slots(service=service, first=first.date(), last=first.date() + timedelta(days=29))
     assert month
     assert len(queries) <= 4
 
@@ -333,8 +335,8 @@ def test_it_finds_the_next_free_slot_of_a_fully_booked_handyman_elsewhere() -> N
     TimeOff.objects.create(
         handyman=full, starts_at=timezone.now() - timedelta(days=1), ends_at=timezone.now() + timedelta(days=90)
     )
-    assert diary.next_slots(service=service, handyman=full) == []
-    nearest = diary.nearest_slots(service=service, handyman=full, starts_at=factories.tomorrow(9))
+    assert calendars.next_slots(service=service, handyman=full) == []
+    nearest = calendars.nearest_slots(service=service, handyman=full, starts_at=factories.tomorrow(9))
     assert {slot.handyman_ids for slot in nearest} == {(free.pk,)}
 
 
@@ -354,5 +356,5 @@ def test_it_knows_in_four_queries_that_a_handyman_is_fully_booked() -> None:
     assert shown.selected.slots == [shown.next_free]
     assert len(queries) <= 4
     with CaptureQueriesContext(connection) as queries:
-        assert diary.next_slots(service=service, handyman=full, now=now) == [shown.next_free]
+        assert calendars.next_slots(service=service, handyman=full, now=now) == [shown.next_free]
     assert len(queries) <= 4

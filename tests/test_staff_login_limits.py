@@ -9,7 +9,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from bookings import events
-from bookings.rates import Limit
+from bookings.ratelimit.rates import Limit
 from xfhandyman.security import logins
 
 pytestmark = pytest.mark.django_db

@@ -17,7 +17,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
-from bookings.rates import Limit
+from bookings.ratelimit.rates import Limit
 from tests import forms
 from xfhandyman.tasks import send_security_notice
 

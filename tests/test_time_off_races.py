@@ -13,9 +13,10 @@ from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
 
-from bookings import history, scheduling
+from bookings import scheduling
 from bookings.admin import clashes
 from bookings.models import Booking, Handyman, Service
+from bookings.scheduling import history
 from tests import factories, forms
 from tests.stack import wait_for
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from bookings import scheduling, turns
+from bookings import scheduling
 from bookings.models import Booking, Handyman, Service
+from bookings.slots import assignment
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +40,7 @@ def test_it_takes_the_fewest_visits_of_the_day_then_of_the_week(service: Service
     factories.booking(service=service, handyman=second, starts_at=MONDAY + timedelta(days=3))
     factories.booking(service=service, handyman=third, starts_at=MONDAY + timedelta(days=3))
     ids = [first.pk, second.pk, third.pk]
-    assert turns.in_turn(ids, MONDAY, NOW) == [third.pk, second.pk, first.pk]
+    assert assignment.in_turn(ids, MONDAY, NOW) == [third.pk, second.pk, first.pk]
 
 
 def test_it_counts_no_visit_that_is_off_or_of_another_week(service: Service) -> None:
@@ -47,7 +48,7 @@ def test_it_counts_no_visit_that_is_off_or_of_another_week(service: Service) -> 
     factories.booking(service=service, handyman=first, starts_at=MONDAY, status="cancelled")
     factories.booking(service=service, handyman=first, starts_at=MONDAY - timedelta(days=1))
     factories.booking(service=service, handyman=first, starts_at=MONDAY + timedelta(days=7))
-    assert turns.in_turn([second.pk, first.pk], MONDAY, NOW) == [first.pk, second.pk]
+    assert assignment.in_turn([second.pk, first.pk], MONDAY, NOW) == [first.pk, second.pk]
 
 
 def test_it_remembers_a_visit_that_was_cancelled_as_given(service: Service) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from bookings import spam
+from bookings.messaging import spam
 from bookings.models import ContactMessage
 
 TYPED = {"topic": "question", "body": "My tap drips.", "name": "Jo", "email": "jo@example.com"}

@@ -17,7 +17,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from PIL import Image
 
-from bookings import drawing, photos
+from bookings.messaging import drawing, photos
 from tests.stack import Stack
 from tests.test_slow_clients import permission
 
@@ -100,7 +100,7 @@ def test_it_ends_what_takes_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     greedy, endless = "x = bytes(2_000_000_000)", "while True: pass"
     for code in (greedy, endless):
         script = f"import drawing; drawing.SECONDS = 1; drawing._bound(); {code}"
-        command = (photos._COMMAND[0], "-c", f"import sys; sys.path.insert(0, 'bookings'); {script}")
+        command = (photos._COMMAND[0], "-c", f"import sys; sys.path.insert(0, 'bookings/messaging'); {script}")
         monkeypatch.setattr(photos, "_COMMAND", command)
         with pytest.raises(ValidationError, match="could not read"):
             photos.redraw(BytesIO(b"x"), size=1)

@@ -13,7 +13,7 @@ from django.test import Client
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from bookings import photos, spam
+from bookings.messaging import photos, spam
 from bookings.models import ContactMessage, MessagePhoto
 from tests.stack import Stack
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from environs import Env, EnvError
 
 from bookings import country, money, phone
-from bookings.rates import Limit
+from bookings.ratelimit.rates import Limit
 from telemetry.conf import conf
 from xfhandyman import embedded
 from xfhandyman.security import policy
@@ -90,7 +90,7 @@ BOOKING_LINK_DAYS = env.int("BOOKING_LINK_DAYS", 30)  # an e-mailed link works u
 
 
 def _limit(name: str, default: str) -> Limit:
-    """How often: one client, and everybody together (bookings/limits.py)."""
+    """How often: one client, and everybody together (bookings/ratelimit/limits.py)."""
     variable = f"RATE_LIMIT_{name}"
     try:
         return Limit.parse(env.str(variable, default))
@@ -106,7 +106,7 @@ RATE_LIMITS = {
     "login": _limit("LOGIN", "30/h 30/m"),
     "login_known": _limit("LOGIN", "30/h 30/m"),
 }
-# Bookings ahead whose e-mail address is not proved; the next is held until it is (bookings/proofs.py).
+# Bookings ahead whose e-mail address is not proved; the next is held until it is (bookings/scheduling/proofs.py).
 UNPROVEN_BOOKINGS_PER_ADDRESS = env.int("UNPROVEN_BOOKINGS_PER_ADDRESS", 2)
 UNPROVEN_BOOKINGS_PER_CLIENT = env.int("UNPROVEN_BOOKINGS_PER_CLIENT", 3)
 
@@ -270,7 +270,7 @@ MEDIA_ROOT = DATA_DIR / "media"
 BODY_LIMITS = {"/contact/": 55_000_000}  # bytes; five photos and the form. Elsewhere DATA_UPLOAD_MAX_MEMORY_SIZE
 FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.MemoryFileUploadHandler",  # up to 2.5 MB
-    "bookings.uploads.RoomyUploadHandler",
+    "bookings.messaging.uploads.RoomyUploadHandler",
 ]
 
 if DEBUG:  # files as they are at the moment, by the names that pages give them

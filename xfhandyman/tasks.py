@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from bookings.sending import Patience, send_once
+from bookings.messaging.delivery import Patience, send_once
 from xfhandyman.security import notices
 
 KEEP_FAILED_SIGN_INS = timedelta(days=7)  # long enough to look into an attack; the rows have addresses

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 
-from bookings import corrections, crew, scheduling, text
+from bookings import crew, scheduling, text
 from bookings.admin.audit import record, staff_user
 from bookings.admin.catalogue import price
 from bookings.admin.customers import CustomerAction, customer
@@ -27,8 +27,9 @@ from bookings.admin.office import OfficeAdmin
 from bookings.admin.preview import preview
 from bookings.admin.schedule import schedule
 from bookings.admin.search import PeopleSearch
-from bookings.diary import midnight
 from bookings.models import WORDS_OF_A_BOOKING, Booking, BookingEvent, Payment, Status
+from bookings.scheduling import corrections
+from bookings.slots.calendars import midnight
 
 # A selection of more than this is a slip of the hand.
 MOST_AT_ONCE = 100

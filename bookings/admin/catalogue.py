@@ -9,12 +9,13 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
-from bookings import diary, money
+from bookings import money
 from bookings.admin import clashes
 from bookings.admin.fields import NATIVE_PICKERS, MoneyField
 from bookings.admin.office import OfficeAdmin
 from bookings.models import LEAST_DEPOSIT, Handyman, Holiday, Priced, Review, Service, ServiceArea
 from bookings.payments import amounts
+from bookings.slots import calendars
 
 
 @admin.display(description="price", ordering="price_pence")
@@ -52,7 +53,7 @@ class ServiceForm(forms.ModelForm):
 
 def warn_of_impossible(request: HttpRequest) -> None:
     """Name the services that customers see and cannot book, because nobody can be sent."""
-    found = diary.impossible()
+    found = calendars.impossible()
     if found:
         links = format_html_join(
             ", ",

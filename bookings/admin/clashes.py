@@ -12,9 +12,10 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 
-from bookings import availability, crew, diary
-from bookings.availability import Calendar, Shift
+from bookings import crew
 from bookings.models import Booking, Handyman, Holiday, Status, TimeOff, WorkingHours
+from bookings.slots import calendars, rules
+from bookings.slots.rules import Calendar, Shift
 
 # What a warning lists at most; the schedule marks every one of them.
 LISTED = 20
@@ -57,13 +58,13 @@ def why(booking: Booking, calendar: Calendar, holidays: frozenset[date]) -> str:
         return LEFT
     if not booking.skilled:  # type: ignore[attr-defined] # annotated
         return UNSKILLED
-    found = availability.clash(
+    found = rules.clash(
         calendar,
         holidays,
-        zone=diary.rules().zone,
+        zone=calendars.current_rules().zone,
         starts_at=booking.starts_at,
         until=booking.arrival_until,
-        job=availability.Job(booking.duration),
+        job=rules.Job(booking.duration),
     )
     return found.value if found else ""
 
@@ -76,13 +77,13 @@ def of(visits: Iterable[Booking]) -> list[tuple[Booking, str]]:
     hours = WorkingHours.objects.filter(handyman__in=people)
     for pk, weekday, opens, closes in hours.values_list("handyman_id", "weekday", "start", "end"):
         shifts[pk].append(Shift(weekday, opens, closes))
-    off: dict[int, list[availability.Interval]] = defaultdict(list)
+    off: dict[int, list[rules.Interval]] = defaultdict(list)
     absences = TimeOff.objects.filter(handyman__in=people, ends_at__gt=timezone.now() - DAY)
     for pk, start, end in absences.values_list("handyman_id", "starts_at", "ends_at"):
         off[pk].append((start, end))
     holidays = frozenset(Holiday.objects.values_list("date", flat=True))
-    calendars = {pk: Calendar(pk, shifts[pk], off[pk]) for pk in people}
-    judged = ((booking, why(booking, calendars[booking.handyman_id], holidays)) for booking in found)
+    of_person = {pk: Calendar(pk, shifts[pk], off[pk]) for pk in people}
+    judged = ((booking, why(booking, of_person[booking.handyman_id], holidays)) for booking in found)
     return [(booking, reason) for booking, reason in judged if reason]
 
 

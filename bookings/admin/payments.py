@@ -11,12 +11,13 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from bookings import crew, refusals
+from bookings import crew
 from bookings.admin.audit import record, staff_user
 from bookings.admin.office import OfficeAdmin
 from bookings.admin.search import PeopleSearch
 from bookings.models import Booking, Payment, StripeEvent, words_of_a_booking
 from bookings.payments import deposits
+from bookings.scheduling import errors
 
 # A selection of more than this is a slip of the hand.
 MOST_AT_ONCE = 20
@@ -123,7 +124,7 @@ class PaymentAdmin(PeopleSearch, OfficeAdmin):
         for payment in chosen:
             try:
                 deposits.refund(payment=payment, user=staff_user(request))
-            except refusals.NotPossible:
+            except errors.NotPossible:
                 said = f"{payment.booking.reference} is not refunded: {payment.get_status_display().lower()}."
                 messages.error(request, said)
             else:

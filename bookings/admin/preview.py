@@ -5,8 +5,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from bookings import corrections
 from bookings.models import Booking
+from bookings.scheduling import corrections
 
 
 def preview(request: HttpRequest, model_admin: admin.ModelAdmin, booking: Booking) -> HttpResponse:

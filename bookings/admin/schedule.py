@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from bookings import crew
 from bookings.admin import clashes
-from bookings.availability import Calendar, Shift
-from bookings.diary import midnight
 from bookings.models import Booking, Handyman, Holiday, Status, TimeOff, WorkingHours
+from bookings.slots.calendars import midnight
+from bookings.slots.rules import Calendar, Shift
 
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)

@@ -1,7 +1,7 @@
 """What the business remembers: its catalogue, its people and their time, its bookings and messages."""
 
-from .allowances import Allowance
-from .booking import (
+from bookings.models.allowances import Allowance
+from bookings.models.booking import (
     OCCUPYING,
     WORDS_OF_A_BOOKING,
     Booking,
@@ -13,13 +13,13 @@ from .booking import (
     usual_deadline,
     words_of_a_booking,
 )
-from .catalogue import LEAST_DEPOSIT, Priced, Pricing, Service, ServiceArea, ServiceQuerySet
-from .emails import FormerAddress, SentEmail
-from .messages import WORDS_OF_A_MESSAGE, ContactMessage, MessagePhoto, Review
-from .notifications import Notification, OfficeContact
-from .payments import Payment, StripeEvent
-from .people import Handyman, Holiday, HowOften, TimeOff, Weekday, WorkingHours
-from .posts import new_idempotency_key
+from bookings.models.catalogue import LEAST_DEPOSIT, Priced, Pricing, Service, ServiceArea, ServiceQuerySet
+from bookings.models.emails import FormerAddress, SentEmail
+from bookings.models.messages import WORDS_OF_A_MESSAGE, ContactMessage, MessagePhoto, Review
+from bookings.models.notifications import Notification, OfficeContact
+from bookings.models.payments import Payment, StripeEvent
+from bookings.models.people import Handyman, Holiday, HowOften, TimeOff, Weekday, WorkingHours
+from bookings.models.posts import new_idempotency_key
 
 __all__ = [
     "LEAST_DEPOSIT",

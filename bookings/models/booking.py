@@ -15,11 +15,11 @@ from django.db.models.functions import Lower, Now
 from django.urls import reverse
 from django.utils import timezone
 
-from .. import country, search
-from .catalogue import Priced, Service
-from .fields import AddressField, EmailField, LineField, PhoneField, ProseField
-from .people import Handyman
-from .posts import new_idempotency_key
+from bookings import country, search
+from bookings.models.catalogue import Priced, Service
+from bookings.models.fields import AddressField, EmailField, LineField, PhoneField, ProseField
+from bookings.models.people import Handyman
+from bookings.models.posts import new_idempotency_key
 
 
 class Status(models.TextChoices):

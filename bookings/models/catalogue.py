@@ -10,8 +10,8 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.urls import reverse
 
-from .. import country
-from .fields import LineField, ProseField
+from bookings import country
+from bookings.models.fields import LineField, ProseField
 
 LEAST_DEPOSIT = 100
 """In minor units: what it costs to take less is more than it is worth."""

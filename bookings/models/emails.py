@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils import timezone
 
-from .booking import Booking
+from bookings.models.booking import Booking
 
 
 class FormerAddress(models.Model):

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.db import models
 
-from .. import fields
+from bookings import fields
 
 
 class _Cleaned:

@@ -8,10 +8,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from .. import search
-from .catalogue import Service
-from .fields import EmailField, LineField, PhoneField, ProseField
-from .posts import new_idempotency_key
+from bookings import search
+from bookings.models.catalogue import Service
+from bookings.models.fields import EmailField, LineField, PhoneField, ProseField
+from bookings.models.posts import new_idempotency_key
 
 WORDS_OF_A_MESSAGE = search.vector("name", "email", "body", phone="phone")
 

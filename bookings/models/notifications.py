@@ -3,9 +3,9 @@
 from django.conf import settings
 from django.db import models
 
-from .booking import BookingEvent
-from .fields import EmailField
-from .people import Handyman, Recipient
+from bookings.models.booking import BookingEvent
+from bookings.models.fields import EmailField
+from bookings.models.people import Handyman, Recipient
 
 
 class OfficeContact(Recipient):

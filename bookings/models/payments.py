@@ -3,9 +3,9 @@
 from django.db import models
 from django.utils import timezone
 
-from .. import money
-from .booking import Booking
-from .posts import new_idempotency_key
+from bookings import money
+from bookings.models.booking import Booking
+from bookings.models.posts import new_idempotency_key
 
 
 class Payment(models.Model):

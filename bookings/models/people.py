@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import models
 
-from .catalogue import Service
-from .fields import EmailField, LineField
+from bookings.models.catalogue import Service
+from bookings.models.fields import EmailField, LineField
 
 
 class HowOften(models.TextChoices):

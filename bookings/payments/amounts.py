@@ -1,6 +1,6 @@
 """Amounts as Stripe counts them, which is not everywhere as the currency does (docs.stripe.com/currencies)."""
 
-from .. import money
+from bookings import money
 
 # Stripe counts these in whole units. ISK and UGX have no decimals either, but Stripe wants them with two zeros.
 _WHOLE = frozenset(

@@ -7,10 +7,10 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from .. import history
-from ..models import Booking, Payment, Status
-from ..refusals import NotPossible
-from . import deposits, stripe_api
+from bookings.models import Booking, Payment, Status
+from bookings.payments import deposits, stripe_api
+from bookings.scheduling import history
+from bookings.scheduling.errors import NotPossible
 
 
 def can_be_paid(booking: Booking, payment: Payment, now: datetime) -> bool:

@@ -10,9 +10,10 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from procrastinate.contrib.django import app
 
-from .. import history, tasks
-from ..models import Booking, Payment
-from ..refusals import NotPossible
+from bookings import tasks
+from bookings.models import Booking, Payment
+from bookings.scheduling import history
+from bookings.scheduling.errors import NotPossible
 
 # A Checkout Session must live for at least 30 minutes from its making, which may be the hold's last moment. Its end is
 # fixed with the hold, because a repeated call must say the same as the first.

@@ -9,10 +9,11 @@ from functools import partial
 from django.db import transaction
 from django.utils import timezone
 
-from .. import events, history, scheduling
-from ..models import Booking, Payment, Status
-from . import deposits, stripe_api
-from .stripe_api import Session, StripeRefused, StripeUnavailable
+from bookings import events, scheduling
+from bookings.models import Booking, Payment, Status
+from bookings.payments import deposits, stripe_api
+from bookings.payments.stripe_api import Session, StripeRefused, StripeUnavailable
+from bookings.scheduling import history
 
 _UNPAID = (Payment.Status.OPEN, Payment.Status.CLOSED)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
 
-from .. import connections, events
-from . import amounts
+from bookings import connections, events
+from bookings.payments import amounts
 
 if TYPE_CHECKING:
     # Where it is needed it is imported late: pages that do not pay do not pay for it either (0.1 s, 15 MB).

@@ -9,9 +9,9 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
-from .. import holds
-from ..models import StripeEvent
-from . import deposits, settling
+from bookings.models import StripeEvent
+from bookings.payments import deposits, settling
+from bookings.scheduling import holds
 
 # 2, 4, 8 ... seconds: back within seconds from a blip; after eighteen hours staff have long been told.
 _PATIENTLY = RetryStrategy(max_attempts=15, exponential_wait=2)

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from .. import events
-from ..models import Payment, StripeEvent
-from . import deposits
+from bookings import events
+from bookings.models import Payment, StripeEvent
+from bookings.payments import deposits
 
 _NAME = re.compile(r"[\w.-]{1,255}", re.ASCII)
 TOLERANCE = 300

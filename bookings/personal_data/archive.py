@@ -11,9 +11,8 @@ from django.utils import timezone
 
 from bookings import events, money
 from bookings.models import Booking, ContactMessage, Payment, SentEmail
+from bookings.personal_data import records
 from bookings.scheduling import Customer
-
-from . import records
 
 _OF_A_DEPOSIT = ("currency", "status", "intent_id", "refund_id", "created_at", "paid_at", "refunded_at")
 

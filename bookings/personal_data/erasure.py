@@ -8,10 +8,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from bookings import events, scheduling, tasks
-from bookings.history import By
 from bookings.models import MessagePhoto
-
-from . import forget, letters, records
+from bookings.personal_data import forget, letters, records
+from bookings.scheduling.history import By
 
 
 class UpcomingVisits(Exception):

@@ -8,9 +8,10 @@ from django.db.models import Count, Model, Q
 from django.utils import timezone
 from django.utils.html import format_html
 
-from bookings import crew, diary
+from bookings import crew
 from bookings.admin.compared import SHOWN, shown
 from bookings.models import Booking, ContactMessage, Status
+from bookings.slots import calendars
 
 register = template.Library()
 
@@ -28,7 +29,7 @@ def office_today(context: template.Context) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if may("bookings.view_booking") or may("bookings.change_booking") or may(crew.OWN):
         now, standing = timezone.now(), Booking.objects.filter(status=Status.CONFIRMED)
-        begins = diary.midnight(timezone.localdate(now))
+        begins = calendars.midnight(timezone.localdate(now))
         today = Q(starts_at__gte=begins, starts_at__lt=begins + timedelta(days=1))
         facts["bookings"] = crew.visible(standing, context["request"].user).aggregate(
             today=Count("pk", filter=today),
@@ -38,5 +39,5 @@ def office_today(context: template.Context) -> dict[str, Any]:
     if may("bookings.view_contactmessage") or may("bookings.change_contactmessage"):
         facts["messages"] = ContactMessage.objects.unhandled().count()
     if may("bookings.view_service") or may("bookings.change_service"):
-        facts["impossible"] = len(diary.impossible())
+        facts["impossible"] = len(calendars.impossible())
     return facts

@@ -16,15 +16,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from bookings import diary, events, limits, scheduling
-from bookings.availability import Reason
+from bookings import events, scheduling
 from bookings.forms import BookingForm, WeekForm, read_instant
 from bookings.models import Booking, Handyman, Service, Status, new_idempotency_key
 from bookings.payments import deposits
+from bookings.ratelimit import limits
+from bookings.slots import calendars
+from bookings.slots.rules import Reason
+from bookings.slots.week import Week, week
 from bookings.views.errors import wait_a_while
 from bookings.views.manage import held_page
 from bookings.views.payment import to_stripe
-from bookings.week import Week, week
 
 
 @require_safe
@@ -154,21 +156,21 @@ def _details(
     if gone:
         start = None
     if start and not reason and not earlier:
-        found = diary.find_slot(service=service, starts_at=start, handyman=handyman)
+        found = calendars.find_slot(service=service, starts_at=start, handyman=handyman)
         reason = found if isinstance(found, Reason) else None
     nearest = []
     if reason or offer or not start:
-        nearest = diary.nearest_slots(service=service, starts_at=wanted, handyman=handyman)
+        nearest = calendars.nearest_slots(service=service, starts_at=wanted, handyman=handyman)
         if handyman and not any(handyman.pk in slot.handyman_ids for slot in nearest):
             handyman = None
     context = {
         "service": service,
         "form": form,
         "start": start,
-        "until": start and start + diary.rules().window,
+        "until": start and start + calendars.current_rules().window,
         "handyman": handyman,
         "nearest": nearest,
-        "possible": bool(nearest) or diary.Reader(now=timezone.now(), service=service).is_possible(),
+        "possible": bool(nearest) or calendars.Reader(now=timezone.now(), service=service).is_possible(),
         "problem": "handyman" if gone else reason or (None if start else "missing"),
         "changed": changed,
         "earlier": earlier and earlier.booking,
@@ -205,7 +207,7 @@ def _wait(
         "service": service,
         "form": BookingForm(initial=request.POST.dict()),
         "start": start,
-        "until": start and start + diary.rules().window,
+        "until": start and start + calendars.current_rules().window,
         "handyman": handyman,
         "unproven": unproven,
         "section": "services",

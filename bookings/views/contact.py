@@ -9,11 +9,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from bookings import contact as inbox
-from bookings import limits
 from bookings.forms import ContactForm
+from bookings.messaging import contact as inbox
+from bookings.messaging.spam import looks_like_spam, opened_stamp
 from bookings.models import ContactMessage, MessagePhoto, new_idempotency_key
-from bookings.spam import looks_like_spam, opened_stamp
+from bookings.ratelimit import limits
 from bookings.views.errors import wait_a_while
 
 

@@ -5,10 +5,11 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from bookings import corrections, idempotency, limits
 from bookings.forms import DetailsForm
-from bookings.history import By
 from bookings.models import Booking
+from bookings.ratelimit import limits
+from bookings.scheduling import corrections, idempotency
+from bookings.scheduling.history import By
 from bookings.views.errors import wait_a_while
 from bookings.views.manage import by_link
 

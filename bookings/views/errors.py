@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import requires_csrf_token
 
-from bookings.limits import Pause
+from bookings.ratelimit.limits import Pause
 
 
 def _page(request: HttpRequest, template: str, status: int) -> HttpResponse:

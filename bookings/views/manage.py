@@ -11,11 +11,14 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from bookings import calendar, corrections, limits, proofs, scheduling
+from bookings import scheduling
 from bookings.forms import WeekForm, read_instant
+from bookings.messaging import calendar_entry
 from bookings.models import Booking, BookingEvent, Status
+from bookings.ratelimit import limits
+from bookings.scheduling import corrections, proofs
+from bookings.slots.week import week
 from bookings.views.errors import wait_a_while
-from bookings.week import week
 
 
 def by_link(view: Callable[[HttpRequest, Booking], HttpResponse]) -> Callable[[HttpRequest, str], HttpResponse]:
@@ -52,7 +55,7 @@ def confirmed(request: HttpRequest, booking: Booking) -> HttpResponse:
 @by_link
 @require_safe
 def ics(request: HttpRequest, booking: Booking) -> HttpResponse:
-    entry = calendar.invitation(booking)
+    entry = calendar_entry.invitation(booking)
     headers = {"Content-Disposition": f'attachment; filename="visit-{booking.reference}.ics"'}
     kind = f"text/calendar; charset=utf-8; method={entry['method']}"
     return HttpResponse(entry.to_ical(), content_type=kind, headers=headers)

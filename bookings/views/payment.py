@@ -11,10 +11,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from bookings import limits, refusals, tasks
+from bookings import tasks
 from bookings.models import Booking, Payment, Status
 from bookings.payments import checkout, stripe_api, webhooks
 from bookings.payments.tasks import look_again
+from bookings.ratelimit import limits
+from bookings.scheduling import errors
 from bookings.views.errors import wait_a_while
 from bookings.views.manage import by_link
 
@@ -28,7 +30,7 @@ def to_stripe(booking: Booking) -> HttpResponse:
     """Send the customer to Stripe; when Stripe cannot be had, to the booking's page, with the way to try again."""
     try:
         return redirect(checkout.start(booking=booking))
-    except refusals.NotPossible:
+    except errors.NotPossible:
         return redirect("booking_pay", booking.link_token)
     except stripe_api.StripeFault:
         tasks.after_failed_checkout(booking)

@@ -7,8 +7,10 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from bookings import limits, proofs, scheduling
+from bookings import scheduling
 from bookings.models import Booking, Status
+from bookings.ratelimit import limits
+from bookings.scheduling import proofs
 from bookings.views.errors import wait_a_while
 from bookings.views.manage import by_link, held_page
 

@@ -9,9 +9,10 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from bookings import diary, structured_data
+from bookings import structured_data
 from bookings.forms import PostcodeForm
 from bookings.models import Review, Service, ServiceArea
+from bookings.slots import calendars
 
 
 @require_safe
@@ -44,7 +45,7 @@ def service(request: HttpRequest, slug: str) -> HttpResponse:
         "areas": ServiceArea.objects.all(),  # read only where the answer is no
         "service": chosen,
         "handymen": chosen.handymen.active(),
-        "possible": diary.Reader(now=timezone.now(), service=chosen).is_possible(),
+        "possible": calendars.Reader(now=timezone.now(), service=chosen).is_possible(),
         "reviews": chosen.reviews.filter(published=True)[:2],
         "structured_data": structured_data.service(chosen),
         "section": "services",

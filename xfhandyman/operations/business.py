@@ -9,9 +9,9 @@ from django.db.models import Count, Min, Q, QuerySet
 from django.db.models.functions import TruncDay, TruncHour
 from django.utils import timezone
 
-from bookings import availability, diary
-from bookings.diary import midnight
 from bookings.models import Booking, BookingEvent, ContactMessage, Handyman, Status
+from bookings.slots import calendars, rules
+from bookings.slots.calendars import midnight
 from xfhandyman.operations.charts import BarChart, Point
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
@@ -80,14 +80,14 @@ def by_day(name: str, title: str, unit: str, events: Callable[[datetime], Any], 
 def coming_week(now: datetime) -> list[Load]:
     """Everybody's load from today for seven days, the fullest first. Five queries."""
     first = timezone.localdate(now)
-    last, zone = first + DAY * 6, diary.rules().zone
+    last, zone = first + DAY * 6, calendars.current_rules().zone
     start, end = midnight(first), midnight(last + DAY)
-    loaded = diary.load(first=first, last=last, now=now)
+    loaded = calendars.load(first=first, last=last, now=now)
     names = dict(Handyman.objects.values_list("pk", "name"))
     loads = [
         Load(
             names[calendar.handyman_id],
-            availability.working_time(calendar, loaded.holidays, zone, first, last) / HOUR,
+            rules.working_time(calendar, loaded.holidays, zone, first, last) / HOUR,
             sum((within(interval, start, end) for interval in calendar.booked), timedelta()) / HOUR,
         )
         for calendar in loaded.calendars
@@ -95,7 +95,7 @@ def coming_week(now: datetime) -> list[Load]:
     return sorted(loads, key=lambda load: (-load.percent, load.handyman))
 
 
-def within(interval: availability.Interval, start: datetime, end: datetime) -> timedelta:
+def within(interval: rules.Interval, start: datetime, end: datetime) -> timedelta:
     """How much of an interval lies between start and end."""
     return max(min(interval[1], end) - max(interval[0], start), timedelta())
 

@@ -21,7 +21,7 @@ from django.shortcuts import render
 from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 
-from bookings import limits
+from bookings.ratelimit import limits
 from xfhandyman.security import sessions
 from xfhandyman.wiring import metrics
 

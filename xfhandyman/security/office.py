@@ -18,7 +18,7 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.cache import never_cache
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from bookings import limits
+from bookings.ratelimit import limits
 from xfhandyman.security import accounts, lists, logins, second_factor, sessions
 
 # What packages register and nobody has use for: tables that stay empty, and the recovery codes of others.

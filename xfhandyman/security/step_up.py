@@ -7,7 +7,7 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from bookings import limits
+from bookings.ratelimit import limits
 
 
 class PasswordAgainForm(forms.Form):

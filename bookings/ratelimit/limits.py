@@ -20,9 +20,9 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
-from . import events
-from .models import Allowance
-from .rates import Limit
+from bookings import events
+from bookings.models import Allowance
+from bookings.ratelimit.rates import Limit
 
 
 class Purpose(StrEnum):

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.utils import timezone
 from icalendar import Calendar, Event, vCalAddress, vText
 
-from .models import Booking, Status
-from .templatetags.business import clock, lasts
+from bookings.models import Booking, Status
+from bookings.templatetags.business import clock, lasts
 
 _STATUS = {Status.HELD: "TENTATIVE", Status.CANCELLED: "CANCELLED"}
 

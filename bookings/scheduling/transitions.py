@@ -7,11 +7,13 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from . import history, refusals, reminders, tasks
-from .history import By, Kind
-from .models import Booking, Status
-from .racing import atomically
-from .refusals import NotPossible, TooLate
+from bookings import tasks
+from bookings.messaging import reminders
+from bookings.models import Booking, Status
+from bookings.scheduling import errors, history
+from bookings.scheduling.errors import NotPossible, TooLate
+from bookings.scheduling.history import By, Kind
+from bookings.scheduling.retries import atomically
 
 
 def change(
@@ -55,7 +57,7 @@ def change(
             after(current)
         return current
 
-    with refusals.published(booking.service, kind.value):
+    with errors.published(booking.service, kind.value):
         return atomically(work)
 
 

@@ -13,8 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from . import calendar, proofs
-from .models import Booking, BookingEvent, ContactMessage, FormerAddress, Handyman, OfficeContact, Status
+from bookings.messaging import calendar_entry
+from bookings.models import Booking, BookingEvent, ContactMessage, FormerAddress, Handyman, OfficeContact, Status
+from bookings.scheduling import proofs
 
 _SUBJECTS = {
     "confirmation": "Your booking {reference}: {service}",
@@ -66,7 +67,7 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
     )
     email.attach_alternative(render_to_string(f"emails/{kind}.html", context), "text/html")
     if kind in _WITH_CALENDAR_ENTRY:
-        entry = calendar.invitation(booking, mailed=True)
+        entry = calendar_entry.invitation(booking, mailed=True)
         email.attach("visit.ics", entry.to_ical().decode(), f"text/calendar; method={entry['method']}")
     return email
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from . import history
-from .models import Booking, BookingQuerySet, Status
-from .payments import deposits
+from bookings.models import Booking, BookingQuerySet, Status
+from bookings.payments import deposits
+from bookings.scheduling import history
 
 
 def release_expired(*, now: datetime | None = None, among: BookingQuerySet | None = None) -> int:

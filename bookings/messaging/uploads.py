@@ -6,7 +6,7 @@ from typing import Any
 from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 
-from . import photos
+from bookings.messaging import photos
 
 
 class UnkeptFile(SimpleUploadedFile):

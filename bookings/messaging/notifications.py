@@ -15,8 +15,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from . import availability
-from .models import Booking, BookingEvent, Handyman, HowOften, Notification, OfficeContact, Status
+from bookings.models import Booking, BookingEvent, Handyman, HowOften, Notification, OfficeContact, Status
+from bookings.slots import rules
 
 _Kind = BookingEvent.Kind
 _MADE = (_Kind.CREATED, _Kind.CONFIRMED, _Kind.REINSTATED)
@@ -94,7 +94,7 @@ def _due(recipient: _Recipient, now: datetime) -> QuerySet[Notification]:
     if recipient.notifications == HowOften.AT_ONCE:
         waits = recipient.notified_at is not None and now - recipient.notified_at < BETWEEN
         return pending.none() if waits else pending
-    digest = availability.instant(timezone.localdate(now), DIGEST_AT, ZoneInfo(settings.BUSINESS_TIME_ZONE))
+    digest = rules.instant(timezone.localdate(now), DIGEST_AT, ZoneInfo(settings.BUSINESS_TIME_ZONE))
     had_today = recipient.notified_at is not None and recipient.notified_at >= digest
     return pending.none() if now < digest or had_today else pending.filter(event__at__lt=digest)
 

@@ -14,7 +14,8 @@ from typing import IO
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from . import connections, drawing
+from bookings import connections
+from bookings.messaging import drawing
 
 MOST = 5
 MOST_BYTES = 10 * 1024 * 1024

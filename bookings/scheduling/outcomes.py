@@ -7,13 +7,14 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.utils import timezone
 
-from . import history, refusals, tasks
-from .changes import change, locked, promise
-from .history import By, Kind
-from .models import Booking, BookingEvent, Status
-from .racing import atomically, violated_constraint
-from .refusals import NotPossible, SlotTaken, TooEarly, TooLate
-from .slot_requests import SlotRequest, commit, with_first_free
+from bookings import tasks
+from bookings.models import Booking, BookingEvent, Status
+from bookings.scheduling import errors, history
+from bookings.scheduling.errors import NotPossible, SlotTaken, TooEarly, TooLate
+from bookings.scheduling.history import By, Kind
+from bookings.scheduling.retries import atomically, violated_constraint
+from bookings.scheduling.slot_requests import SlotRequest, commit, with_first_free
+from bookings.scheduling.transitions import change, locked, promise
 
 UNDO_WITHIN = timedelta(days=1)
 _ENDS = {Status.COMPLETED: Kind.COMPLETED, Status.NO_SHOW: Kind.NO_SHOW, Status.CANCELLED: Kind.CANCELLED}
@@ -81,7 +82,7 @@ def undo(*, booking: Booking, user: User | None = None, now: datetime | None = N
             tasks.after_undone_cancellation(current)
         return current
 
-    with refusals.published(booking.service, "undo"):
+    with errors.published(booking.service, "undo"):
         was = _require_undoable(booking, now)
         if was != Status.COMPLETED and booking.starts_at > now:
             return with_first_free(request, attempt)

@@ -10,8 +10,9 @@ from django.utils import timezone
 from procrastinate import RetryDecision, RetryStrategy
 from procrastinate.jobs import Job
 
-from . import connections, emails, events
-from .models import SentEmail
+from bookings import connections, events
+from bookings.messaging import emails
+from bookings.models import SentEmail
 
 _LOST = (smtplib.SMTPServerDisconnected, TimeoutError, ConnectionResetError, BrokenPipeError)
 

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 
-from . import availability, diary
-from .models import Booking, Handyman
+from bookings.models import Booking, Handyman
+from bookings.slots import calendars, rules
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -17,10 +17,10 @@ def in_turn(handyman_ids: Sequence[int], starts_at: datetime, now: datetime) -> 
     """
     if len(handyman_ids) < 2:
         return list(handyman_ids)
-    zone = diary.rules().zone
+    zone = calendars.current_rules().zone
     day = starts_at.astimezone(zone).date()
     monday = day - timedelta(days=day.weekday())
-    week = [availability.instant(monday + timedelta(days=days), time(), zone) for days in (0, 7)]
+    week = [rules.instant(monday + timedelta(days=days), time(), zone) for days in (0, 7)]
     visits = Booking.objects.occupying(now).overlapping(week[0], week[1]).filter(handyman__in=handyman_ids)
     of_day, of_week = Counter[int](), Counter[int]()
     for handyman_id, begins in visits.values_list("handyman_id", "starts_at"):

@@ -4,9 +4,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from . import diary
-from .availability import Slot
-from .models import Booking, Handyman, Service
+from bookings.models import Booking, Handyman, Service
+from bookings.slots import calendars
+from bookings.slots.rules import Slot
 
 _DAY = timedelta(days=1)
 _WEEK = 7 * _DAY
@@ -42,7 +42,7 @@ class Week:
 
     @property
     def next_day(self) -> date | None:
-        return self.next_free.starts_at.astimezone(diary.rules().zone).date() if self.next_free else None
+        return self.next_free.starts_at.astimezone(calendars.current_rules().zone).date() if self.next_free else None
 
 
 def week(
@@ -59,7 +59,7 @@ def week(
     Weeks are counted from today, so the first one never begins with days gone by. Without `day` the first day
     with a free slot is selected. At most four queries, whatever the number of bookings.
     """
-    reader = diary.Reader(now=now, service=service, handyman=handyman, ignoring=ignoring)
+    reader = calendars.Reader(now=now, service=service, handyman=handyman, ignoring=ignoring)
     rules = reader.rules
     today, last_day = rules.today(now), rules.last_day(now)
 
@@ -94,7 +94,7 @@ def _first_slot(days: list[Day]) -> Slot | None:
     return next((each.slots[0] for each in days if each.slots), None)
 
 
-def _days(reader: diary.Reader, start: date) -> list[Day]:
+def _days(reader: calendars.Reader, start: date) -> list[Day]:
     by_day: dict[date, list[Slot]] = defaultdict(list)
     for slot in reader.slots(start, start + 6 * _DAY):
         by_day[slot.starts_at.astimezone(reader.rules.zone).date()].append(slot)

@@ -11,23 +11,24 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from . import corrections, history, idempotency, proofs, refusals, tasks
-from .changes import change, locked, promise, require_changeable
-from .history import By, Kind
-from .models import Booking, Handyman, Service, ServiceArea, Status
-from .outcomes import complete as complete
-from .outcomes import no_show as no_show
-from .outcomes import undo as undo
-from .outcomes import undoable_until as undoable_until
-from .payments import deposits
-from .refusals import AlreadyBooked as AlreadyBooked
-from .refusals import NotPossible, OutOfArea, SlotUnavailable
-from .refusals import SchedulingError as SchedulingError  # the base that callers catch
-from .refusals import SlotTaken as SlotTaken
-from .refusals import TooEarly as TooEarly
-from .refusals import TooLate as TooLate
-from .refusals import TooManyUnproven as TooManyUnproven
-from .slot_requests import SamePostedTwice, SlotRequest, commit, with_first_free
+from bookings import tasks
+from bookings.models import Booking, Handyman, Service, ServiceArea, Status
+from bookings.payments import deposits
+from bookings.scheduling import corrections, errors, history, idempotency, proofs
+from bookings.scheduling.errors import AlreadyBooked as AlreadyBooked
+from bookings.scheduling.errors import NotPossible, OutOfArea, SlotUnavailable
+from bookings.scheduling.errors import SchedulingError as SchedulingError  # the base that callers catch
+from bookings.scheduling.errors import SlotTaken as SlotTaken
+from bookings.scheduling.errors import TooEarly as TooEarly
+from bookings.scheduling.errors import TooLate as TooLate
+from bookings.scheduling.errors import TooManyUnproven as TooManyUnproven
+from bookings.scheduling.history import By, Kind
+from bookings.scheduling.outcomes import complete as complete
+from bookings.scheduling.outcomes import no_show as no_show
+from bookings.scheduling.outcomes import undo as undo
+from bookings.scheduling.outcomes import undoable_until as undoable_until
+from bookings.scheduling.slot_requests import SamePostedTwice, SlotRequest, commit, with_first_free
+from bookings.scheduling.transitions import change, locked, promise, require_changeable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +169,7 @@ def move(
         tasks.after_move(current)
         return current
 
-    with refusals.published(booking.service, "move"):
+    with errors.published(booking.service, "move"):
         if is_there(booking):
             return booking
         require_changeable(booking, request.by, request.now)
@@ -218,7 +219,7 @@ def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
         tasks.after_booking(current)
         return current
 
-    with refusals.published(booking.service, "reinstate"):
+    with errors.published(booking.service, "reinstate"):
         return with_first_free(request, attempt)
 
 
@@ -302,7 +303,7 @@ def _take(
             tasks.after_booking(booking)
         return booking
 
-    with refusals.published(request.service, "book" if status == Status.CONFIRMED else "hold"):
+    with errors.published(request.service, "book" if status == Status.CONFIRMED else "hold"):
         if request.by == By.CUSTOMER and not ServiceArea.objects.covers(customer.postcode):
             raise OutOfArea
         while (earlier := idempotency.live(key, request.now)) is None:

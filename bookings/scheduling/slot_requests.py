@@ -12,12 +12,13 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.db import IntegrityError
 
-from . import diary, holds, turns
-from .availability import Reason, Slot
-from .history import By
-from .models import Booking, Handyman, Service
-from .racing import atomically, violated_constraint
-from .refusals import SlotTaken, SlotUnavailable
+from bookings.models import Booking, Handyman, Service
+from bookings.scheduling import holds
+from bookings.scheduling.errors import SlotTaken, SlotUnavailable
+from bookings.scheduling.history import By
+from bookings.scheduling.retries import atomically, violated_constraint
+from bookings.slots import assignment, calendars
+from bookings.slots.rules import Reason, Slot
 
 _STAFF_HORIZON_DAYS = 366
 
@@ -51,10 +52,10 @@ class SlotRequest:
 
     def judge(self, handyman: Handyman | None) -> Slot | Reason:
         """The free slot of this handyman, or of anybody, as things are now; or the reason why there is none."""
-        rules = diary.rules()
+        rules = calendars.current_rules()
         if self.by != By.CUSTOMER:
             rules = replace(rules, notice=timedelta(), horizon_days=_STAFF_HORIZON_DAYS)
-        return diary.find_slot(
+        return calendars.find_slot(
             service=self.service,
             starts_at=self.starts_at,
             handyman=handyman,
@@ -64,7 +65,7 @@ class SlotRequest:
         )
 
     def alternatives(self) -> list[Slot]:
-        return diary.nearest_slots(
+        return calendars.nearest_slots(
             service=self.service,
             starts_at=self.starts_at,
             handyman=self.handyman,
@@ -75,7 +76,7 @@ class SlotRequest:
 
 def with_first_free(request: SlotRequest, attempt: Callable[[int], Booking]) -> Booking:
     """Try the handymen who are free in their turn, each in a transaction (or savepoint) of its own."""
-    handyman_ids = turns.in_turn(request.find().handyman_ids, request.starts_at, request.now)
+    handyman_ids = assignment.in_turn(request.find().handyman_ids, request.starts_at, request.now)
     if request.moving is not None:
         handyman_ids.sort(key=request.moving.handyman_id.__ne__)
     for handyman_id in handyman_ids:
@@ -114,6 +115,6 @@ class SamePostedTwice(Exception):
 
 def _release_expired_holds(handyman_id: int, request: SlotRequest) -> None:
     """Holds that have run out stand in the constraint's way until their rows say so."""
-    until = request.starts_at + diary.rules().window + request.service.duration + request.service.buffer
+    until = request.starts_at + calendars.current_rules().window + request.service.duration + request.service.buffer
     in_the_way = Booking.objects.filter(handyman=handyman_id).overlapping(request.starts_at, until)
     holds.release_expired(now=request.now, among=in_the_way)

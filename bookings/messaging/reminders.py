@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db import transaction
 from procrastinate.contrib.django import app
 
-from . import availability
-from .models import Booking, Status
+from bookings.models import Booking, Status
+from bookings.slots import rules
 
 _TIME_OF_DAY = time(9)
 _AT_ONCE = 500
@@ -18,7 +18,7 @@ def due_at(starts_at: datetime, now: datetime) -> datetime | None:
     """Nine in the morning of the day before a visit; None when that has passed, and no reminder may be promised."""
     zone = ZoneInfo(settings.BUSINESS_TIME_ZONE)
     day_before = starts_at.astimezone(zone).date() - timedelta(days=1)
-    at = availability.instant(day_before, _TIME_OF_DAY, zone)
+    at = rules.instant(day_before, _TIME_OF_DAY, zone)
     return at if at > now else None
 
 

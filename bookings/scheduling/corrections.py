@@ -7,10 +7,11 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from . import history, idempotency, proofs, tasks
-from .history import By, Kind
-from .models import Booking, FormerAddress, SentEmail, Status, new_link_key
-from .refusals import NotPossible, SchedulingError
+from bookings import tasks
+from bookings.models import Booking, FormerAddress, SentEmail, Status, new_link_key
+from bookings.scheduling import history, idempotency, proofs
+from bookings.scheduling.errors import NotPossible, SchedulingError
+from bookings.scheduling.history import By, Kind
 
 FIELDS = {
     "customer_name": "name",

@@ -4,8 +4,9 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 
-from . import events, notifications
-from .models import Booking, BookingEvent, Handyman
+from bookings import events
+from bookings.messaging import notifications
+from bookings.models import Booking, BookingEvent, Handyman
 
 Kind = BookingEvent.Kind
 By = BookingEvent.By

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from . import events
-from .availability import Reason, Slot
-from .models import Booking, Service
+from bookings import events
+from bookings.models import Booking, Service
+from bookings.slots.rules import Reason, Slot
 
 
 class SchedulingError(Exception):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from django.db import IntegrityError, transaction
 
-from . import events, tasks
-from .models import ContactMessage, MessagePhoto
+from bookings import events, tasks
+from bookings.models import ContactMessage, MessagePhoto
 
 
 def receive(

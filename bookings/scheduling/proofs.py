@@ -13,8 +13,8 @@ from django.db.models import Count, Max, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from .models import Booking, BookingQuerySet, Status
-from .refusals import NotPossible, TooManyUnproven
+from bookings.models import Booking, BookingQuerySet, Status
+from bookings.scheduling.errors import NotPossible, TooManyUnproven
 
 MOST_HELD = 2
 """Bookings that wait for their proof at once, of one client and of one address."""

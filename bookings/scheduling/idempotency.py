@@ -11,7 +11,7 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from .models import Booking, Status, new_idempotency_key
+from bookings.models import Booking, Status, new_idempotency_key
 
 
 def key(form_key: str) -> str:

@@ -9,13 +9,13 @@ from django.conf import settings
 from django.db.models import Value
 from django.utils import timezone
 
-from . import availability
-from .availability import Calendar, Diary, Job, Reason, Rules, Shift, Slot
-from .models import Booking, Handyman, Holiday, Service, TimeOff, WorkingHours
+from bookings.models import Booking, Handyman, Holiday, Service, TimeOff, WorkingHours
+from bookings.slots import rules
+from bookings.slots.rules import Calendar, Diary, Job, Reason, Rules, Shift, Slot
 
 _DAY = timedelta(days=1)
 _CHUNK = 14 * _DAY
-_Intervals = dict[int, list[availability.Interval]]
+_Intervals = dict[int, list[rules.Interval]]
 
 
 def midnight(day: date) -> datetime:
@@ -23,7 +23,7 @@ def midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
-def rules() -> Rules:
+def current_rules() -> Rules:
     """The rules of booking online, from the settings."""
     return Rules(
         zone=ZoneInfo(settings.BUSINESS_TIME_ZONE),
@@ -50,7 +50,7 @@ class Reader:
         ignoring: Booking | None = None,
         by_rules: Rules | None = None,
     ) -> None:
-        self.rules, self._now = by_rules or rules(), now
+        self.rules, self._now = by_rules or current_rules(), now
         self._service, self._handyman, self._ignoring = service, handyman, ignoring
         self._job = Job(service.duration, service.buffer) if service else Job(timedelta())
         self._read: tuple[date, date, Diary] | None = None
@@ -62,8 +62,8 @@ class Reader:
             if from_day <= first and last <= to_day:
                 return diary
             first, last = min(first, from_day), max(last, self.rules.last_day(self._now))
-        start = availability.instant(first, time(), self.rules.zone)
-        end = availability.instant(self.rules.reach(self._job, last) + _DAY, time(), self.rules.zone)
+        start = rules.instant(first, time(), self.rules.zone)
+        end = rules.instant(self.rules.reach(self._job, last) + _DAY, time(), self.rules.zone)
         booked, off = self._taken(start, end)
         calendars = [Calendar(pk, self._shifts[pk], off[pk], booked[pk]) for pk in sorted(self._shifts)]
         self._read = (first, last, Diary(calendars, self._holidays(first, last)))
@@ -77,7 +77,7 @@ class Reader:
         first, last = max(first, self.rules.today(self._now)), min(last, self.rules.last_day(self._now))
         if last < first:
             return []
-        found = availability.free_slots(
+        found = rules.free_slots(
             self.diary(first, last), rules=self.rules, job=self._job, first=first, last=last, now=self._now
         )
         where_it_is = self._ignoring.starts_at if self._ignoring is not None else None
@@ -95,7 +95,7 @@ class Reader:
     def is_possible(self) -> bool:
         """Whether anybody does the service and works long enough for it, whatever is booked. One query, if any."""
         calendars = [Calendar(pk, shifts) for pk, shifts in self._shifts.items()]
-        return availability.is_ever_possible(calendars, rules=self.rules, job=self._job, now=self._now)
+        return rules.is_ever_possible(calendars, rules=self.rules, job=self._job, now=self._now)
 
     @cached_property
     def _shifts(self) -> dict[int, list[Shift]]:
@@ -140,7 +140,7 @@ class Reader:
 
 def impossible(*, now: datetime | None = None) -> list[Service]:
     """Active services that nobody can be booked for: no active handyman does them, or works long enough. One query."""
-    by_rules, now = rules(), now or timezone.now()
+    by_rules, now = current_rules(), now or timezone.now()
     shift_of = "handymen__working_hours__"
     rows = Service.objects.active().values_list(
         "pk",
@@ -163,7 +163,7 @@ def impossible(*, now: datetime | None = None) -> list[Service]:
     def can_be_done(service: Service) -> bool:
         calendars = [Calendar(pk, theirs) for pk, theirs in shifts[service.pk].items()]
         job = Job(service.duration, service.buffer)
-        return availability.is_ever_possible(calendars, rules=by_rules, job=job, now=now)
+        return rules.is_ever_possible(calendars, rules=by_rules, job=job, now=now)
 
     return [each for each in services.values() if not can_be_done(each)]
 
@@ -197,10 +197,10 @@ def find_slot(
 ) -> Slot | Reason:
     """The free slot of a service that starts at this instant, or the reason why there is none. Three queries."""
     now = now or timezone.now()
-    by_rules = by_rules or rules()
+    by_rules = by_rules or current_rules()
     day = starts_at.astimezone(by_rules.zone).date()
     reader = Reader(now=now, service=service, handyman=handyman, ignoring=ignoring, by_rules=by_rules)
-    return availability.find_slot(
+    return rules.find_slot(
         reader.diary(day, day),
         rules=by_rules,
         job=Job(service.duration, service.buffer),

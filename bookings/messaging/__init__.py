@@ -1,0 +1,1 @@
+"""What is sent and received: e-mails, notifications, contact messages with their photos."""

@@ -1,0 +1,1 @@
+"""How often a client, and everybody together, may do something."""
