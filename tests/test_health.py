@@ -152,8 +152,16 @@ def test_it_gives_up_on_a_server_process_that_keeps_silent_and_tries_another() -
         os.kill(silent, signal.SIGCONT)
 
 
-def test_it_tells_how_each_part_is_doing(client: Client, probe: Fake, board: Board, settings: Any) -> None:
+def ok() -> health.State:
+    return "ok"
+
+
+def test_it_tells_how_each_part_is_doing(
+    client: Client, probe: Fake, board: Board, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.TELEMETRY = {"RELEASE": "2026.3.1"}
+    # Of this test alone: what an earlier one has asked may still answer.
+    monkeypatch.setattr(health, "_checks", {each.name: health.Check(each.name, ok, 60) for each in health.checks()})
     for check in health.checks():
         check.state = "ok"
     assert client.get("/api/health").json() == {
