@@ -90,7 +90,7 @@ def test_it_shows_every_public_page_with_a_title_and_a_description(client: Clien
     response = client.get(path)
     assert response.status_code == 200
     assert re.search(r"<title>[^<]{10,}</title>", text(response))
-    assert re.search(r'<meta name="description" content="[^"]{30,}"', text(response))
+    assert re.search(r'<meta name="description"\s+content="[^"]{30,}"', text(response))
     assert text(response).count("<h1") == 1
 
 

@@ -1,4 +1,4 @@
-"""How prices, durations and times read on a page."""
+"""How prices, durations and times read on a page, and how its links keep what was chosen."""
 
 from datetime import UTC, date, datetime
 
@@ -8,7 +8,7 @@ from django.utils.formats import date_format
 
 from bookings import country
 from bookings import money as amounts
-from bookings.models import Priced, Pricing, Service, usual_deadline
+from bookings.models import Handyman, Priced, Pricing, Service, usual_deadline
 
 register = template.Library()
 
@@ -113,3 +113,9 @@ def is_soon(starts_at: datetime) -> bool:
 def instant(moment: datetime) -> str:
     """2026-11-26T09:00:00Z: an instant that survives a query string."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@register.filter
+def as_query(handyman: Handyman | None) -> str:
+    """&handyman=grace, to go on with a query string; nothing when nobody was asked for."""
+    return f"&handyman={handyman.slug}" if handyman else ""
