@@ -42,11 +42,11 @@ def test_it_knows_the_day_on_which_something_runs_out(shares: list[float], days:
 
 def test_it_names_the_day_once_that_is_near() -> None:
     trends = Trends()
-    said = [trends.read("disk", NOW + DAY * day, 0.3 + 0.02 * day) for day in range(21)]
-    assert all("will be used up on " in each for each in said[5:])
+    said = [trends.read("disk", NOW + DAY * day, 0.3 + 0.02 * day, "the disk") for day in range(21)]
+    assert all("% of the disk are used, and all of them will be on " in each for each in said[5:])
     kept = Trends.from_json(trends.to_json())
     assert kept == trends
-    assert trends.read("empty", NOW, 0.1) == ""
+    assert trends.read("empty", NOW, 0.1, "it") == ""
 
 
 @pytest.fixture

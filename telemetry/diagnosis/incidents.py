@@ -14,6 +14,7 @@ from telemetry.diagnosis.board import Board
 from telemetry.diagnosis.engine import Diagnosis, Event
 from telemetry.diagnosis.history import History
 from telemetry.diagnosis.model import Incident
+from telemetry.diagnosis.runbook import runbook
 from telemetry.logger import get_logger
 
 INTERVAL = 1.0
@@ -114,6 +115,7 @@ def report(event: Event) -> None:
         "cause": incident.cause.kind,
         "component": incident.cause.component,
         "route": incident.cause.route or incident.symptom.route,
+        "runbook": runbook(incident),
         "started_at": datetime.fromtimestamp(incident.started_at, UTC).isoformat(timespec="milliseconds"),
     }
     if event.kind == "opened":

@@ -70,15 +70,17 @@ class Trends:
     used: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     scans: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def read(self, name: str, at: float, share: float) -> str:
-        """Take in a reading; return what is to be said of it, or nothing while there is enough."""
+    def read(self, name: str, at: float, share: float, of: str) -> str:
+        """Take in a reading; return the sentence on it, or nothing while there is enough. `of`: what is used."""
         readings = self.used.setdefault(name, [])
         readings.append((at, share))
         del readings[:-READINGS]
         day = runs_out(readings)
         if share >= SHARE or (day is not None and day <= at + AHEAD):
-            when = f", and will be used up on {datetime.fromtimestamp(day, UTC):%d %B %Y}" if day is not None else ""
-            return f"{share:.0%} used{when}"
+            when = (
+                f", and all of them will be on {datetime.fromtimestamp(day, UTC):%d %B %Y}" if day is not None else ""
+            )
+            return f"{share:.0%} of {of} are used{when}."
         return ""
 
     def to_json(self) -> dict[str, Any]:
@@ -165,11 +167,11 @@ def _tables(connection: Any, trends: Trends) -> Iterator[Ticket]:
 
 def _filling(connection: Any, at: float, trends: Trends) -> Iterator[Ticket]:
     used, most = connection.execute(_CONNECTIONS).fetchone()
-    if says := trends.read("connections", at, used / most):
-        yield Ticket("connections", "database", f"Of {most} connections of the database {says}.")
+    if says := trends.read("connections", at, used / most, f"the database's {most} connections"):
+        yield Ticket("connections", "database", says)
     age, freeze = connection.execute(_AGE).fetchone()
-    says = trends.read("transaction_ids", at, age / IDS)
+    says = trends.read("transaction_ids", at, age / IDS, "the database's transaction ids")
     if says and age > 1.5 * freeze:  # until then it is autovacuum's ordinary work
-        yield Ticket("transaction_ids", "database", f"Of the database's transaction ids {says}.")
+        yield Ticket("transaction_ids", "database", says)
     for name, last, most in connection.execute(_NUMBERS, (SHARE,)).fetchall():
         yield Ticket("numbers", name, f"{last / most:.0%} of the numbers of {name} are used.")

@@ -86,5 +86,5 @@ def _disk(at: float, trends: slow_burn.Trends) -> Iterator[Ticket]:
     devices = {path.stat().st_dev: path for path in (Path(tempfile.gettempdir()), Path.cwd())}
     for path in devices.values():
         usage = shutil.disk_usage(path)
-        if says := trends.read(f"disk {path}", at, usage.used / usage.total):
-            yield Ticket("disk", str(path), f"Of the disk of {path} {says}.")
+        if says := trends.read(f"disk {path}", at, usage.used / usage.total, f"the bytes of the disk of {path}"):
+            yield Ticket("disk", str(path), says)

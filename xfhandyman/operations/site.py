@@ -10,6 +10,7 @@ from procrastinate.contrib.django.models import ProcrastinateEvent, Procrastinat
 
 from telemetry import health
 from telemetry.diagnosis import incidents
+from telemetry.diagnosis.runbook import runbook
 from telemetry.models import RumDaily, RumSample
 from telemetry.rum.models import GROWTH, ZERO
 
@@ -128,7 +129,7 @@ def tickets_open() -> list[Care]:
 
 def wrong_now(found: Tasks, now: datetime) -> list[str]:
     """What is wrong at this moment, a sentence each: the incidents first."""
-    sentences = [incident.sentence for incident in incidents.current()]
+    sentences = [f"{each.sentence} What to do: docs/runbooks/{runbook(each)}.md" for each in incidents.current()]
     sentences += [
         f"The check of {check.name} fails: ask what its log line `dependency_degraded` says."
         for check in health.checks()
