@@ -11,7 +11,7 @@ class TelemetryConfig(AppConfig):
     verbose_name = "Telemetry"
 
     def ready(self) -> None:
-        from telemetry import checks, health  # noqa: F401 - the checks register themselves
+        from telemetry import checks, health, traces  # noqa: F401 - the checks register themselves
         from telemetry.conf import conf
         from telemetry.health import mail_server, memory
         from telemetry.logs import setup
@@ -22,4 +22,5 @@ class TelemetryConfig(AppConfig):
         if conf.enabled:
             setup.install(keep_root_level="root" in (settings.LOGGING or {}))
             outgoing_http.install()
+            traces.instrument()
             connection_created.connect(queries.watch_other_engines, dispatch_uid="telemetry")

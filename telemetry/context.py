@@ -48,8 +48,8 @@ class Observation:
     user_id: int | None = None
     trace_id: str = ""
     span_id: str = ""
-    span: Any = None
-    """The open span, when tracing is on."""
+    sampled: bool = False
+    """Whether its spans are kept."""
     finished: bool = False
     queued: float = 0.0
     """Seconds that the request had waited for a thread before it began."""

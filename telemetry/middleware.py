@@ -253,7 +253,6 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         work.ledger.finished(
             observation, work.failure(error or observation.error, observation.status) if failed else ""
         )
-        traces.close_request(observation, error)
         ending = {} if sent.complete else {"aborted": True}
         if observation.status >= 500:
             ending["sentry"] = False  # the exception is reported, not the line that counts it

@@ -22,7 +22,6 @@ from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.unreader import Unreader
 from gunicorn.http.wsgi import Response
 from gunicorn.workers import gthread
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._shared_internal import BatchProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from procrastinate import App
@@ -90,6 +89,7 @@ PRIVATE = [
     ),
     Private("prometheus-client", "MmapedDict._init_value", lambda: has(mmap_dict.MmapedDict, "_init_value")),
     Private("prometheus-client", "values.MmapedDict", lambda: names(values.MultiProcessValue, "MmapedDict(filename)")),
+    Private("prometheus-client", "values.ValueClass, its _params", lambda: names(values.MultiProcessValue, "_params")),
     Private(
         "prometheus-client",
         "files named counter_<pid>.db, histogram_<pid>.db",
@@ -114,13 +114,6 @@ PRIVATE = [
             sets(BatchSpanProcessor, "_batch_processor")
             and sets(BatchProcessor, "_queue", "_max_queue_size")
             and takes(BatchProcessor.shutdown, "timeout_millis")
-        ),
-    ),
-    Private(
-        "opentelemetry-exporter-otlp-proto-http",
-        "OTLPSpanExporter._shutdown, _client.export().success",
-        lambda: (
-            sets(OTLPSpanExporter, "_shutdown", "_client") and names(OTLPSpanExporter, "_client.export(", ".success")
         ),
     ),
     Private("sentry-sdk", "HttpTransport._worker", lambda: sets(inspect.getmodule(HttpTransport), "_worker")),

@@ -175,7 +175,7 @@ def test_it_ends_the_observation_when_even_the_error_page_fails(serve: Serve, li
     assert current() is None
 
 
-@pytest.mark.parametrize("hook", ["open_request", "close_request"])
+@pytest.mark.parametrize("hook", ["open_request", "exemplar"])
 def test_it_answers_although_the_watching_fails(
     serve: Serve, lines: Lines, monkeypatch: pytest.MonkeyPatch, hook: str
 ) -> None:

@@ -17,6 +17,9 @@ from tests.stack import Stack, wait_for
 Start = Callable[..., Stack]
 BROKEN = {"DJANGO_SETTINGS_MODULE": "tests.broken.settings", "RELEASE": "r1", "OTEL_SERVICE_NAME": ""}
 ATTRIBUTES = {
+    "db.collection.name",
+    "db.namespace",
+    "db.operation.name",
     "db.query.summary",
     "db.system.name",
     "email.messages",
@@ -24,10 +27,15 @@ ATTRIBUTES = {
     "http.request.method",
     "http.response.status_code",
     "http.route",
+    "http.server.request.queued_ms",
     "messaging.system",
+    "network.protocol.version",
     "request.id",
     "server.address",
     "server.port",
+    "url.full",
+    "url.path",
+    "url.scheme",
 }
 
 
@@ -57,7 +65,13 @@ def test_it_names_the_request_by_its_route_and_what_it_waited_for(stack: Start, 
     assert len(queries) == 2
     for query in queries:
         assert query.kind == "client"
-        assert query.attributes == {"db.system.name": "postgresql", "db.query.summary": "SELECT bookings_service"}
+        assert query.attributes.pop("db.namespace")
+        assert query.attributes == {
+            "db.system.name": "postgresql",
+            "db.query.summary": "SELECT bookings_service",
+            "db.operation.name": "SELECT",
+            "db.collection.name": "bookings_service",
+        }
         assert server.start - 0.01 <= query.start <= query.end <= server.end + 0.01
     assert set().union(*(span.attributes for span in collector.spans)) <= ATTRIBUTES
     for secret in CANARY[:2]:
@@ -195,7 +209,9 @@ def test_it_carries_the_trace_to_other_servers_and_keeps_the_url_to_itself(stack
     assert client.attributes["http.response.status_code"] == 200
     assert set(client.attributes) <= ATTRIBUTES
     assert "private" not in "".join(collector.text)
-    assert seen == [f"00-{server.trace_id}-{client.span_id}-01"]
+    assert [(heard or "")[:-2] for heard in seen] == [f"00-{server.trace_id}-{client.span_id}-"]
+    assert int((seen[0] or "")[-2:], 16) & 1, "it is sampled"
+    assert client.attributes["url.full"] == f"http://127.0.0.1:{peer.server_port}/"
 
 
 def test_it_links_a_task_to_the_request_that_deferred_it(stack: Start, collector: Collector) -> None:

@@ -12,7 +12,6 @@ from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
 from psycopg_pool import ConnectionPool
 
-from telemetry import work
 from telemetry.observe import pool, queries
 from telemetry.observe.sql_summary import summarise
 
@@ -89,15 +88,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _commit(self) -> None:
         if self.connection is not None:
-            began = time.perf_counter()
-            self.holder.begin("COMMIT", began)
-            try:
-                with work.doing("commit", "COMMIT"):
-                    super()._commit()  # type: ignore[misc]  # the stubs omit it
-            finally:
-                ended = time.perf_counter()
-                self.holder.end(ended)
-                queries.measure("COMMIT", ended - began)
+            with queries.observing(self, "COMMIT", "commit"):
+                super()._commit()  # type: ignore[misc]  # the stubs omit it
+
+    def _rollback(self) -> None:
+        if self.connection is not None:
+            with queries.observing(self, "ROLLBACK", "commit"):
+                super()._rollback()  # type: ignore[misc]  # the stubs omit it
 
     def make_cursor(self, cursor: Any) -> CursorWrapper:
         kind = ObservedServerSideCursor if isinstance(cursor, psycopg.ServerCursor) else ObservedCursor

@@ -22,6 +22,8 @@ SLOW = 0.5
 MAX_SUMMARIES = 300
 """Distinct values of the label `query`; the rest are "other"."""
 
+_NO_QUERIES = frozenset({"COMMIT", "ROLLBACK"})
+"""Round trips that take time like a query and are counted as none."""
 _READ_ONLY = "25006"
 _FAULTS = frozenset({"42", "53", "54", "58", "XX"})
 """Classes of SQLSTATE: no such table or right, no room or memory, beyond its limits, i/o, corruption."""
@@ -33,6 +35,7 @@ class ObservedConnection(Protocol):
     connection: Any
     holder: Holder
     registry: Registry
+    settings_dict: dict[str, Any]
 
 
 log = get_logger(__name__)
@@ -74,7 +77,8 @@ def observe_plain(execute: Callable[..., Any], sql: Any, params: Any, many: bool
         error = raised
         raise
     finally:
-        _tell(summary, began, time.perf_counter(), error, context["connection"].vendor)
+        connection = context["connection"]
+        _tell(summary, began, time.perf_counter(), error, connection.vendor, str(connection.settings_dict["NAME"]))
 
 
 def watch_other_engines(connection: Any, **_signal: Any) -> None:
@@ -84,13 +88,13 @@ def watch_other_engines(connection: Any, **_signal: Any) -> None:
 
 
 @contextmanager
-def observing(db: ObservedConnection, summary: str) -> Iterator[None]:
-    """The same for a round trip that no execute-wrapper sees."""
+def observing(db: ObservedConnection, summary: str, kind: str = "query") -> Iterator[None]:
+    """The same for a round trip that no execute-wrapper sees. `kind`: of activity, "query" or "commit"."""
     began = time.perf_counter()
     observation = current()
     db.holder.begin(summary, began)
     if observation is not None:
-        observation.begin("query", summary, began)
+        observation.begin(kind, summary, began)
     error: BaseException | None = None
     try:
         yield
@@ -109,15 +113,15 @@ def observing(db: ObservedConnection, summary: str) -> Iterator[None]:
 def _finished(db: ObservedConnection, summary: str, began: float, ended: float, error: BaseException | None) -> None:
     if error is not None and db.connection is not None and db.connection.closed:
         db.registry.lost.append(ended)
-    _tell(summary, began, ended, error, "postgresql")
+    _tell(summary, began, ended, error, "postgresql", db.settings_dict["NAME"])
 
 
 @failsafe("queries")
-def _tell(summary: str, began: float, ended: float, error: BaseException | None, engine: str) -> None:
+def _tell(summary: str, began: float, ended: float, error: BaseException | None, engine: str, namespace: str) -> None:
     seconds = ended - began
     observation = current()
     if observation is not None:
-        observation.db_queries += 1
+        observation.db_queries += summary not in _NO_QUERIES
         observation.db_ms += seconds * 1000
     measure(summary, seconds)
     if seconds >= SLOW:
@@ -125,7 +129,7 @@ def _tell(summary: str, began: float, ended: float, error: BaseException | None,
         log.warning("db_query_slow", query=summary, duration_ms=round(seconds * 1000, 1), route=route)
     if error is not None:
         _refused(summary, error)
-    traces.traced_query(summary, seconds, error, engine)
+    traces.traced_query(summary, seconds, error, engine, namespace)
 
 
 def _refused(summary: str, error: BaseException) -> None:
@@ -137,7 +141,7 @@ def _refused(summary: str, error: BaseException) -> None:
 
 
 def measure(summary: str, seconds: float) -> None:
-    """Add a round trip to the histogram of its name; all that is recorded of a COMMIT, which is no query."""
+    """Add a round trip to the histogram of its name."""
     try:
         histogram = _histograms[summary]
     except KeyError:

@@ -10,6 +10,7 @@ Names and attributes are bounded and hold no personal data: route templates, que
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any
@@ -29,6 +30,8 @@ _SIZES = {
 }
 """Of the batch processor, with the SDK's defaults."""
 
+_PACKAGES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", "opentelemetry.instrumentation.django")
+
 STOP_TIMEOUT = 0.8
 """Seconds the last spans get to leave when the process ends."""
 
@@ -40,7 +43,6 @@ class Tracing:
     """
 
     def open_request(self, observation: Observation, environ: dict[str, Any]) -> None: ...
-    def close_request(self, observation: Observation, error: BaseException | None) -> None: ...
     def record(
         self, name: str, seconds: float, kind: str, attributes: Attributes, error: BaseException | str | None
     ) -> None: ...
@@ -71,28 +73,47 @@ _OFF = Tracing()
 _active = _OFF
 
 
+def configured() -> bool:
+    """Whether an exporter or an endpoint is set in the standard variables."""
+    get = os.environ.get
+    said = (
+        get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or get("OTEL_EXPORTER_OTLP_ENDPOINT") or get("OTEL_TRACES_EXPORTER")
+    )
+    return bool(said) and get("OTEL_SDK_DISABLED", "").lower() != "true"
+
+
 def wanted() -> bool:
-    """Whether an OTLP endpoint is configured and nothing traces yet."""
-    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
-    return bool(endpoint) and not disabled and _active is _OFF
+    """Whether tracing is configured and nothing traces yet."""
+    return configured() and _active is _OFF
+
+
+def instrument() -> None:
+    """Let requests get spans, where tracing is configured soundly. When the application is ready."""
+    if configured() and not list(faults()):
+        from telemetry.traces import opentelemetry
+
+        opentelemetry.instrument()
 
 
 def faults() -> Iterator[str]:
-    """What OpenTelemetry's libraries would refuse, a sentence each; nothing while no endpoint is configured."""
+    """What OpenTelemetry's libraries would refuse, a sentence each; nothing while nothing is configured."""
+    if not configured():
+        return
     get = os.environ.get
     endpoint = get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    if not endpoint:
-        return
-    if urlsplit(endpoint).scheme not in ("http", "https"):
+    if endpoint and urlsplit(endpoint).scheme not in ("http", "https"):
         yield f"{endpoint!r} is no endpoint for OTLP over HTTP; it must begin with http:// or https://."
     for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"):
         if get(name, "http/protobuf") != "http/protobuf":
             yield f"{name} is {get(name)!r}; it must be http/protobuf."
-    if not all(map(_installed, ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"))):
-        yield "An OTLP endpoint is set, but the package opentelemetry-exporter-otlp-proto-http is not installed."
+    if not all(map(_installed, _PACKAGES)):
+        yield "Tracing is configured, but its packages are not installed (the extra `otel`)."
         return
     yield from _refused_sizes()
+    exporters = {"none", "otlp", *(each.name for each in entry_points(group="opentelemetry_traces_exporter"))}
+    for exporter in filter(None, (word.strip() for word in get("OTEL_TRACES_EXPORTER", "").split(","))):
+        if exporter not in exporters:
+            yield f"OTEL_TRACES_EXPORTER names {exporter!r}, which is not installed."
     known = {"none", *(each.name for each in entry_points(group="opentelemetry_propagator"))}
     for propagator in filter(None, (word.strip() for word in get("OTEL_PROPAGATORS", "").split(","))):
         if propagator not in known:
@@ -133,18 +154,12 @@ def stop(timeout: float = STOP_TIMEOUT) -> None:
 
 
 def open_request(observation: Observation, environ: dict[str, Any]) -> None:
-    """Open the server span; sets span, trace_id and span_id of `observation`.
+    """Decide what the server span may continue: a page of ours (pages.py), or a trusted proxy's caller.
 
-    It continues the trace of a page of ours (pages.py) or a trusted proxy's `traceparent`; another caller's is linked.
-
-    `environ` is the WSGI environment (`request.META`). Paths of `UNTRACED` get none.
+    `environ` (`request.META`) keeps the headers that say so and loses the others; another caller's trace is linked. The
+    span sets trace_id, span_id and sampled of `observation`. Paths of `UNTRACED` get none.
     """
     _active.open_request(observation, environ)
-
-
-def close_request(observation: Observation, error: BaseException | None = None) -> None:
-    """Name the server span "GET /route/template", give it the status and end it."""
-    _active.close_request(observation, error)
 
 
 def record(
@@ -202,7 +217,7 @@ def sampled() -> bool:
 def exemplar() -> dict[str, str] | None:
     """`{"trace_id": …}` for an exemplar of a metric, while the current request or task is being recorded."""
     observation = current()
-    return {"trace_id": observation.trace_id} if observation is not None and _active.sampled() else None
+    return {"trace_id": observation.trace_id} if observation is not None and observation.sampled else None
 
 
 def carrier() -> dict[str, str]:
@@ -215,11 +230,31 @@ def task(observation: Observation, carrier: Mapping[str, str], system: str) -> A
     return _active.task(observation, carrier, system)
 
 
-def traced_query(summary: str, seconds: float, error: BaseException | None = None, engine: str = "postgresql") -> None:
-    """The span of one database query. `summary` is bounded, e.g. `SELECT shop_order`."""
-    # Two attributes and no more: operation and table stand in the summary, and each one costs CPU in every request.
-    attributes = {"db.system.name": engine, "db.query.summary": summary}
-    record(summary, seconds, kind="client", attributes=attributes, error=error)
+def traced_query(
+    summary: str, seconds: float, error: BaseException | None = None, engine: str = "postgresql", namespace: str = ""
+) -> None:
+    """The span of one database query. `summary` is bounded, e.g. `SELECT shop_order`; `namespace` is the database."""
+    if _active is _OFF:
+        return
+    attributes = _query(summary, engine, namespace)
+    if error is None:
+        record(summary, seconds, kind="client", attributes=attributes)
+        return
+    cause = error.__cause__ or error  # Django's exception, because of the driver's
+    state = getattr(cause, "sqlstate", None)
+    refused = {**attributes, "db.response.status_code": state} if state else attributes
+    record(summary, seconds, kind="client", attributes=refused, error=type(cause).__name__)
+
+
+@lru_cache(maxsize=1024)
+def _query(summary: str, engine: str, namespace: str) -> Attributes:
+    operation, _, collection = summary.partition(" ")
+    attributes = {"db.system.name": engine, "db.query.summary": summary, "db.operation.name": operation}
+    if namespace:
+        attributes["db.namespace"] = namespace
+    if collection and " " not in collection:
+        attributes["db.collection.name"] = collection
+    return attributes
 
 
 def traced_acquire(seconds: float, error: BaseException | None = None) -> None:

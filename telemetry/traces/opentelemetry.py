@@ -1,61 +1,68 @@
-"""OpenTelemetry behind `telemetry.traces`: sampler, resource, queue and exporter from the standard OTEL_* variables.
+"""OpenTelemetry behind `telemetry.traces`: the SDK's spans, samplers, limits, exporters, from the OTEL_* variables.
 
-The server span is opened here and not by the Django instrumentation's middleware: that costs 127 µs of CPU per request
-(it rebuilds the URL three times, resolves the route a second time and records metrics we have already), and it puts the
-query string, the client's address and its user agent on the span, which nobody here may keep. The spans of an open
-request hang on its observation (`Trace`); OpenTelemetry's own context names the current one too, for the
-instrumentation of outgoing calls.
+The Django instrumentation opens and closes the server span; its hooks, here, add what is known of the request. What it
+and other libraries put on spans may be personal, so `export.py` takes that away as spans leave.
 """
 
 import os
-import random
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import Token
+from importlib import import_module
 from typing import Any
 
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from opentelemetry import context as otel_context
-from opentelemetry import trace
+from opentelemetry import propagate, trace
+from opentelemetry.instrumentation.django import DjangoInstrumentor
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.propagate import set_global_textmap
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.semconv.schemas import Schemas
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from telemetry import traces
 from telemetry.context import TRUSTED_CALLER, UNMATCHED, Observation, current
-from telemetry.traces import Attributes, Tracing, pages
-from telemetry.traces.otlp import BoundedProcessor, CountingExporter, LightSpan
+from telemetry.traces import Attributes, Tracing, export, pages
 
-_PROPAGATOR = TraceContextTextMapPropagator()
-"""W3C trace context alone: baggage could carry anything, and nobody here reads it."""
+_SCOPE, _SCHEMA = "telemetry", list(Schemas)[-1].value
+_OURS = "telemetry.middleware.ObservingMiddleware"
+_KINDS = {kind.name.lower(): kind for kind in SpanKind}
+_EXCLUDED = [f"^[a-z]+://[^/]+{prefix}" for prefix in traces.UNTRACED]
+_TRACE_CONTEXT = TraceContextTextMapPropagator()
 
-_SCOPE = "telemetry"
-_FLAGS = {True: TraceFlags(TraceFlags.SAMPLED), False: TraceFlags(TraceFlags.DEFAULT)}
+
+def instrument() -> None:
+    """Let the instrumentation of Django open a span for each request. Before the server loads the middleware."""
+    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+    if "OTEL_PROPAGATORS" not in os.environ:  # without baggage, which could carry anything
+        propagate.set_global_textmap(_TRACE_CONTEXT)
+    asked = os.environ.get("OTEL_PYTHON_DJANGO_EXCLUDED_URLS") or os.environ.get("OTEL_PYTHON_EXCLUDED_URLS", "")
+    DjangoInstrumentor().instrument(
+        request_hook=_began,
+        response_hook=_ended,
+        meter_provider=NoOpMeterProvider(),  # requests are measured once
+        excluded_urls=",".join(filter(None, [asked, *_EXCLUDED])),
+        middleware_position=_position(),
+    )
 
 
-class Trace:
-    """The part of a trace that belongs to one request or task: its open spans, outermost first."""
-
-    __slots__ = ("open", "sampled", "token")
-
-    def __init__(self, root: LightSpan, sampled: bool) -> None:
-        self.open, self.sampled = [root], sampled
-        self.token = self.attach()
-
-    def attach(self) -> Token[otel_context.Context]:
-        """Make the innermost open span OpenTelemetry's current one."""
-        span = self.open[-1]
-        context = SpanContext(
-            int.from_bytes(span.trace_id),
-            int.from_bytes(span.span_id),
-            is_remote=False,
-            trace_flags=_FLAGS[self.sampled],
-        )
-        return otel_context.attach(trace.set_span_in_context(NonRecordingSpan(context)))
+def _position() -> int:
+    """Inside of our middleware, or of a class derived from it."""
+    for number, name in enumerate(settings.MIDDLEWARE):
+        module, _, attribute = name.rpartition(".")
+        if name == _OURS or any(
+            f"{each.__module__}.{each.__qualname__}" == _OURS
+            for each in getattr(getattr(import_module(module), attribute), "__mro__", ())
+        ):
+            return number + 1
+    return 0
 
 
 def start(service: str, version: str, environment: str) -> None:
@@ -63,177 +70,182 @@ def start(service: str, version: str, environment: str) -> None:
     traces.use(OpenTelemetry(service, version, environment))
 
 
+def _began(span: Span, request: HttpRequest) -> None:
+    """The instrumentation's request hook."""
+    observation: Observation | None = getattr(request, "observation", None)
+    if observation is None:
+        return
+    _note(observation, span)
+    if span.is_recording():
+        span.set_attribute("request.id", observation.request_id)
+        if observation.queued:
+            span.set_attribute("http.server.request.queued_ms", round(observation.queued * 1000, 1))
+        claimed = _continued(request.META.get(_CLAIMED, ""))
+        if claimed is not None:  # anybody may say so: it chooses neither our trace nor sampling
+            span.add_link(claimed)
+
+
+def _ended(span: Span, request: HttpRequest, response: HttpResponseBase) -> None:
+    """The instrumentation's response hook: the names that are bounded."""
+    observation: Observation | None = getattr(request, "observation", None)
+    if observation is None or not span.is_recording():
+        return
+    if observation.route != UNMATCHED:
+        span.update_name(f"{observation.method if observation.method != 'other' else 'HTTP'} {observation.route}")
+        span.set_attributes({"http.route": observation.route, "url.path": observation.route})
+    error = getattr(request, "raised_exception", None) or observation.error
+    if error is not None and response.status_code >= 500:
+        span.set_attribute("error.type", type(error).__qualname__)
+
+
+_CLAIMED = "telemetry.claimed_parent"
+
+
 class OpenTelemetry(Tracing):
     """Tracing that is on."""
 
     def __init__(self, service: str, version: str, environment: str) -> None:
         given = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-        resource = {"service.version": version, "deployment.environment.name": environment}
+        resource: dict[str, Any] = {
+            "service.version": version,
+            "deployment.environment.name": environment,
+            "host.name": socket.gethostname(),
+            "process.pid": os.getpid(),
+        }
+        resource = {name: value for name, value in resource.items() if f"{name}=" not in given}
         if "OTEL_SERVICE_NAME" not in os.environ and "service.name=" not in given:
             resource["service.name"] = service
         provider = TracerProvider(resource=Resource.create(resource), shutdown_on_exit=False)
-        self._sampler = provider.sampler
-        self._processor = BoundedProcessor(CountingExporter(provider.resource, _SCOPE, version))
-        provider.add_span_processor(self._processor)
+        self._processors = export.processors()
+        for processor in self._processors:
+            provider.add_span_processor(processor)
         trace.set_tracer_provider(provider)
-        set_global_textmap(_PROPAGATOR)
-        os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+        self._resource, self._scope = provider.resource, InstrumentationScope(_SCOPE, version, _SCHEMA)
+        self._tracer = provider.get_tracer(_SCOPE, version, schema_url=_SCHEMA)
+        self._parents = [f"HTTP_{name.upper().replace('-', '_')}" for name in propagate.get_global_textmap().fields]
         RequestsInstrumentor().instrument(tracer_provider=provider, meter_provider=NoOpMeterProvider())
 
     def open_request(self, observation: Observation, environ: dict[str, Any]) -> None:
+        """Leave in the environment what the instrumentation may continue, and nothing else."""
         if environ.get("PATH_INFO", "").startswith(traces.UNTRACED):
             return
-        parent, claimed = pages.continued(observation.method, environ), environ.get("HTTP_TRACEPARENT", "")
-        if not parent and environ.get(TRUSTED_CALLER):
-            parent, claimed = claimed, ""
-        attributes = {"http.request.method": observation.method, "request.id": observation.request_id}
-        self._begin(observation, observation.method, SpanKind.SERVER, parent, attributes)
-        if claimed and (link := _continued(claimed)):  # anybody may say so: it chooses neither our trace nor sampling
-            _, span = link
-            observation.span.open[0].link = span.trace_id.to_bytes(16), span.span_id.to_bytes(8)
-
-    def close_request(self, observation: Observation, error: BaseException | None) -> None:
-        traced: Trace | None = observation.span
-        if traced is None:
-            return
-        if traced.sampled:
-            span = traced.open[0]
-            attributes = dict(span.attributes)
-            if observation.route != UNMATCHED:
-                span.name = f"{observation.method} {observation.route}"
-                attributes["http.route"] = observation.route
-            attributes["http.response.status_code"] = observation.status
-            span.attributes = attributes
-            if error is not None:
-                span.fail(error)
-            elif observation.status >= 500:
-                span.fail(str(observation.status))
-        self._finish(observation, traced)
+        claimed, vouched = environ.get("HTTP_TRACEPARENT", ""), pages.continued(observation.method, environ)
+        trusted = environ.get(TRUSTED_CALLER)
+        for name in ("HTTP_TRACESTATE", "HTTP_BAGGAGE", *(() if trusted and not vouched else self._parents)):
+            environ.pop(name, None)
+        if vouched:
+            environ["HTTP_TRACEPARENT"] = vouched
+        if claimed and (vouched or not trusted):
+            environ[_CLAIMED] = claimed
 
     def record(
         self, name: str, seconds: float, kind: str, attributes: Attributes, error: BaseException | str | None
     ) -> None:
-        traced = _sampled()
-        if traced is None:
+        if not trace.get_current_span().is_recording():
             return
-        parent = traced.open[-1]
         ended = time.time_ns()
-        span = LightSpan(name, kind, parent.trace_id, _new_id(), parent.span_id, ended - int(seconds * 1e9), attributes)
+        span = self._tracer.start_span(
+            name, kind=_KINDS[kind], attributes=attributes, start_time=ended - int(seconds * 1e9)
+        )
         if error is not None:
-            span.fail(error)
-        self._end(span, ended)
+            _fail(span, error)
+        span.end(ended)
 
     def record_remote(
         self, name: str, trace_id: str, parent_id: str, start: float, end: float, attributes: Attributes, span_id: str
     ) -> None:
-        own = bytes.fromhex(span_id) if span_id else _new_id()
-        trace_bytes, parent = bytes.fromhex(trace_id), bytes.fromhex(parent_id)
-        span = LightSpan(name, "client", trace_bytes, own, parent, int(start * 1e9), attributes)
-        span.remote = True
-        self._end(span, int(end * 1e9))
+        sampled, trace_number = TraceFlags(TraceFlags.SAMPLED), int(trace_id, 16)
+        own = int(span_id, 16) if span_id else export.new_id()
+        span = ReadableSpan(
+            name,
+            context=SpanContext(trace_number, own, is_remote=False, trace_flags=sampled),
+            parent=SpanContext(trace_number, int(parent_id, 16), is_remote=True, trace_flags=sampled),
+            resource=self._resource,
+            attributes={key: value for key, value in attributes.items() if value is not None},
+            kind=SpanKind.CLIENT,
+            start_time=int(start * 1e9),
+            end_time=int(end * 1e9),
+            instrumentation_scope=self._scope,
+        )
+        for processor in self._processors:
+            processor.on_end(span)
 
     @contextmanager
     def span(self, name: str, kind: str, attributes: Attributes) -> Iterator[None]:
-        traced = _sampled()
-        if traced is None:
+        if not trace.get_current_span().is_recording():
             yield
             return
-        parent = traced.open[-1]
-        span = LightSpan(name, kind, parent.trace_id, _new_id(), parent.span_id, time.time_ns(), attributes)
-        traced.open.append(span)
-        token = traced.attach()
-        try:
-            yield
-        except BaseException as error:
-            span.fail(error)
-            raise
-        finally:
-            otel_context.detach(token)
-            traced.open.remove(span)
-            self._end(span, time.time_ns())
+        with self._tracer.start_as_current_span(
+            name, kind=_KINDS[kind], attributes=attributes, record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                yield
+            except BaseException as error:
+                _fail(span, error)
+                raise
 
     def event(self, name: str, attributes: Attributes) -> None:
-        if traced := _sampled():
-            traced.open[-1].events.append((name, time.time_ns(), attributes))
+        span = trace.get_current_span()
+        if span.is_recording():
+            span.add_event(name, {key: _plain(value) for key, value in attributes.items() if value is not None})
 
     def sampled(self) -> bool:
-        return _sampled() is not None
+        return trace.get_current_span().get_span_context().trace_flags.sampled
 
     def carrier(self) -> dict[str, str]:
-        traced = _current()
-        if traced is None:
-            return {}
-        span = traced.open[-1]
-        return {"traceparent": f"00-{span.trace_id.hex()}-{span.span_id.hex()}-{int(traced.sampled):02d}"}
+        carrier: dict[str, str] = {}
+        if current() is not None:
+            _TRACE_CONTEXT.inject(carrier)
+            carrier.pop("tracestate", None)
+        return carrier
 
     @contextmanager
     def task(self, observation: Observation, carrier: Mapping[str, str], system: str) -> Iterator[None]:
+        parent = _continued(carrier.get("traceparent", ""))
+        context = trace.set_span_in_context(NonRecordingSpan(parent)) if parent else otel_context.Context()
         attributes = {"messaging.system": system, "request.id": observation.request_id}
-        traced = self._begin(
-            observation, observation.route, SpanKind.CONSUMER, carrier.get("traceparent", ""), attributes
-        )
-        task = traced.open[0]
-        task.link = (task.trace_id, task.parent_id) if task.parent_id else None
-        try:
-            yield
-        except BaseException as error:
-            task.fail(error)
-            raise
-        finally:
-            self._finish(observation, traced)
+        with self._tracer.start_as_current_span(
+            observation.route,
+            context=context,
+            kind=SpanKind.CONSUMER,
+            attributes=attributes,
+            links=[Link(parent)] if parent else [],
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            _note(observation, span)
+            try:
+                yield
+            except BaseException as error:
+                _fail(span, error)
+                raise
 
     def stop(self, timeout: float) -> None:
-        self._processor.stop(timeout)
-
-    def _begin(
-        self, observation: Observation, name: str, kind: SpanKind, traceparent: str, attributes: Attributes
-    ) -> Trace:
-        """Open the outermost span, as a child of `traceparent` where that is one. The sampler of OTEL_* decides."""
-        continued = _continued(traceparent) if traceparent else None
-        parent_id = b""
-        if continued is None:
-            context, trace_id = None, random.getrandbits(128) or 1
-        else:
-            context, parent = continued
-            trace_id, parent_id = parent.trace_id, parent.span_id.to_bytes(8)
-        decision = self._sampler.should_sample(context, trace_id, name, kind, attributes).decision
-        root = LightSpan(
-            name, kind.name.lower(), trace_id.to_bytes(16), _new_id(), parent_id, time.time_ns(), attributes
-        )
-        root.remote = continued is not None
-        observation.trace_id, observation.span_id = root.trace_id.hex(), root.span_id.hex()
-        observation.span = traced = Trace(root, decision.is_sampled())
-        return traced
-
-    def _finish(self, observation: Observation, traced: Trace) -> None:
-        observation.span = None
-        otel_context.detach(traced.token)
-        if traced.sampled:
-            self._end(traced.open[0], time.time_ns())
-
-    def _end(self, span: LightSpan, at: int) -> None:
-        span.end = at
-        self._processor.put(span)
+        deadline = time.monotonic() + timeout
+        for processor in self._processors:
+            processor.stop(max(0.05, deadline - time.monotonic()))
 
 
-def _current() -> Trace | None:
-    observation = current()
-    return observation.span if observation is not None else None
+def _note(observation: Observation, span: Span) -> None:
+    context = span.get_span_context()
+    observation.trace_id, observation.span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+    observation.sampled = context.trace_flags.sampled
 
 
-def _sampled() -> Trace | None:
-    traced = _current()
-    return traced if traced is not None and traced.sampled else None
+def _fail(span: Span, error: BaseException | str) -> None:
+    """The class alone: an exception's text may name a customer."""
+    span.set_attribute("error.type", error if isinstance(error, str) else type(error).__qualname__)
+    span.set_status(Status(StatusCode.ERROR))
 
 
-def _new_id() -> bytes:
-    return random.getrandbits(64).to_bytes(8)
+def _plain(value: Any) -> str | int | float | bool:
+    return value if isinstance(value, str | int | float | bool) else str(value)
 
 
-def _continued(traceparent: str) -> tuple[otel_context.Context, SpanContext] | None:
+def _continued(traceparent: str) -> SpanContext | None:
     """The caller's span. Without `tracestate`: free text that would travel into spans, jobs and calls."""
     if not traceparent:
         return None
-    context = _PROPAGATOR.extract({"traceparent": traceparent}, otel_context.Context())
+    context = _TRACE_CONTEXT.extract({"traceparent": traceparent}, otel_context.Context())
     parent = trace.get_current_span(context).get_span_context()
-    return (context, parent) if parent.is_valid else None
+    return parent if parent.is_valid else None

@@ -1,0 +1,153 @@
+"""Spans on their way out: without what is personal, counted where they are lost, and not waited for.
+
+The SDK's queue and the exporters of OTEL_TRACES_EXPORTER carry them. Spans of libraries' instrumentations keep the
+attributes of an allow-list, and those that the project has set under a name of its own; the project's spans keep all
+that its developers set. Texts of exceptions leave in no span.
+"""
+
+import os
+import random
+import re
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from typing import Any
+from urllib.parse import urlsplit
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import SpanKind, Status
+
+from telemetry.metrics import catalogue
+
+_FROM_INSTRUMENTATIONS = {
+    "error.type",
+    "http.request.method",
+    "http.response.status_code",
+    "http.route",
+    "http.server.request.queued_ms",
+    "network.protocol.version",
+    "request.id",
+    "server.address",
+    "server.port",
+    "url.scheme",
+}
+"""What a library's own instrumentation may say; its URLs, addresses and user agents are customers'."""
+_SPOKEN = ("http.", "url.", "client.", "user_agent.", "user.", "net.", "network.", "server.", "peer.", "exception.")
+"""Where the conventions put what an instrumentation of HTTP says; other names on its span are the project's."""
+_INSTRUMENTATION = "opentelemetry.instrumentation."
+_PATIENCE = 5.0
+"""Seconds a collector gets for one batch; loss is reported that much later."""
+_FRAME = re.compile(r'^  File "[^"]*", line \d+, in \S+$', re.MULTILINE)
+
+
+def processors() -> list["BoundedProcessor"]:
+    """One for each exporter that OTEL_TRACES_EXPORTER names; OTLP over HTTP by default."""
+    names = [name.strip() for name in (os.environ.get("OTEL_TRACES_EXPORTER") or "otlp").split(",")]
+    return [BoundedProcessor(CleaningExporter(_exporter(name))) for name in names if name and name != "none"]
+
+
+def _exporter(name: str) -> SpanExporter:
+    if name in ("otlp", "otlp_proto_http"):
+        given = {"OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"} & os.environ.keys()
+        return OTLPSpanExporter(timeout=None if given else _PATIENCE)
+    [found] = entry_points(group="opentelemetry_traces_exporter", name=name)
+    exporter: SpanExporter = found.load()()
+    return exporter
+
+
+def new_id() -> int:
+    """An id for a span whose own is not known."""
+    return random.getrandbits(64) or 1
+
+
+class CleaningExporter(SpanExporter):
+    """Takes away what may be personal, hands on to the real exporter, and counts what that does not take."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = self._exporter.export([cleaned(span) for span in spans])
+        if result is not SpanExportResult.SUCCESS:
+            catalogue.telemetry_dropped.labels("traces", "export_failed").inc(len(spans))
+        return result
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+
+class BoundedProcessor(BatchSpanProcessor):
+    """A batch processor that counts what it drops and ends when told to.
+
+    The SDK's own shutdown waits 30 s for a collector that does not answer.
+    """
+
+    def on_end(self, span: ReadableSpan) -> None:
+        context = span.context
+        if context is None or not context.trace_flags.sampled:
+            return
+        if span.parent is None and span.kind is SpanKind.CLIENT:
+            return  # a call outside of requests and tasks: a background check's
+        batch = self._batch_processor
+        # The oldest makes room.
+        if len(batch._queue) >= batch._max_queue_size:  # noqa: SLF001 - docs/architecture.md, Private names
+            catalogue.telemetry_dropped.labels("traces", "queue_full").inc()
+        batch.emit(span)
+
+    def stop(self, timeout: float) -> None:
+        batch = self._batch_processor
+        batch.shutdown(timeout_millis=int(timeout * 1000))
+        if left := len(batch._queue):  # noqa: SLF001 - docs/architecture.md, Private names
+            catalogue.telemetry_dropped.labels("traces", "shutdown").inc(left)
+
+
+def cleaned(span: ReadableSpan) -> ReadableSpan:
+    """The span as it may leave; itself where nothing of it is in question."""
+    foreign = span.instrumentation_scope is not None and span.instrumentation_scope.name.startswith(_INSTRUMENTATION)
+    if not foreign and not span.events and not span.status.description:
+        return span
+    attributes: dict[str, Any] = dict(span.attributes or {})
+    return ReadableSpan(
+        name=span.name,
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes=_allowed(attributes) if foreign else attributes,
+        events=[_without_texts(event) for event in span.events],
+        links=span.links,
+        kind=span.kind,
+        status=Status(span.status.status_code),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _allowed(attributes: dict[str, Any]) -> dict[str, Any]:
+    kept = {
+        name: value
+        for name, value in attributes.items()
+        if name in _FROM_INSTRUMENTATIONS or not name.startswith(_SPOKEN)
+    }
+    if kept.get("http.route"):
+        kept["url.path"] = kept["http.route"]
+    if "url.full" in attributes:  # of an outgoing call: where to, without path and query
+        parts = urlsplit(str(attributes["url.full"]))
+        port = f":{parts.port}" if parts.port else ""
+        kept["url.full"] = f"{parts.scheme}://{parts.hostname}{port}/"
+    return kept
+
+
+def _without_texts(event: Event) -> Event:
+    attributes = dict(event.attributes or {})
+    if "exception.message" not in attributes and "exception.stacktrace" not in attributes:
+        return event
+    attributes.pop("exception.message", None)
+    frames = _FRAME.findall(str(attributes.pop("exception.stacktrace", "")))
+    if frames:
+        attributes["exception.stacktrace"] = "\n".join(frames)
+    return Event(event.name, attributes, event.timestamp)
