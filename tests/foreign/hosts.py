@@ -32,9 +32,11 @@ LOGGING = {
 """
 URLS = """
 import logging
+import threading
 from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.urls import path
+from telemetry import background
 def orders(request, number):
     logging.getLogger("shop").info("orders are counted", extra={"number": number})
     return HttpResponse(str(User.objects.count()))
@@ -42,7 +44,19 @@ async def later(request):
     return HttpResponse(str(await User.objects.acount()))
 def broken(request):
     raise RuntimeError("the till is closed")
+def ship():
+    User.objects.count()
+def lose():
+    raise RuntimeError("the parcel is lost")
+TASKS = {"ship": ship, "lose": lose}
+def run(name, headers):
+    with background.running(f"shop.{name}", headers, system="threads", job_id=1):
+        TASKS[name]()
+def send(request, name):
+    threading.Thread(target=run, args=(name, background.carrier())).start()
+    return HttpResponse("sent")
 urlpatterns = [path("orders/<int:number>/", orders), path("later/", later), path("broken/", broken)]
+urlpatterns += [path("send/<slug:name>/", send)]
 """
 
 

@@ -46,6 +46,20 @@ def test_two_lines_observe_a_project_on_sqlite(host: Host, server: str) -> None:
     assert not [line for line in host.lines("incident_opened") if "database" in line["message"]]
 
 
+def test_a_task_of_any_queue_is_observed(host: Host) -> None:
+    with host.serving(*SERVERS["runserver"]):
+        _, headers, _ = host.get("/send/ship/")
+        host.get("/send/lose/")
+        wait_for("the runs", lambda: len(host.lines("task_finished")) == 2)
+        metrics = host.get("/metrics", Authorization=f"Bearer {TOKEN}")[2]
+    shipped, lost = sorted(host.lines("task_finished"), key=lambda line: line["outcome"], reverse=True)
+    assert (shipped["task"], shipped["outcome"], shipped["db_queries"]) == ("shop.ship", "ok", 1)
+    assert shipped["request_id"] == headers["X-Request-ID"]
+    assert (lost["task"], lost["outcome"]) == ("shop.lose", "failed")
+    assert host.lines("task_failed")[0]["error"] == "RuntimeError"
+    assert 'tasks_total{outcome="ok",task="shop.ship"} 1.0' in metrics
+
+
 def test_it_leaves_no_trace_when_it_is_off(host: Host) -> None:
     with host.serving(*SERVERS["runserver"], TELEMETRY="off"):
         status, headers, _ = host.get("/orders/7/")

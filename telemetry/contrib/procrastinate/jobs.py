@@ -5,7 +5,6 @@ worker takes it out before the task sees its arguments. So neither a task nor it
 setting of procrastinate: PROCRASTINATE_ON_APP_READY = "telemetry.contrib.procrastinate.jobs.install".
 """
 
-import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -14,16 +13,11 @@ from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
 
-from telemetry import errors, traces
+from telemetry import background
 from telemetry.conf import conf
-from telemetry.context import Observation, current, new_request_id, observing
 from telemetry.contrib.procrastinate import punctuality, records, retention
-from telemetry.logger import get_logger
-from telemetry.metrics import catalogue
-from telemetry.observe import work
 
 KEY = "_telemetry"
-log = get_logger("telemetry.contrib.procrastinate.jobs")
 
 
 class CarryingJobManager(JobManager):
@@ -37,7 +31,7 @@ class CarryingJobManager(JobManager):
 
 
 def _carrying(jobs: list[Job]) -> list[Job]:
-    carrier = _carrier()
+    carrier: types.JSONDict = {**background.carrier()}
     return [job.evolve(task_kwargs={**job.task_kwargs, KEY: carrier}) for job in jobs] if carrier else jobs
 
 
@@ -55,11 +49,6 @@ def install(app: App) -> None:
         app.worker_defaults["task_middleware"] = [*cleaning, ignore]
 
 
-def _carrier() -> types.JSONDict:
-    observation = current()
-    return {"request_id": observation.request_id, **traces.carrier()} if observation else {}
-
-
 def ignore(call_next: Callable[[], Any], context: JobContext, _worker: Worker) -> Any:
     """With telemetry off, jobs that were deferred with it on still run."""
     context.job.task_kwargs.pop(KEY, None)
@@ -69,34 +58,6 @@ def ignore(call_next: Callable[[], Any], context: JobContext, _worker: Worker) -
 def observe(call_next: Callable[[], Any], context: JobContext, _worker: Worker) -> Any:
     """Run a task as one observation: span, metrics, one `task_finished` line, errors captured. Procrastinate's hook."""
     carrier = cast(dict[str, str], context.job.task_kwargs.pop(KEY, None) or {})
-    name = context.job.task_name
-    observation = Observation(carrier.get("request_id") or new_request_id(), route=name, kind="task")
-    outcome = "failed"
-    with observing(observation), traces.task(observation, carrier, "procrastinate"):
-        started = time.perf_counter()
-        failure = ""
-        work.begin(observation)
-        try:
-            result = call_next()
-            outcome = "ok"
-            return result
-        except Exception as error:
-            errors.capture(error)
-            failure = work.failure(error, 0)
-            log.error("task_failed", task=name, job_id=context.job.id, exc_info=error)
-            raise
-        finally:
-            seconds = time.perf_counter() - started
-            work.ledger.finished(observation, failure)
-            catalogue.tasks_finished.labels(name, outcome).inc()
-            catalogue.task_duration.labels(name).observe(seconds)
-            log.info(
-                "task_finished",
-                task=name,
-                job_id=context.job.id,
-                attempt=context.job.attempts + 1,
-                outcome=outcome,
-                duration_ms=round(seconds * 1000, 1),
-                db_queries=observation.db_queries,
-                db_ms=round(observation.db_ms, 1),
-            )
+    job = context.job
+    with background.running(job.task_name, carrier, system="procrastinate", job_id=job.id, attempt=job.attempts + 1):
+        return call_next()

@@ -1,0 +1,74 @@
+"""Background tasks of any queue, observed. Its adapter is two calls, where a task is sent and where it runs:
+
+    headers = background.carrier()                                  # travels with the task
+    with background.running("shop.ship", headers, system="celery", job_id=7):
+        ship()
+
+The task then has the request id and the trace of who sent it, a line, metrics and a span, and is part of the diagnosis.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from time import perf_counter
+
+from telemetry import errors, traces
+from telemetry.conf import conf
+from telemetry.context import Observation, current, new_request_id, observing
+from telemetry.logger import get_logger
+from telemetry.metrics import catalogue
+from telemetry.metrics.containment import failsafe
+from telemetry.observe import work
+
+log = get_logger("telemetry.background")
+
+
+def carrier() -> dict[str, str]:
+    """Who sends a task now: `request_id` and `traceparent`, where there are any. Hand it to `running`."""
+    observation = current()
+    return {"request_id": observation.request_id, **traces.carrier()} if observation else {}
+
+
+@contextmanager
+def running(
+    name: str, carrier: Mapping[str, str], *, system: str, job_id: str | int | None = None, attempt: int = 1
+) -> Iterator[None]:
+    """Observe the block as one run of a task, in the thread that runs it: span, metrics, one `task_finished` line.
+
+    `name` is one of a bounded number, `system` the queue's name. An exception is logged, reported and passed on.
+    """
+    if not conf.enabled:
+        yield
+        return
+    observation = Observation(carrier.get("request_id") or new_request_id(), route=name, kind="task")
+    failure, outcome = "", "ok"
+    with observing(observation), traces.task(observation, carrier, system):
+        work.begin(observation)
+        try:
+            yield
+        except BaseException as error:
+            outcome = "failed"
+            if isinstance(error, Exception):
+                errors.capture(error)
+                failure = work.failure(error, 0)
+                log.error("task_failed", task=name, job_id=job_id, exc_info=error)
+            raise
+        finally:
+            _finished(observation, failure, outcome, job_id, attempt)
+
+
+@failsafe("tasks")
+def _finished(observation: Observation, failure: str, outcome: str, job_id: str | int | None, attempt: int) -> None:
+    seconds, name = perf_counter() - observation.started, observation.route
+    work.ledger.finished(observation, failure)
+    catalogue.tasks_finished.labels(name, outcome).inc()
+    catalogue.task_duration.labels(name).observe(seconds)
+    log.info(
+        "task_finished",
+        task=name,
+        job_id=job_id,
+        attempt=attempt,
+        outcome=outcome,
+        duration_ms=round(seconds * 1000, 1),
+        db_queries=observation.db_queries,
+        db_ms=round(observation.db_ms, 1),
+    )
