@@ -282,7 +282,10 @@ def _processor(window: Window, candidates: list[Cause]) -> list[Cause]:
         return candidates
     # Who waits for a lock does not wait for a processor, and a thread's own clock stands still meanwhile.
     others = ("lock", "held", "cpu")
-    starved = [cause for cause in candidates if cause.factor == "duration" and cause.kind not in others]
+    slower = [cause for cause in candidates if cause.factor == "duration" and cause.kind not in others]
+    # It slows everything alike: what took longer than all else together did so by itself.
+    least = max(DOMINANT * sum(cause.weight for cause in slower), STARVED * waiting)
+    starved = [cause for cause in slower if cause.weight <= least]
     weight = waiting + sum(cause.weight for cause in starved)
     busiest = Cause("processor", name, "state", weight=weight, now=used, usual=None)
     return [cause for cause in candidates if cause not in starved] + [busiest]
