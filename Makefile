@@ -123,7 +123,7 @@ node_modules/.dev.stamp: package.json package-lock.json | node_modules/.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm install --no-save --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-static/build/stamp: node_modules/.stamp build.mjs $(shell find static telemetry/static -name '*.js' -not -path 'static/build/*' -not -path '*/telemetry/rum.js' 2>/dev/null)
+static/build/stamp: node_modules/.stamp build.mjs $(shell find static telemetry/static -name '*.[jc]s*' -not -path 'static/build/*' -not -path '*/telemetry/rum.js' 2>/dev/null)
 	@mkdir -p static/build
 	@$(BIN)/node build.mjs
 	@touch $@

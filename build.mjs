@@ -1,4 +1,5 @@
-// Builds what the browser gets, minified: every entry in static/js into static/build, and telemetry's beacon.
+// Builds what the browser gets, minified: every script and style sheet of static into static/build, and telemetry's
+// beacon.
 // With --watch, again whenever one of them changes.
 import { build, context } from "esbuild";
 import { globSync } from "node:fs";
@@ -12,7 +13,7 @@ const options = {
   conditions: ["production", "module"],
 };
 const bundles = [
-  { entryPoints: globSync("static/js/*.js"), outdir: "static/build" },
+  { entryPoints: globSync("static/{js,css}/*"), outdir: "static/build" },
   // Beside its source: the wheel of telemetry holds it.
   {
     entryPoints: ["telemetry/static/telemetry/src/rum.js"],

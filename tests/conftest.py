@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
@@ -129,10 +131,14 @@ def demo_database(demo_template: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def static_files() -> None:
-    """Collect the static files as a release does, when any of them is newer than the last time."""
+    """Build and collect the static files as a release does, when any of them is newer than the last time."""
+    static = settings.BASE_DIR / "static"
+    built = [path.stat().st_mtime for path in (static / "build").glob("*.css")]
+    if any(path.stat().st_mtime > min(built, default=0) for path in (static / "css").iterdir()):
+        subprocess.run([Path(sys.executable).with_name("node"), "build.mjs"], cwd=settings.BASE_DIR, check=True)
     manifest = settings.STATIC_ROOT / "staticfiles.json"
     collected = manifest.stat().st_mtime if manifest.exists() else 0
-    if any(path.stat().st_mtime > collected for path in (settings.BASE_DIR / "static").rglob("*")):
+    if any(path.stat().st_mtime > collected for path in static.rglob("*")):
         manage("collectstatic", "--noinput", env={**os.environ, "DJANGO_SETTINGS_MODULE": "xfhandyman.settings"})
 
 

@@ -151,7 +151,7 @@ def test_a_page_vouches_for_so_many_requests_and_so_long(monkeypatch: pytest.Mon
 
 def test_it_does_not_trace_probes_metrics_or_files(stack: Start, collector: Collector) -> None:
     site = site_with(stack, collector)
-    for path in ("/livez", "/readyz", "/api/health", "/metrics", "/static/css/site.css"):
+    for path in ("/livez", "/readyz", "/api/health", "/metrics", "/static/build/site.css"):
         site.get(path)
     site.get("/broken/fine/last/")
     wait_for_span(collector, "GET /broken/fine/<what>/")
