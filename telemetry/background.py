@@ -30,25 +30,43 @@ def carrier() -> dict[str, str]:
 
 @contextmanager
 def running(
-    name: str, carrier: Mapping[str, str], *, system: str, job_id: str | int | None = None, attempt: int = 1
+    name: str,
+    carrier: Mapping[str, str],
+    *,
+    system: str,
+    queue: str = "",
+    job_id: str | int | None = None,
+    attempt: int = 1,
 ) -> Iterator[None]:
     """Observe the block as one run of a task, in the thread that runs it: span, metrics, one `task_finished` line.
 
-    `name` is one of a bounded number, `system` the queue's name. An exception is logged, reported and passed on.
+    `name` is one of a bounded number, `system` that of the software, `queue` of the queue in it. An exception
+    is logged, reported and passed on.
     """
     if not conf.enabled:
         yield
         return
     observation = Observation(carrier.get("request_id") or new_request_id(), route=name, kind="task")
     failure, outcome = "", "ok"
-    with observing(observation), traces.task(observation, carrier, system):
+    # OpenTelemetry's messaging conventions.
+    job: dict[str, str | int] = {
+        "messaging.system": system,
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        f"messaging.{system}.attempt": attempt,
+    }
+    if queue:
+        job["messaging.destination.name"] = queue
+    if job_id is not None:
+        job["messaging.message.id"] = str(job_id)
+    with observing(observation), traces.task(observation, carrier, job):
         work.begin(observation)
         try:
             yield
         except BaseException as error:
             outcome = "failed"
             if isinstance(error, Exception):
-                errors.capture(error)
+                errors.capture(error, handled=False)
                 failure = work.failure(error, 0)
                 log.error("task_failed", task=name, job_id=job_id, exc_info=error)
             raise

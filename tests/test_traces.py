@@ -223,6 +223,13 @@ def test_it_links_a_task_to_the_request_that_deferred_it(stack: Start, collector
     assert (task.kind, task.links) == ("consumer", [(server.trace_id, task.parent_id)])
     assert task.parent_id in {span.span_id for span in collector.trace(server.trace_id)}
     assert task.resource["service.name"] == "xfhandyman-worker"
+    assert {
+        "messaging.system": "procrastinate",
+        "messaging.destination.name": "default",
+        "messaging.operation.type": "process",
+        "messaging.procrastinate.attempt": 1,
+    }.items() <= task.attributes.items()
+    assert task.attributes["messaging.message.id"].isdigit()
     assert task.attributes["request.id"] == server.attributes["request.id"]
     wait_for(
         "the task's query",

@@ -63,7 +63,7 @@ class Tracing:
         return {}
 
     @contextmanager
-    def task(self, observation: Observation, carrier: Mapping[str, str], system: str) -> Iterator[None]:
+    def task(self, observation: Observation, carrier: Mapping[str, str], attributes: Attributes) -> Iterator[None]:
         yield
 
     def stop(self, timeout: float) -> None: ...
@@ -225,9 +225,9 @@ def carrier() -> dict[str, str]:
     return _active.carrier()
 
 
-def task(observation: Observation, carrier: Mapping[str, str], system: str) -> AbstractContextManager[None]:
+def task(observation: Observation, carrier: Mapping[str, str], attributes: Attributes) -> AbstractContextManager[None]:
     """The span of a background task, linked to the span whose `carrier` deferred it and in the same trace."""
-    return _active.task(observation, carrier, system)
+    return _active.task(observation, carrier, attributes)
 
 
 def traced_query(

@@ -200,15 +200,14 @@ class OpenTelemetry(Tracing):
         return carrier
 
     @contextmanager
-    def task(self, observation: Observation, carrier: Mapping[str, str], system: str) -> Iterator[None]:
+    def task(self, observation: Observation, carrier: Mapping[str, str], attributes: Attributes) -> Iterator[None]:
         parent = _continued(carrier.get("traceparent", ""))
         context = trace.set_span_in_context(NonRecordingSpan(parent)) if parent else otel_context.Context()
-        attributes = {"messaging.system": system, "request.id": observation.request_id}
         with self._tracer.start_as_current_span(
             observation.route,
             context=context,
             kind=SpanKind.CONSUMER,
-            attributes=attributes,
+            attributes={**attributes, "request.id": observation.request_id},
             links=[Link(parent)] if parent else [],
             record_exception=False,
             set_status_on_exception=False,

@@ -59,5 +59,6 @@ def observe(call_next: Callable[[], Any], context: JobContext, _worker: Worker) 
     """Run a task as one observation: span, metrics, one `task_finished` line, errors captured. Procrastinate's hook."""
     carrier = cast(dict[str, str], context.job.task_kwargs.pop(KEY, None) or {})
     job = context.job
-    with background.running(job.task_name, carrier, system="procrastinate", job_id=job.id, attempt=job.attempts + 1):
+    about = {"system": "procrastinate", "queue": job.queue}
+    with background.running(job.task_name, carrier, **about, job_id=job.id, attempt=job.attempts + 1):
         return call_next()
