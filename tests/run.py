@@ -24,6 +24,8 @@ CHECKS: dict[str, list[str]] = {
     "ruff": ["ruff", "check", "--quiet", "."],
     "ruff format": ["ruff", "format", "--quiet", "--check", "."],
     "mypy": ["mypy", "--no-error-summary"],
+    "templates": ["djlint", "--check", "templates"],
+    "template rules": ["djlint", "--lint", "templates"],
     "import contract": ["lint-imports", "--no-cache"],
     "dead code": ["vulture"],
     "migrations": ["python", "manage.py", "makemigrations", "--check", "--dry-run"],
