@@ -1,4 +1,4 @@
-"""Settings, read from the environment alone; docs/architecture.md lists every variable."""
+"""Settings, read from the environment alone; docs/configuration.md lists every variable."""
 
 import os
 from datetime import timedelta
