@@ -1,6 +1,9 @@
 """The table against OWASP ASVS is complete and names tests that exist; and what it claims that no other test shows."""
 
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from pytest_django import Settings
 
 from tests import factories
 from tests.routes import addresses
+from tests.run import BASE_DIR, PRODUCTION
 
 PAGE = (Path(settings.BASE_DIR) / "docs" / "asvs.md").read_text()
 ROWS = re.findall(r"^\| (\d+\.\d+\.\d+) \| ([12]) \| (.+?) \| (.+?) \| (.+) \|$", PAGE, re.MULTILINE)
@@ -65,6 +69,9 @@ def test_a_link_opens_while_the_key_that_signed_it_is_kept(client: Client, setti
     assert client.get(link).status_code == 200
 
 
-def test_no_environment_turns_debugging_on() -> None:
-    source = (Path(settings.BASE_DIR) / "xfhandyman" / "settings.py").read_text()
-    assert re.findall(r"^DEBUG = (.+)$", source, re.MULTILINE) == ["False"]
+def test_no_environment_turns_debugging_on_in_production() -> None:
+    environment = {**os.environ, **PRODUCTION, "DEBUG": "true", "DATABASE_URL": "postgresql:///never-opened"}
+    command = [sys.executable, "manage.py", "check"]
+    refused = subprocess.run(command, env=environment, cwd=BASE_DIR, capture_output=True, text=True, check=False)
+    assert refused.returncode
+    assert "DEBUG shows visitors the code" in refused.stderr

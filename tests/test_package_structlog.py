@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import structlog
@@ -192,6 +193,7 @@ def test_it_is_the_same_under_asgi(lines: Lines, receive: Receive) -> None:
         signals.bind_extra_request_metadata,
         lambda request, **_: structlog.contextvars.bind_contextvars(domain=request.get_host()),
     )
-    async_to_sync(AsyncClient().get)("/fine/").close()
+    with ThreadPoolExecutor(1) as thread:  # this one may have the event loop of a browser
+        thread.submit(lambda: async_to_sync(AsyncClient().get)("/fine/").close()).result()
     finished = lines.one("request_finished")
     assert (finished["domain"], finished["basket"]) == ("testserver", 17)

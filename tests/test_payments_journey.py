@@ -90,7 +90,7 @@ def test_it_keeps_the_time_while_stripe_is_gone(site: Stack, plain_page: Page, s
     stripe_peer.fail("lose", paths="/v1/checkout/sessions")
     ask_for_a_visit(page, site)
     expect(page.get_by_role("alert")).to_contain_text("Your card was not charged, and your time is still kept")
-    expect(page.get_by_text(re.compile("until .*minutes left"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"until\s.*minutes left", re.DOTALL))).to_be_visible()
     wait_for("the link by e-mail", lambda: any("Pay the deposit" in each for each in subjects(site)), 30)
     stripe_peer.recover()
     text = letters(site, ADDRESS)[0].get_body(("plain",))
