@@ -58,7 +58,7 @@ def test_it_answers_every_question_about_a_site_under_load(scene: Scene) -> None
 
 def test_it_has_every_series_that_rules_ask_for(scene: Scene) -> None:
     wanted = {one for expression in _expressions() for one in _selectors(expression)} - RULES_IN_TROUBLE
-    assert len(wanted) > 30
+    assert len(wanted) > 10
     _until_none(lambda: {one for one in wanted if not _watch(scene).query(one)})
 
 

@@ -66,6 +66,8 @@ class _Open:
     incident: Incident
     seen_at: float
     unseen: int = 0
+    hung: bool = False
+    """Whether an operation was seen to hang."""
 
 
 @dataclass(slots=True)
@@ -195,6 +197,7 @@ class Diagnosis:
             known = self._known(finding.cause)
             if known is not None:
                 known.seen_at, known.unseen = at, 0
+                known.hung = known.hung or finding.cause.oldest >= HANGS
                 continue
             if self._explained(finding, findings, index, at):
                 continue
@@ -279,11 +282,13 @@ class Diagnosis:
     def _over(self, each: _Open, at: float) -> bool:
         """Whether work shows that the trouble is over: that nobody came to meet it does not."""
         incident = each.incident
-        if incident.symptom.name not in signals.WAITING or incident.cause.oldest >= HANGS:
+        cause = incident.cause
+        if incident.symptom.name not in signals.WAITING or each.hung or cause.oldest >= HANGS:
             return True
-        if incident.cause.factor == "requests" or at - each.seen_at >= signals.SELDOM:
+        # Whoever held something holds it no more.
+        if cause.kind in ("lock", "held") or cause.factor == "requests" or at - each.seen_at >= signals.SELDOM:
             return True
-        return signals.served(self._looks, self.state.baseline, incident.cause.route, each.seen_at)
+        return signals.served(self._looks, self.state.baseline, cause.route, each.seen_at)
 
     def _note_release(self, look: Look) -> None:
         if look.release and look.release not in self.state.releases:
