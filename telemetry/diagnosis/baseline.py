@@ -1,7 +1,7 @@
 """What is usual: how much a request of each route spends on each activity, and how many requests come."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from telemetry.observe.activity import Activity, RouteLook, Spent
@@ -50,8 +50,8 @@ class Baseline:
         self._usual: dict[str, Usual] = {}
         """What `of` has worked out since the last time that something was learned."""
 
-    def learn(self, routes: Mapping[str, RouteLook], seconds: float) -> None:
-        """Take in what happened in `seconds` of healthy traffic."""
+    def learn(self, routes: Mapping[str, RouteLook], seconds: float, without: Container[str] = ()) -> None:
+        """Take in what happened in `seconds` of healthy traffic, but nothing of the routes `without`."""
         self._usual.clear()
         keep = math.exp(-seconds / MEMORY)
         self._time = self._time * keep + seconds
@@ -59,7 +59,8 @@ class Baseline:
             if name not in self._routes and len(self._routes) < MOST_ROUTES:
                 self._routes[name] = _Route()
         for name, known in self._routes.items():
-            self._learn_route(known, routes.get(name), keep, seconds)
+            if name not in without:
+                self._learn_route(known, routes.get(name), keep, seconds)
 
     def _learn_route(self, known: _Route, seen: RouteLook | None, keep: float, seconds: float) -> None:
         known.time = known.time * keep + seconds

@@ -311,10 +311,10 @@ class Diagnosis:
         if suspected and self.state.baseline.healthy_seconds >= LITTLE:
             return
         window = merge(due, cutoff, KEPT)
-        if not incidents and self.state.baseline.healthy_seconds >= LITTLE:
-            for name in signals.steadily_late(self._looks, self.state.baseline, at, requests=1):
-                window.routes.pop(name, None)  # an incident may be beginning
-        self.state.baseline.learn(window.routes, seconds)
+        late: dict[str, float] = {}
+        if not incidents and self.state.baseline.healthy_seconds >= LITTLE:  # an incident may be beginning
+            late = signals.steadily_late(self._looks, self.state.baseline, at, requests=1)
+        self.state.baseline.learn(window.routes, seconds, without=late)
         for name, route in window.routes.items():
             for error, number in route.errors.items():
                 key = (name, error)
