@@ -254,10 +254,10 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
             observation, work.failure(error or observation.error, observation.status) if failed else ""
         )
         ending = {} if sent.complete else {"aborted": True}
-        if observation.status >= 500:
+        if failed:
             ending["sentry"] = False  # the exception is reported, not the line that counts it
         quiet = log.debug if observation.route in QUIET else log.info
-        say = log.error if observation.status >= 500 else quiet
+        say = log.error if failed else quiet
         say(
             "request_finished",
             method=observation.method,

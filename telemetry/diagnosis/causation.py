@@ -6,10 +6,10 @@ from telemetry.diagnosis.signals import Finding
 
 OF_DATABASE = frozenset({"query", "commit", "lock", "held", "database", "error:query", "error:pool"})
 """Kinds of cause that a database which does not answer brings with it."""
-
-
 _BESIDE = frozenset({"flow", "browser", "script", "tasks", "worker", "memory"})
 """Causes that are not seconds of work."""
+_WEB = ("errors", "database_down", "process_silent", "process_gone", "workers_dying", *signals.WAITING)
+"""Symptoms that customers meet."""
 
 
 def explains(symptom: Symptom, cause: Cause, finding: Finding) -> bool:
@@ -18,7 +18,7 @@ def explains(symptom: Symptom, cause: Cause, finding: Finding) -> bool:
     if cause.key == other.key:
         return True
     if cause.kind in _BESIDE or other.kind in _BESIDE:
-        return signals.stops(symptom, cause, other)
+        return _stops(symptom, cause, other)
     if cause.kind == other.kind and attribution.EVERY_PAGE in (cause.component, other.component):
         return True
     if other.kind == "error:pool" and symptom.name in ("pool_exhausted", "threads_exhausted"):
@@ -48,3 +48,18 @@ def _channel(cause: Cause) -> str:
     if cause.kind == "dependency":
         return "mail" if cause.component == "email" else "http"
     return cause.kind
+
+
+def _stops(symptom: Symptom, cause: Cause, other: Cause) -> bool:
+    """Whether what customers meet explains what they, or their browsers, do no more; tasks need the worker."""
+    if cause.kind == "memory":
+        return other.key == ("dependency", "memory")
+    if other.kind in ("tasks", "worker"):
+        return symptom.name == "database_down" or (symptom.name.startswith("process") and symptom.route == "worker")
+    if symptom.name.startswith("process"):
+        return symptom.route == "web"
+    if other.kind == "flow" and other.component == "requests":
+        return symptom.name == "workers_dying"
+    if other.kind == "script":
+        return False
+    return symptom.name in _WEB and (other.kind == "flow" or other.detail == "a slow first byte")

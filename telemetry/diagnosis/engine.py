@@ -22,6 +22,8 @@ WINDOW = 5.0
 """Seconds over which waiting is judged; what takes shorter is a hiccup."""
 CONFIRMED = 2
 """Judgements in a row before an incident opens."""
+CERTAIN = frozenset({"database_down", "dependency", "process_gone", "process_silent", "stopped", "workers_dying"})
+"""Symptoms that one judgement is enough for."""
 QUIET = 5
 """Judgements in a row without a trace of an incident before it closes."""
 HANGS = 2.0
@@ -158,10 +160,13 @@ class Diagnosis:
         if dying is not None:
             found.append(dying)
         found += self.state.watches.findings(at, self._looks)
-        degraded = {name: look for look in window.latest for name, state in look.facts.items() if state == "degraded"}
-        good = {name: look.good_at.get(name, at) for name, look in degraded.items()}
-        self._since = {name: self._since.get(name, good[name]) for name in degraded}
-        found += signals.dependencies(window, self._since)
+        self._since = {
+            name: self._since.get(name, look.good_at.get(name, at))
+            for look in window.latest
+            for name, state in look.facts.items()
+            if state == "degraded"
+        }
+        found += signals.dependencies(self._since)
         found += signals.failures(self._looks, at, self._usual_errors)
         found += self._waiting(window)
         return found
@@ -210,14 +215,7 @@ class Diagnosis:
         return events
 
     def _needed(self, finding: Finding, index: int) -> int:
-        if finding.symptom.name in (
-            "database_down",
-            "process_silent",
-            "workers_dying",
-            "dependency",
-            "process_gone",
-            "stopped",
-        ):
+        if finding.symptom.name in CERTAIN:
             return 1
         if finding.cause.kind in ("processor", "unknown"):
             return PATIENT
@@ -281,9 +279,8 @@ class Diagnosis:
 
     def _over(self, each: _Open, at: float) -> bool:
         """Whether work shows that the trouble is over: that nobody came to meet it does not."""
-        incident = each.incident
-        cause = incident.cause
-        if incident.symptom.name not in signals.WAITING or each.hung or cause.oldest >= HANGS:
+        cause = each.incident.cause
+        if each.incident.symptom.name not in signals.WAITING or each.hung or cause.oldest >= HANGS:
             return True
         # Whoever held something holds it no more.
         if cause.kind in ("lock", "held") or cause.factor == "requests" or at - each.seen_at >= signals.SELDOM:

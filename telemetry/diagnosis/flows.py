@@ -7,7 +7,7 @@ by themselves is learned as well: visitors do not come independently of one anot
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -184,11 +184,3 @@ class Flows:
 def _finding(name: str, flow: Flow, at: float) -> Finding:
     symptom = Symptom("stopped", name, now=at - flow.since, usual=flow.every, says=flow.says)
     return Finding(symptom, Cause("flow", name, "state", weight=1.0, detail=flow.because), flow.since)
-
-
-def of(looks: Iterable[Look]) -> Flows:
-    """The flows of a row of looks, for tests and recordings."""
-    flows = Flows()
-    for look in looks:
-        flows.add(look)
-    return flows

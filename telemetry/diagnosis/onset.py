@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 from telemetry.diagnosis.baseline import Baseline
 from telemetry.diagnosis.model import Cause, Look
+from telemetry.diagnosis.signals import SELDOM
 from telemetry.observe.activity import Activity, Running, Spent
 
-GAP, SELDOM = 4.0, 120.0
-"""Seconds that still belong to one start: where the cause does not show, and where nothing is done that could show it,
-because pages of a quiet site are not asked for all the time."""
+GAP = 4.0
+"""Seconds without the cause that still belong to one start; SELDOM where nothing is done that could show it, because
+pages of a quiet site are not asked for all the time."""
 GROWN = 2.0
 """Times the usual from which a factor has left it."""
 

@@ -1,7 +1,7 @@
 """What is wrong just now, compared with what is usual. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -246,12 +246,11 @@ def database(window: Window) -> Finding | None:
     return Finding(Symptom("database_down"), cause, since)
 
 
-def dependencies(window: Window, since: dict[str, float]) -> list[Finding]:
-    """Dependencies that their checks call degraded. `since`: when each was first found so."""
-    names = {name for look in window.latest for name, state in look.facts.items() if state == "degraded"}
+def dependencies(degraded: Mapping[str, float]) -> list[Finding]:
+    """Dependencies that their checks call degraded, by name, and since when."""
     return [
-        Finding(Symptom("dependency", name), Cause("dependency", name, "state", weight=1.0), since.get(name, window.at))
-        for name in sorted(names)
+        Finding(Symptom("dependency", name), Cause("dependency", name, "state", weight=1.0), since)
+        for name, since in sorted(degraded.items())
     ]
 
 
@@ -268,24 +267,6 @@ def silent(looks: Sequence[Look], at: float, states: dict[int, str]) -> list[Fin
         cause = Cause("process", look.process, "state", weight=float(look.threads or 1), detail=state, running=pid)
         found.append(Finding(Symptom("process_silent", look.process), cause, look.at))
     return found
-
-
-_WEB = ("errors", "database_down", "process_silent", "process_gone", "workers_dying", *WAITING)
-
-
-def stops(symptom: Symptom, cause: Cause, other: Cause) -> bool:
-    """Whether what customers meet explains what they, or their browsers, do no more; tasks need the worker."""
-    if cause.kind == "memory":
-        return other.key == ("dependency", "memory")
-    if other.kind in ("tasks", "worker"):
-        return symptom.name == "database_down" or (symptom.name.startswith("process") and symptom.route == "worker")
-    if symptom.name.startswith("process"):
-        return symptom.route == "web"
-    if other.kind == "flow" and other.component == "requests":
-        return symptom.name == "workers_dying"
-    if other.kind == "script":
-        return False
-    return symptom.name in _WEB and (other.kind == "flow" or other.detail == "a slow first byte")
 
 
 def gone(killed: dict[str, Look], looks: Sequence[Look], at: float) -> list[Finding]:

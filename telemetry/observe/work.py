@@ -9,12 +9,12 @@ import sys
 import sysconfig
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from telemetry.context import BEACONS, PROBES, Observation, in_flight
 from telemetry.metrics.labels import BoundedLabel
+from telemetry.observe import proc
 from telemetry.observe.activity import Activity, RouteLook, Running, Spent
 
 MOST = 50
@@ -25,8 +25,6 @@ APART = frozenset(PROBES + BEACONS)
 """Requests that customers do not wait for."""
 QUEUED = ""
 """The route of requests that wait for a thread: nobody has looked at them yet."""
-_TICK = 0.01
-"""Seconds a CPU tick of /proc is worth."""
 _LIBRARIES = (sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["purelib"], str(Path(__file__).parents[1]))
 
 CPU, OTHER, QUEUE = Activity("cpu"), Activity("other"), Activity("queue")
@@ -165,10 +163,8 @@ def _charge(route: RouteLook, spent: dict[Activity, Spent], charged: dict[Activi
 
 def _cpu(thread: int) -> float:
     """CPU seconds a thread has used, to a hundredth; 0 where the system does not tell."""
-    with suppress(OSError, ValueError, IndexError):
-        fields = Path("/proc/self/task", str(thread), "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) * _TICK
-    return 0.0
+    known = proc.stat(f"/proc/self/task/{thread}/stat")
+    return known.cpu if known is not None else 0.0
 
 
 def _place(route: RouteLook, observation: Observation, now: float, frame: object) -> None:

@@ -15,7 +15,7 @@ from telemetry.diagnosis import locks
 from telemetry.diagnosis.board import Board
 from telemetry.diagnosis.model import Look
 from telemetry.health.memory import memory_limit
-from telemetry.observe import browsers, probe, queueing, work
+from telemetry.observe import browsers, probe, proc, queueing, work
 from telemetry.observe.activity import Activity, RouteLook, Running, Spent
 from telemetry.observe.pool import registry
 from telemetry.observe.queries import label_of
@@ -32,8 +32,6 @@ SILENT = 0.5
 """Seconds without an answer from which the answer is waited for before anything is concluded."""
 HELD = 0.5
 """Seconds from which a connection that runs no query counts as held."""
-TICKS = os.sysconf("SC_CLK_TCK")
-"""Of /proc's CPU times, a second."""
 BUSY, FULL = 0.85, 0.9
 """Processors of a Python process, and share of the host's, from which work waits for them."""
 
@@ -177,18 +175,15 @@ class _Busiest:
 
     def users(self, window: float) -> dict[str, float]:
         """Return processors used by program since the last time, this site's own processes under "this site"."""
-        group, now, found = str(os.getpgrp()), dict[str, float](), dict[str, float]()
+        group, now, found = os.getpgrp(), dict[str, float](), dict[str, float]()
         for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):
-            try:
-                with open(f"/proc/{pid}/stat") as file:
-                    before, _, after = file.read().rpartition(")")
-            except OSError:
-                continue  # it has ended
-            fields = after.split()
-            now[pid] = (int(fields[11]) + int(fields[12])) / TICKS
+            process = proc.stat(f"/proc/{pid}/stat")
+            if process is None:
+                continue
+            now[pid] = process.cpu
             used = (now[pid] - self._before.get(pid, now[pid])) / window
             if used >= 0.05:
-                name = "this site" if fields[2] == group else before.partition("(")[2]
+                name = "this site" if process.group == group else process.name
                 found[name] = found.get(name, 0.0) + used
         self._before = now
         return dict(sorted(found.items(), key=lambda user: -user[1])[:5])
