@@ -1,5 +1,6 @@
 """A customer's own booking, behind its signed link. GET shows, POST moves or cancels: mail scanners follow links."""
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -89,6 +90,12 @@ def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
 def held_page(booking: Booking) -> str:
     """The address of the page that says what a held booking waits for: its deposit, or the proof of its address."""
     return reverse("booking_pay" if hasattr(booking, "payment") else "booking_prove", args=[booking.link_token])
+
+
+def minutes_left(booking: Booking) -> int:
+    """How long a held booking is still kept, in minutes begun."""
+    seconds = (booking.hold_expires_at - timezone.now()).total_seconds() if booking.hold_expires_at else 0
+    return max(0, math.ceil(seconds / 60))
 
 
 def _manage(request: HttpRequest, booking: Booking, problem: str = "", status: int = 200) -> HttpResponse:

@@ -1,7 +1,5 @@
 """Paying the deposit: the page of a held booking, the way to Stripe and back, and what Stripe tells by itself."""
 
-import math
-
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,7 +16,7 @@ from bookings.payments.tasks import look_again
 from bookings.ratelimit import limits
 from bookings.scheduling import errors
 from bookings.views.errors import wait_a_while
-from bookings.views.manage import by_link
+from bookings.views.manage import by_link, minutes_left
 
 PATIENCE = 8
 """Looks at the page that waits for Stripe before it says that an e-mail will follow."""
@@ -47,14 +45,12 @@ def pay(request: HttpRequest, booking: Booking) -> HttpResponse:
     payment = getattr(booking, "payment", None)
     if payment is None or booking.status != Status.HELD:
         return _elsewhere(booking, payment)
-    now = timezone.now()
-    seconds_left = (booking.hold_expires_at - now).total_seconds() if booking.hold_expires_at else 0
     context = {
         "booking": booking,
         "service": booking.service,
         "payment": payment,
-        "payable": checkout.can_be_paid(booking, payment, now),
-        "left": max(0, math.ceil(seconds_left / 60)),
+        "kept": checkout.can_be_paid(booking, payment, timezone.now()),
+        "left": minutes_left(booking),
         "problem": request.GET.get("problem", ""),
     }
     page = "bookings/payment.html"

@@ -1,10 +1,7 @@
 """Proving the e-mail address of a booking that is held for it, by the button behind the e-mail's link."""
 
-import math
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from bookings import scheduling
@@ -12,7 +9,7 @@ from bookings.models import Booking, Status
 from bookings.ratelimit import limits
 from bookings.scheduling import proofs
 from bookings.views.errors import wait_a_while
-from bookings.views.manage import by_link, held_page
+from bookings.views.manage import by_link, held_page, minutes_left
 
 
 @by_link
@@ -32,9 +29,9 @@ def prove(request: HttpRequest, booking: Booking) -> HttpResponse:
         if seconds := limits.wait(request, limits.Purpose.BOOKING):
             return wait_a_while(request, seconds)
         return _confirm(booking, mail)
-    seconds_left = (booking.hold_expires_at - timezone.now()).total_seconds() if booking.hold_expires_at else 0
-    context = {"booking": booking, "service": booking.service, "mail": mail if mailed else ""}
-    context |= {"left": max(0, math.ceil(seconds_left / 60)), "problem": bool(mail) and not mailed}
+    left = minutes_left(booking)
+    context = {"booking": booking, "service": booking.service, "kept": left > 0, "left": left}
+    context |= {"mail": mail if mailed else "", "problem": bool(mail) and not mailed}
     return render(request, "bookings/prove.html", context, status=422 if request.method == "POST" else 200)
 
 
