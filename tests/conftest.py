@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 import psycopg
@@ -20,13 +19,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from bookings import events
-from bookings.ratelimit.rates import Limit
+from bookings.ratelimit.rates import Limit, Purpose
 from tests.chromium import ARGUMENTS, installed
 from tests.stack import Stack, manage, running_stack
 from xfhandyman import process_tree
-
-if TYPE_CHECKING:  # -p loads this file before Django knows its apps, and so its models
-    from bookings.ratelimit.limits import Purpose
 
 pytest_plugins = ["tests.peers.fixtures"]
 _numbers = count()
@@ -156,10 +152,10 @@ def stack(demo_database: str, static_files: None, tmp_path: Path) -> Iterator[Ca
 
 
 @pytest.fixture
-def limited(settings: pytest.FixtureRequest) -> "Callable[[Purpose, Limit], None]":
+def limited(settings: pytest.FixtureRequest) -> Callable[[Purpose, Limit], None]:
     """Set one limit for the length of a test."""
 
-    def change(purpose: "Purpose", to: Limit) -> None:
+    def change(purpose: Purpose, to: Limit) -> None:
         settings.RATE_LIMITS = {**settings.RATE_LIMITS, purpose.value: to}  # type: ignore[attr-defined]  # pytest-django's settings
 
     return change

@@ -9,7 +9,6 @@ import ipaddress
 import math
 from collections import OrderedDict
 from contextlib import suppress
-from enum import StrEnum
 from functools import cache
 from threading import Lock
 
@@ -23,18 +22,7 @@ from django.utils.crypto import salted_hmac
 from bookings import events
 from bookings.models import Allowance
 from bookings.ratelimit.rates import Limit
-
-
-class Purpose(StrEnum):
-    """What is limited; the names in settings.RATE_LIMITS."""
-
-    BOOKING = "booking"  # a post that books, moves or cancels
-    CONTACT = "contact"  # a message
-    LINK = "link"  # a booking link that opens nothing: somebody may be guessing
-    AVAILABILITY = "availability"  # a look at the free windows
-    LOGIN = "login"  # a password of staff, right or wrong: hashing it is what costs
-    LOGIN_KNOWN = "login_known"  # the same from a browser that logged in before: strangers cannot use its turns up
-
+from bookings.ratelimit.rates import Purpose as Purpose
 
 # The moment moves on by the cost, unless the period would be overrun. One more than two periods ahead dates from before
 # the clock was put back: it is forgiven.

@@ -1,10 +1,22 @@
-"""How often something may happen. Pure: no ORM, HTTP or clock."""
+"""What is limited, and how often it may happen. Pure: no ORM, HTTP or clock."""
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _RATE = re.compile(r"([1-9]\d*)/([smhd])")
+
+
+class Purpose(StrEnum):
+    """What is limited; the names in settings.RATE_LIMITS."""
+
+    BOOKING = "booking"  # a post that books, moves or cancels
+    CONTACT = "contact"  # a message
+    LINK = "link"  # a booking link that opens nothing: somebody may be guessing
+    AVAILABILITY = "availability"  # a look at the free windows
+    LOGIN = "login"  # a password of staff, right or wrong: hashing it is what costs
+    LOGIN_KNOWN = "login_known"  # the same from a browser that logged in before: strangers cannot use its turns up
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from . import BackupError, server
 
 FORMAT = 1
 _NAME = "%Y%m%dT%H%M%SZ"
-_A_BACKUP = re.compile(r"\d{8}T\d{6}Z")
+_A_BACKUP = re.compile(r"(\d{8}T\d{6}Z)(\.partial)?")
 
 
 def make(url: str, media: Path, into: Path, *, release: str = "", now: datetime | None = None) -> Path:
@@ -115,6 +115,15 @@ def forget_old(directory: Path, days: int, now: datetime | None = None) -> list[
     for path in old:
         shutil.rmtree(path)
     return old
+
+
+def history(directory: Path) -> tuple[list[datetime], list[datetime]]:
+    """When the backups in a directory were made, and when those were begun that were not finished; each in order."""
+    found = sorted(
+        filter(None, (_A_BACKUP.fullmatch(path.name) for path in directory.glob("*"))), key=lambda name: name[0]
+    )
+    begun = [(datetime.strptime(name[1], _NAME).replace(tzinfo=UTC), name[2]) for name in found]
+    return [at for at, partial in begun if not partial], [at for at, partial in begun if partial]
 
 
 def _run(command: list[str], url: str) -> None:

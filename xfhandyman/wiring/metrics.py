@@ -2,6 +2,7 @@
 
 from itertools import product
 
+from bookings.ratelimit.rates import Purpose
 from telemetry.metrics import counter, histogram
 
 _REFUSED = """
@@ -21,7 +22,6 @@ _EMAILS = [
     "reminder",
     "restored",
 ]
-_LIMITS = ["availability", "booking", "contact", "link", "login", "login_known"]
 
 
 def _words(words: str) -> list[tuple[str]]:
@@ -42,7 +42,7 @@ limits = counter(
     "rate_limits_total",
     "Requests asked to wait, or let through unchecked.",
     ("limit", "whose"),
-    known=product(_LIMITS, ("client", "everybody", "unchecked")),
+    known=product(Purpose, ("client", "everybody", "unchecked")),
 )
 payments = counter(
     "payments_total",

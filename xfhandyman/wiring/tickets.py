@@ -1,6 +1,5 @@
 """What of this site wears out slowly: its certificate, and its backups."""
 
-import re
 import socket
 import ssl
 import time
@@ -14,11 +13,11 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from telemetry.tickets import Ticket, register
+from xfhandyman.backups import archive
 
 EXPIRES, DAY, HOUR = 14 * 86_400.0, 86_400.0, 3600.0
 """Seconds before a certificate ends in which it should have been renewed."""
 TIMEOUT = 5.0
-_BACKUP = re.compile(r"(\d{8}T\d{6}Z)(\.partial)?")
 
 
 def register_tickets() -> None:
@@ -48,19 +47,12 @@ def certificate(site: str, at: float) -> Iterator[Ticket]:
 
 def backups(directory: Path, at: float) -> Iterator[Ticket]:
     """Backups that were made here, and are made no more, or were interrupted. `at`: Unix seconds."""
-    names = sorted(path.name for path in directory.glob("*"))
-    found = [match for match in map(_BACKUP.fullmatch, names) if match]
-    made = [_made(match[1]) for match in found if not match[2]]
-    begun = [_made(match[1]) for match in found if match[2]]
+    made, begun = ([moment.timestamp() for moment in moments] for moments in archive.history(directory))
     if begun and max(begun) < at - HOUR and max(begun) > max(made, default=0.0):
         yield Ticket("backup", "interrupted", f"The backup that began on {_day(max(begun))} was not finished.")
     every = max(median([later - one for one, later in pairwise(made)] or [DAY]), DAY)
     if made and at - made[-1] > 2 * every:
         yield Ticket("backup", "late", f"The last backup was made on {_day(made[-1])}; there should be a newer one.")
-
-
-def _made(name: str) -> float:
-    return datetime.strptime(name, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
 
 def _day(moment: float) -> str:
