@@ -119,11 +119,11 @@ def forget_old(directory: Path, days: int, now: datetime | None = None) -> list[
 
 def history(directory: Path) -> tuple[list[datetime], list[datetime]]:
     """When the backups in a directory were made, and when those were begun that were not finished; each in order."""
-    found = sorted(
-        filter(None, (_A_BACKUP.fullmatch(path.name) for path in directory.glob("*"))), key=lambda name: name[0]
-    )
-    begun = [(datetime.strptime(name[1], _NAME).replace(tzinfo=UTC), name[2]) for name in found]
-    return [at for at, partial in begun if not partial], [at for at, partial in begun if partial]
+    made, interrupted = list[datetime](), list[datetime]()
+    for name in sorted(path.name for path in directory.glob("*")):
+        if found := _A_BACKUP.fullmatch(name):
+            (interrupted if found[2] else made).append(datetime.strptime(found[1], _NAME).replace(tzinfo=UTC))
+    return made, interrupted
 
 
 def _run(command: list[str], url: str) -> None:
