@@ -217,8 +217,10 @@ def test_it_notices_that_scripts_fail_in_several_browsers() -> None:
     assert opened.incident.sentence.startswith("Browsers report errors on /shop/ (3 visitors, ")
     assert "because of a script that fails on /shop/ (release 2 started at" in opened.incident.sentence
     assert abs(opened.incident.started_at - began) <= 2
-    (closed,) = judged(diagnosis, browsing(began + 180, 5, 1.0))
+    (closed,) = judged(diagnosis, browsing(began + 180, 4, 1.0))
     assert closed.kind == "closed"
+    one_more = look(began + 421, 1, browsers={"/shop/": Browsed(1, 1)})
+    assert judged(diagnosis, [one_more, *browsing(began + 422, 1, 1.0)]) == [], "what is over does not count any more"
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,13 @@ NEW: dict[str, Play] = {
     "mail-silent": Play("mail", faults.mail_silent, (Told(("dependency",), ("dependency",), "email"),), seconds=35),
     "mail-slow": Play("mail", faults.mail_slow, (Told(TASKS, ("mail",), ""),), seconds=40),
     "stripe-down": Play("mail", faults.stripe_down, (Told(("dependency",), ("dependency",), "stripe"),), seconds=35),
+    "stripe-silent": Play(
+        "mail", faults.stripe_silent, (Told(("dependency",), ("dependency",), "stripe"),), seconds=35
+    ),
+    "script-fails": Play(
+        "browsers", faults.script_fails, (Told(("browser_errors",), ("script",), "/book/"),), seconds=40
+    ),
+    "late-paint": Play("browsers", faults.late_paint, (Told(("vitals",), ("browser",), "/services/"),), seconds=40),
     "task-fails": Play(
         "tasks",
         faults.page(("working_task", "error")),
@@ -205,6 +212,9 @@ NEW: dict[str, Play] = {
         (*_many("/services/"), Told(("tasks_failing",), ("error",), "LookupError.*working_task")),
         seconds=35,
     ),
+    # Nothing that customers meet: where the telemetry goes is gone.
+    "collector-silent": Play("healthy", faults.collector_silent, (), seconds=40),
+    "sentry-down": Play("healthy", faults.sentry_down, (), seconds=40),
     # Nothing at all, in each kind of hour.
     "steady": Play("healthy", faults.nothing, (), seconds=300),
     "growing": Play("healthy", faults.growing, (), seconds=10),
@@ -223,11 +233,12 @@ SESSIONS: dict[str, tuple[str, ...]] = {
         "hold-work", "surge-all", "surge-booking",
     ),
     "others": (
-        "task-fails", "task-sleeps", "task-queries", "mail-silent", "mail-slow", "stripe-down", "task-worker-frozen",
-        "processors-taken", "decoy-lock", "decoy-queries", "pair-lock-call", "pair-error-mail", "pair-queries-tasks",
-        "error-release", "sleep-release", "transaction-left-open", "memory-grows",
+        "task-fails", "task-sleeps", "task-queries", "mail-silent", "mail-slow", "stripe-down", "stripe-silent",
+        "task-worker-frozen", "script-fails", "collector-silent", "sentry-down", "processors-taken", "decoy-lock",
+        "decoy-queries", "pair-lock-call", "pair-error-mail", "pair-queries-tasks", "error-release", "sleep-release",
+        "transaction-left-open", "memory-grows",
     ),
-    "day": ("steady", "growing"),
+    "day": ("steady", "growing", "late-paint"),
     "night": ("night",),
 }  # fmt: skip
 """What is played one after another on one site."""

@@ -32,8 +32,6 @@ class Customers:
     def __init__(self, url: str, *, browsers: int = 3, pause: float = 0.5) -> None:
         self.url = url
         self.browsers = Browsers()
-        self.only_looking = threading.Event()
-        """While set, nobody books: people look and leave."""
         self._pause = pause
         self.ended = threading.Event()
         self._turns = count()
@@ -98,9 +96,7 @@ class Customers:
             number = next(self._turns)
             slug = self.slugs[number % len(self.slugs)]
             with suppress(requests.RequestException, ValueError, KeyError, IndexError), customer() as session:
-                if self.only_looking.is_set():
-                    self.visit(session, f"/book/{slug}/")
-                elif number % 6 == 4:
+                if number % 6 == 4:
                     self.write(session)
                 elif number % 6 == 5:
                     self.book(session, slug, start="2020-01-01T09:00:00Z")

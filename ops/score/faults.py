@@ -220,13 +220,3 @@ def late_paint(scene: Scene) -> Iterator[None]:
         yield
     finally:
         del scene.customers.browsers.painted["/services/"]
-
-
-@contextmanager
-def bookings_stop(scene: Scene) -> Iterator[None]:
-    """Everybody opens the booking pages and nobody books any more; there is no error anywhere."""
-    scene.customers.only_looking.set()
-    try:
-        yield
-    finally:
-        scene.customers.only_looking.clear()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from telemetry.diagnosis.model import Cause, Look, Symptom
@@ -62,7 +63,7 @@ class Browsers:
         found = []
         for route in {route for look in recent for route in look.browsers}:
             of_page = [(look.at, look.browsers[route]) for look in recent if route in look.browsers]
-            failing = [(moment, page.failed) for moment, page in of_page if page.failed]
+            failing = _latest([(moment, page.failed) for moment, page in of_page if page.failed])
             number = sum(failed for _, failed in failing)
             if number >= FAILED and failing[-1][0] > at - QUIET:
                 share = number / max(sum(page.clients for _, page in of_page), number)
@@ -100,3 +101,9 @@ class Browsers:
         browsers = cls()
         browsers._usual = {(route, what): _Usual(**usual) for route, what, usual in values}
         return browsers
+
+
+def _latest(failing: list[tuple[float, int]]) -> list[tuple[float, int]]:
+    """Those since scripts last worked again: what is over is not counted once more."""
+    since = next((later for (one, _), (later, _) in reversed([*pairwise(failing)]) if later - one > QUIET), 0.0)
+    return [each for each in failing if each[0] >= since]
