@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+import structlog
 from django.conf import settings
 from django.db import connection
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -21,6 +22,7 @@ from pytest_django import DjangoDbBlocker
 from bookings import events
 from bookings.ratelimit.rates import Limit, Purpose
 from tests.chromium import ARGUMENTS, installed
+from tests.lines import Lines
 from tests.stack import Stack, manage, running_stack
 from xfhandyman import process_tree
 
@@ -149,6 +151,15 @@ def stack(demo_database: str, static_files: None, tmp_path: Path) -> Iterator[Ca
             return running.enter_context(running_stack(directory, demo_database, **options))  # type: ignore[arg-type] # passed through
 
         yield start
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """What is logged during the test."""
+    taken, processors = Lines(), structlog.get_config()["processors"]
+    processors.insert(-1, taken)  # in place: loggers that are in use share the list
+    yield taken
+    processors.remove(taken)
 
 
 @pytest.fixture

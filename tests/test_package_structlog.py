@@ -12,7 +12,8 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.test import AsyncClient, Client
 from django.urls import include, path
 from django_structlog import signals
-from structlog.typing import EventDict
+
+from tests.lines import Lines
 
 Receive = Callable[[Signal, Callable[..., object]], None]
 
@@ -48,27 +49,6 @@ urlpatterns = [
     path("", include("xfhandyman.urls")),  # what the pages for errors link to
 ]
 pytestmark = [pytest.mark.urls(__name__), pytest.mark.django_db]
-
-
-class Lines:
-    def __init__(self) -> None:
-        self.events: list[EventDict] = []
-
-    def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
-        self.events.append(dict(event))
-        return event
-
-    def one(self, event: str) -> EventDict:
-        (found,) = [each for each in self.events if each["event"] == event]
-        return found
-
-
-@pytest.fixture
-def lines() -> Iterator[Lines]:
-    taken, processors = Lines(), structlog.get_config()["processors"]
-    processors.insert(-1, taken)  # in place: loggers that are in use share the list
-    yield taken
-    processors.remove(taken)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
@@ -14,7 +14,6 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import Client, RequestFactory
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
-from structlog.typing import EventDict
 
 from telemetry import redaction, traces
 from telemetry.conf import conf
@@ -25,31 +24,10 @@ from telemetry.metrics import catalogue, containment
 from telemetry.middleware import ObservingMiddleware
 from telemetry.observe import outgoing_http
 from telemetry.observe.routes import method_name, template
+from tests.lines import Lines
 from xfhandyman.security.proxies import TrustedProxyMiddleware, client_address, networks, trusts
 
 Serve = Callable[..., HttpResponse]
-
-
-class Lines:
-    """The structured events that were logged, before rendering."""
-
-    def __init__(self) -> None:
-        self.events: list[dict[str, object]] = []
-
-    def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
-        self.events.append(dict(event))
-        return event
-
-    def named(self, event: str) -> list[dict[str, object]]:
-        return [each for each in self.events if each["event"] == event]
-
-
-@pytest.fixture
-def lines() -> Iterator[Lines]:
-    taken, processors = Lines(), structlog.get_config()["processors"]
-    processors.insert(-1, taken)  # in place: loggers that are in use share the list
-    yield taken
-    processors.remove(taken)
 
 
 @pytest.fixture

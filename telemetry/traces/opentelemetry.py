@@ -175,14 +175,13 @@ class OpenTelemetry(Tracing):
         if not trace.get_current_span().is_recording():
             yield
             return
-        with self._tracer.start_as_current_span(
-            name, kind=_KINDS[kind], attributes=attributes, record_exception=False, set_status_on_exception=False
-        ) as span:
-            try:
-                yield
-            except BaseException as error:
-                _fail(span, error)
-                raise
+        with (
+            self._tracer.start_as_current_span(
+                name, kind=_KINDS[kind], attributes=attributes, record_exception=False, set_status_on_exception=False
+            ) as span,
+            _failing(span),
+        ):
+            yield
 
     def event(self, name: str, attributes: Attributes) -> None:
         span = trace.get_current_span()
@@ -203,21 +202,20 @@ class OpenTelemetry(Tracing):
     def task(self, observation: Observation, carrier: Mapping[str, str], attributes: Attributes) -> Iterator[None]:
         parent = _continued(carrier.get("traceparent", ""))
         context = trace.set_span_in_context(NonRecordingSpan(parent)) if parent else otel_context.Context()
-        with self._tracer.start_as_current_span(
-            observation.route,
-            context=context,
-            kind=SpanKind.CONSUMER,
-            attributes={**attributes, "request.id": observation.request_id},
-            links=[Link(parent)] if parent else [],
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
+        with (
+            self._tracer.start_as_current_span(
+                observation.route,
+                context=context,
+                kind=SpanKind.CONSUMER,
+                attributes={**attributes, "request.id": observation.request_id},
+                links=[Link(parent)] if parent else [],
+                record_exception=False,
+                set_status_on_exception=False,
+            ) as span,
+            _failing(span),
+        ):
             _note(observation, span)
-            try:
-                yield
-            except BaseException as error:
-                _fail(span, error)
-                raise
+            yield
 
     def stop(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -235,6 +233,16 @@ def _fail(span: Span, error: BaseException | str) -> None:
     """The class alone: an exception's text may name a customer."""
     span.set_attribute("error.type", error if isinstance(error, str) else type(error).__qualname__)
     span.set_status(Status(StatusCode.ERROR))
+
+
+@contextmanager
+def _failing(span: Span) -> Iterator[None]:
+    """An exception marks the span and passes on."""
+    try:
+        yield
+    except BaseException as error:
+        _fail(span, error)
+        raise
 
 
 def _plain(value: Any) -> str | int | float | bool:
