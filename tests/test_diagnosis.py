@@ -139,6 +139,20 @@ def test_it_closes_an_incident_once_with_the_time_it_ended() -> None:
     assert diagnosis.open == []
 
 
+def test_what_begins_after_the_last_worker_was_killed_is_an_incident_of_its_own() -> None:
+    """That workers are killed is counted for a while after the last, which must explain nothing that begins then."""
+    diagnosis, site = Diagnosis(), Site(1)
+    watch(diagnosis, site, HEALTHY)
+    for _ in range(3):
+        diagnosis.exited(site.at, diagnosis.looks[-1])
+    killed = site.at
+    opened, closed = watch(diagnosis, site, 40)
+    assert opened.incident.symptom.name == "workers_dying"
+    assert (closed.kind, closed.incident.ended_at) == ("closed", killed)
+    surge(site)
+    assert [event.incident.cause.factor for event in watch(diagnosis, site, FAULTY)] == ["requests"]
+
+
 def test_it_tells_two_independent_faults_apart() -> None:
     diagnosis, site = Diagnosis(), Site(3, threads=32)
     watch(diagnosis, site, HEALTHY)

@@ -67,6 +67,9 @@ class Event:
 class _Open:
     incident: Incident
     seen_at: float
+    """When it was last found, or explained something that was."""
+    shown_at: float
+    """When its own cause last showed."""
     unseen: int = 0
     hung: bool = False
     """Whether an operation was seen to hang."""
@@ -106,7 +109,7 @@ class Diagnosis:
 
     def __init__(self, state: State | None = None) -> None:
         self.state = state or State()
-        self._open = [_Open(incident, incident.opened_at) for incident in self.state.open]
+        self._open = [_Open(incident, incident.opened_at, incident.opened_at) for incident in self.state.open]
         self._looks: deque[Look] = deque()
         self._unlearned: deque[Look] = deque()
         self._suspected: dict[tuple[str, str], int] = {}
@@ -201,7 +204,7 @@ class Diagnosis:
         for index, finding in enumerate(findings):
             known = self._known(finding.cause)
             if known is not None:
-                known.seen_at, known.unseen = at, 0
+                known.seen_at, known.shown_at, known.unseen = at, finding.last_at or at, 0
                 known.hung = known.hung or finding.cause.oldest >= HANGS
                 continue
             if self._explained(finding, findings, index, at):
@@ -258,7 +261,7 @@ class Diagnosis:
             sentence=sentence(finding.symptom, finding.cause, started, at, changes),
             changes=changes,
         )
-        self._open.append(_Open(incident, at))
+        self._open.append(_Open(incident, at, finding.last_at or at))
         return incident
 
     def _close_old(self, at: float) -> list[Event]:
@@ -269,8 +272,8 @@ class Diagnosis:
             each.unseen += 1
             if each.unseen >= QUIET and self._over(each, at):
                 self._open.remove(each)
-                seen = last_seen(self._looks, each.incident.cause, self.state.baseline) or each.seen_at
-                each.incident.ended_at = max(min(seen, each.seen_at), each.incident.started_at)
+                shown_at = last_seen(self._looks, each.incident.cause, self.state.baseline) or each.shown_at
+                each.incident.ended_at = max(min(shown_at, each.seen_at), each.incident.started_at)
                 events.append(Event("closed", each.incident))
                 self.state.closed.append(each.incident)
         oldest = at - REMEMBERED

@@ -190,6 +190,8 @@ class Finding:
     cause: Cause
     since: float
     """Unix seconds."""
+    last_at: float | None = None
+    """When it last showed, Unix seconds, where that is counted for a while; None: it shows now."""
 
 
 def failures(looks: Sequence[Look], at: float, usual: dict[tuple[str, str], float]) -> list[Finding]:
@@ -217,7 +219,9 @@ def failures(looks: Sequence[Look], at: float, usual: dict[tuple[str, str], floa
             f"error:{kind}", what, "errors", route, number / (at - first.at + 1), share, known, running=number
         )
         name = "tasks_failing" if last.process == "worker" else "errors"
-        found.append(Finding(Symptom(name, route, now=share, affected=number), cause, first.at - first.window))
+        found.append(
+            Finding(Symptom(name, route, now=share, affected=number), cause, first.at - first.window, last.at)
+        )
     return sorted(found, key=lambda finding: -finding.cause.weight)
 
 
@@ -287,4 +291,5 @@ def dying(exits: Sequence[float], at: float) -> Finding | None:
     if len(recent) < EXITS or at - recent[-1] > EXITS_STOPPED:
         return None
     cause = Cause("process", "web", "state", weight=float(len(recent)), detail="killed", running=len(recent))
-    return Finding(Symptom("workers_dying", affected=len(recent), now=at - recent[0]), cause, recent[0])
+    shown = Symptom("workers_dying", affected=len(recent), now=at - recent[0])
+    return Finding(shown, cause, recent[0], recent[-1])
