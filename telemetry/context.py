@@ -13,12 +13,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-PROBES = ("/livez", "/readyz", "/api/health")
-"""The paths of the health checks, which machines ask all day: answered on threads apart, not traced."""
-
-BEACONS = ("/api/telemetry", "/api/telemetry/csp")
-"""The paths to which browsers tell what they measured: they take no thread from pages, and are not traced."""
-
 TRUSTED_CALLER = "telemetry.trusted_caller"
 """The key of a request's environment under which a host says that its peer is a proxy of its own, whose `X-Request-ID`
 and `traceparent` are believed. No header can set it."""
@@ -53,6 +47,8 @@ class Observation:
     finished: bool = False
     queued: float = 0.0
     """Seconds that the request had waited for a thread before it began."""
+    apart: bool = False
+    """Whether telemetry answers it itself: a probe, a scrape or a beacon, for which no customer waits."""
     fields: dict[str, Any] = field(default_factory=dict)
     """What receivers of django-structlog's signals add to the line that sums it up."""
     bound: dict[str, Any] = field(default_factory=dict)

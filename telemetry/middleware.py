@@ -25,7 +25,6 @@ from django_structlog.middlewares import RequestMiddleware
 from telemetry import errors, traces
 from telemetry.conf import conf
 from telemetry.context import (
-    BEACONS,
     REQUEST_ID,
     TRUSTED_CALLER,
     UNMATCHED,
@@ -42,9 +41,6 @@ from telemetry.metrics.stock import StockMiddleware
 from telemetry.observe import queueing, work
 from telemetry.observe.routes import method_name, route_name
 from telemetry.serve import lifecycle, probes
-
-QUIET = frozenset(BEACONS)
-"""Routes whose requests are logged at level debug: a beacon's line is `page_view`, and anybody can send a million."""
 
 _OWN_FIELDS = {"event", "method", "route", "status", "duration_ms", "db_queries", "db_ms", "db_wait_ms", "user_id"}
 _OWN_FIELDS |= {"bytes", "aborted", "sentry", "exc_info"}
@@ -125,7 +121,8 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
     def own_view(self, request: HttpRequest) -> probes.View | None:
         view = probes.view_of(request)
         if view is not None:
-            request.observation.route = request.path_info  # type: ignore[attr-defined]  # set by prepare()
+            observation: Observation = request.observation  # type: ignore[attr-defined]  # set by prepare()
+            observation.route, observation.apart = request.path_info, True
         return view
 
     def give_up(self, request: HttpRequest, status: int) -> None:
@@ -256,7 +253,8 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         ending = {} if sent.complete else {"aborted": True}
         if failed:
             ending["sentry"] = False  # the exception is reported, not the line that counts it
-        quiet = log.debug if observation.route in QUIET else log.info
+        # The line of a beacon is `page_view`, and anybody can send a million of them.
+        quiet = log.debug if observation.route in probes.beacons() else log.info
         say = log.error if failed else quiet
         say(
             "request_finished",

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
+from pytest_django.fixtures import Settings
 
+from telemetry.serve import probes
 from tests.stack import Stack, wait_for
 
 PAUSE = {"DJANGO_SETTINGS_MODULE": "tests.pool_settings"}
@@ -31,6 +33,20 @@ def request(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
 
+def test_health_has_its_threads_wherever_the_urls_are_included(settings: Settings) -> None:
+    settings.ROOT_URLCONF = "tests.prefixed_urls"
+    caches = (probes.answers, probes.health, probes.beacons)
+    try:
+        for each in caches:
+            each.cache_clear()
+        assert probes.health() == {"/hc/livez", "/hc/readyz", "/hc/api/health"}
+        assert probes.beacons() == {"/hc/api/telemetry", "/hc/api/telemetry/csp"}
+        assert set(probes.answers()) == {*probes.health(), *probes.beacons(), "/hc/metrics"}
+    finally:
+        for each in caches:
+            each.cache_clear()
+
+
 @pytest.mark.timing
 def test_it_answers_probes_while_every_thread_is_taken(stack: Callable[..., Stack]) -> None:
     site = stack(env=PAUSE, workers=1, threads=2)
@@ -39,7 +55,8 @@ def test_it_answers_probes_while_every_thread_is_taken(stack: Callable[..., Stac
         thread.start()
     time.sleep(0.3)
     began = time.perf_counter()
-    assert [site.get(path)[0] for path in ("/livez", "/readyz", "/api/health")] == [200, 200, 200]
+    urgent = ("/livez", "/readyz", "/api/health", "/admin/operations/now.css")  # the last is one of HEALTH_PATHS
+    assert [site.get(path)[0] for path in urgent] == [200, 200, 200, 200]
     assert time.perf_counter() - began < 1
     assert send_beacon(site) == 204
     with urlopen(Request(f"{site.url}/livez", headers={"SCRIPT_NAME": "/livez"}), timeout=5) as answer:

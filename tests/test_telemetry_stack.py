@@ -19,8 +19,8 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from telemetry.context import PROBES
 from telemetry.metrics import multiprocess
+from telemetry.serve import probes
 from tests import visitor
 from tests.stack import BASE_DIR, Stack, wait_for
 
@@ -34,7 +34,7 @@ def counted(site: Stack) -> Counter[tuple[str, str]]:
     found: Counter[tuple[str, str]] = Counter()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name == "http_requests_total" and sample.labels["route"] not in PROBES:
+            if sample.name == "http_requests_total" and sample.labels["route"] not in probes.health():
                 found[sample.labels["route"], sample.labels["status"]] += int(sample.value)
     return found
 
@@ -114,7 +114,6 @@ def test_it_costs_no_more_to_scrape_after_200_dead_workers(tmp_path: Path) -> No
     script = """
 import json, os, sys, time
 from telemetry.metrics import multiprocess
-from telemetry.context import PROBES
 path = multiprocess.create()
 from prometheus_client import Counter, Histogram
 from telemetry.serve import exposition

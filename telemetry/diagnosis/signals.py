@@ -219,9 +219,7 @@ def failures(looks: Sequence[Look], at: float, usual: dict[tuple[str, str], floa
             f"error:{kind}", what, "errors", route, number / (at - first.at + 1), share, known, running=number
         )
         name = "tasks_failing" if last.process == "worker" else "errors"
-        found.append(
-            Finding(Symptom(name, route, now=share, affected=number), cause, first.at - first.window, last.at)
-        )
+        found.append(Finding(Symptom(name, route, now=share, affected=number), cause, first.at - first.window, last.at))
     return sorted(found, key=lambda finding: -finding.cause.weight)
 
 

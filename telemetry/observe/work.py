@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from telemetry.context import BEACONS, PROBES, Observation, in_flight
+from telemetry.context import Observation, in_flight
 from telemetry.metrics.labels import BoundedLabel
 from telemetry.observe import proc
 from telemetry.observe.activity import Activity, RouteLook, Running, Spent
@@ -21,8 +21,6 @@ MOST = 50
 """Durations and ages kept of a route in one look, and distinct activities: those beyond are added up by kind."""
 MOST_ROUTES = 1000
 """Routes and tasks that are told apart; the rest are "other"."""
-APART = frozenset(PROBES + BEACONS)
-"""Requests that customers do not wait for."""
 QUEUED = ""
 """The route of requests that wait for a thread: nobody has looked at them yet."""
 _LIBRARIES = (sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["purelib"], str(Path(__file__).parents[1]))
@@ -47,7 +45,7 @@ class Ledger:
 
     def finished(self, observation: Observation, failure: str = "") -> None:
         """Add what an observation spent, and how it failed."""
-        if observation.route in APART:
+        if observation.apart:
             return
         elapsed = time.perf_counter() - observation.started
         used = time.thread_time() - observation.cpu if observation.thread == threading.get_native_id() else 0.0
@@ -72,7 +70,7 @@ class Ledger:
         native = {thread.native_id: thread.ident for thread in threading.enumerate()}
         with self._lock:
             routes, self._routes = self._routes, {}
-            alive = {id(each): each for each in list(in_flight.values()) if each.route not in APART}
+            alive = {id(each): each for each in list(in_flight.values()) if not each.apart}
             self._charged = {key: spent for key, spent in self._charged.items() if key in alive}
             for key, each in alive.items():
                 if not each.finished:
@@ -97,7 +95,7 @@ def route_of(observation: Observation) -> str:
 
 def busy() -> int:
     """How many requests that customers wait for are being answered."""
-    return sum(each.kind == "request" and each.route not in APART for each in list(in_flight.values()))
+    return sum(each.kind == "request" and not each.apart for each in list(in_flight.values()))
 
 
 def _whole(observation: Observation, elapsed: float, cpu: float) -> dict[Activity, Spent]:

@@ -16,12 +16,9 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
-from telemetry.context import BEACONS, PROBES, Observation, current
+from telemetry.context import Observation, current
 
 Attributes = Mapping[str, str | int | float | bool]
-
-UNTRACED = (*PROBES, "/metrics", *BEACONS, "/static/")
-"""Path prefixes whose requests get no span: probes, scrapes, beacons, files."""
 
 _SIZES = {
     "OTEL_BSP_MAX_QUEUE_SIZE": 2048,
@@ -157,7 +154,7 @@ def open_request(observation: Observation, environ: dict[str, Any]) -> None:
     """Decide what the server span may continue: a page of ours (pages.py), or a trusted proxy's caller.
 
     `environ` (`request.META`) keeps the headers that say so and loses the others; another caller's trace is linked. The
-    span sets trace_id, span_id and sampled of `observation`. Paths of `UNTRACED` get none.
+    span sets trace_id, span_id and sampled of `observation`.
     """
     _active.open_request(observation, environ)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -34,7 +35,6 @@ from telemetry.traces import Attributes, Tracing, export, pages
 _SCOPE, _SCHEMA = "telemetry", list(Schemas)[-1].value
 _OURS = "telemetry.middleware.ObservingMiddleware"
 _KINDS = {kind.name.lower(): kind for kind in SpanKind}
-_EXCLUDED = [f"^[a-z]+://[^/]+{prefix}" for prefix in traces.UNTRACED]
 _TRACE_CONTEXT = TraceContextTextMapPropagator()
 
 
@@ -44,11 +44,12 @@ def instrument() -> None:
     if "OTEL_PROPAGATORS" not in os.environ:  # without baggage, which could carry anything
         propagate.set_global_textmap(_TRACE_CONTEXT)
     asked = os.environ.get("OTEL_PYTHON_DJANGO_EXCLUDED_URLS") or os.environ.get("OTEL_PYTHON_EXCLUDED_URLS", "")
+    files = urlsplit(settings.STATIC_URL or "").path  # probes and beacons are answered outside of this middleware
     DjangoInstrumentor().instrument(
         request_hook=_began,
         response_hook=_ended,
         meter_provider=NoOpMeterProvider(),  # requests are measured once
-        excluded_urls=",".join(filter(None, [asked, *_EXCLUDED])),
+        excluded_urls=",".join(filter(None, [asked, files and f"^[a-z]+://[^/]+{files}"])),
         middleware_position=_position(),
     )
 
@@ -127,8 +128,6 @@ class OpenTelemetry(Tracing):
 
     def open_request(self, observation: Observation, environ: dict[str, Any]) -> None:
         """Leave in the environment what the instrumentation may continue, and nothing else."""
-        if environ.get("PATH_INFO", "").startswith(traces.UNTRACED):
-            return
         claimed, vouched = environ.get("HTTP_TRACEPARENT", ""), pages.continued(observation.method, environ)
         trusted = environ.get(TRUSTED_CALLER)
         for name in ("HTTP_TRACESTATE", "HTTP_BAGGAGE", *(() if trusted and not vouched else self._parents)):

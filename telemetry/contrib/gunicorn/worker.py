@@ -23,7 +23,7 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -32,7 +32,6 @@ from typing import Any
 from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, TConn, ThreadWorker
 
 from telemetry.conf import conf
-from telemetry.context import BEACONS, PROBES
 from telemetry.contrib.gunicorn import request_buffering
 from telemetry.contrib.gunicorn.pace import READING, Pace
 from telemetry.observe import queueing
@@ -55,11 +54,8 @@ LINGER = 2.0
 """Seconds for a client to close its side of a connection that is over, or for more to come of what it sends."""
 LONGEST_LINGER = 30.0
 """Seconds for it to come to an end with that, and to read the answer."""
-_PATHS = [*PROBES, *filter(None, conf.health_paths.split(","))]
-_HEALTH = re.compile(rb"(?:GET|HEAD) (?:%s)[ ?]" % "|".join(map(re.escape, _PATHS)).encode())
 _FILES = re.compile(rb"\r\nContent-Type:[ \t]*multipart/", re.IGNORECASE)
 """Of whatever length: what is done with a file may take long, and pages do not wait for that."""
-_BEACON = re.compile(rb"POST (?:%s)[ ?]" % "|".join(BEACONS).encode())
 
 body.socket_key = "gunicorn.socket"
 
@@ -85,6 +81,11 @@ class LanedWorker(ThreadWorker):
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
+        from telemetry.serve import probes  # where they are is known now that the host's settings and URLs are
+
+        health = {*probes.health(), *filter(None, conf.health_paths.split(","))}
+        self.is_health = _request("GET|HEAD", health).match
+        self.is_beacon = _request("POST", probes.beacons()).match
         self.wsgi = _closing_unread(self.wsgi)  # type: ignore[has-type]  # gunicorn has no types
 
     def set_accept_enabled(self, enabled: bool) -> None:
@@ -122,11 +123,11 @@ class LanedWorker(ThreadWorker):
             return
         if arrival.needed or _FILES.search(arrival.head):
             self._submit(self.uploads, conn, arrival.needed)
-        elif _BEACON.match(arrival.head):
+        elif self.is_beacon(arrival.head):
             self.arriving.pop(conn, None)
             self.beacons.append((conn, time.monotonic() + BEACON_WAIT))
         else:
-            self._submit(self.health if _HEALTH.match(arrival.head) else self.tpool, conn)
+            self._submit(self.health if self.is_health(arrival.head) else self.tpool, conn)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """One round of the worker's loop: what has come, then one beacon, if it is its turn."""
@@ -255,6 +256,11 @@ class LanedWorker(ThreadWorker):
         self.nr_conns -= 1
         self.poller.unregister(conn.sock)
         type(conn).close(conn)
+
+
+def _request(methods: str, paths: Iterable[str]) -> re.Pattern[bytes]:
+    """The beginning of a request for one of the paths."""
+    return re.compile(rf"(?:{methods}) (?:{'|'.join(map(re.escape, paths))})[ ?]".encode())
 
 
 def _whole_at(conn: Any, to_come: int) -> float:
