@@ -153,6 +153,24 @@ def test_what_begins_after_the_last_worker_was_killed_is_an_incident_of_its_own(
     assert [event.incident.cause.factor for event in watch(diagnosis, site, FAULTY)] == ["requests"]
 
 
+def test_an_answer_from_before_the_trouble_does_not_clear_a_database() -> None:
+    """Two processes had an answer just before it froze, and have no query that hangs yet."""
+    diagnosis, site = Diagnosis(), Site(1)
+    watch(diagnosis, site, HEALTHY)
+    froze = site.at
+    site.slow = {Activity("query", f"SELECT {name}"): 60.0 for name in ("booking", "service", "customer", "message")}
+    opened = []
+    for second, look in enumerate(site.looks(12)):
+        if second >= 3:
+            look.database, look.database_since, look.database_at = "timeout", froze, froze + 1
+        quiet = [Look(look.at, 1.0, pid=pid, database="ok", database_at=froze - 2) for pid in (2, 3)]
+        if second >= 5:  # asked every five seconds
+            for other in quiet:
+                other.database, other.database_since, other.database_at = "timeout", froze + 3, froze + 3
+        opened += diagnosis.judge(look.at, [look, *quiet])
+    assert [(event.kind, event.incident.symptom.name) for event in opened] == [("opened", "database_down")]
+
+
 def test_it_tells_two_independent_faults_apart() -> None:
     diagnosis, site = Diagnosis(), Site(3, threads=32)
     watch(diagnosis, site, HEALTHY)

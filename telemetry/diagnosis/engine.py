@@ -164,7 +164,8 @@ class Diagnosis:
             found.append(dying)
         found += self.state.watches.findings(at, self._looks)
         self._since = {
-            name: self._since.get(name, look.good_at.get(name, at))
+            # Between the last good answer and the first bad one: the middle is at most half of that off.
+            name: self._since.get(name, (look.good_at.get(name, at) + at) / 2)
             for look in window.latest
             for name, state in look.facts.items()
             if state == "degraded"
@@ -199,7 +200,8 @@ class Diagnosis:
         if any(finding.cause.kind not in _AROUND for finding in findings):
             self._troubled_at = at
         suspected: dict[tuple[str, str], int] = {}
-        asking = any(look.database == "asking" and look.at > at - 2 for look in self._looks)
+        down = any(finding.symptom.name == "database_down" for finding in findings)
+        in_doubt = not down and signals.database_in_doubt(merge(self._looks, at, 2.0))
         events = []
         for index, finding in enumerate(findings):
             known = self._known(finding.cause)
@@ -209,7 +211,7 @@ class Diagnosis:
                 continue
             if self._explained(finding, findings, index, at):
                 continue
-            if asking and finding.cause.kind in OF_DATABASE:
+            if in_doubt and finding.cause.kind in OF_DATABASE:
                 continue  # a database that does not answer makes every query slow: wait for its word
             times = suspected[finding.cause.key] = self._suspected.get(finding.cause.key, 0) + 1
             if times >= self._needed(finding, index):

@@ -57,6 +57,8 @@ class Look:
     """"ok", "unknown", "asking" (it is silent so far), "refused", "timeout" or "full"."""
     database_since: float = 0.0
     """Since when connections to the database have failed or been lost."""
+    database_at: float = 0.0
+    """When the question was asked to which `database` is the answer; 0 where that is not known."""
     locks: list[Lock] = field(default_factory=list)
     cpu: float = 0.0
     """Processors this process used, 1.0 is one of them whole."""

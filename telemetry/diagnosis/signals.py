@@ -231,9 +231,8 @@ DATABASE_STATES = ("refused", "timeout", "full")
 
 
 def database(window: Window) -> Finding | None:
-    """The database does not answer any process that asked."""
-    asked = [look for look in window.latest if look.database not in ("unknown", "asking")]
-    bad = [look for look in asked if look.database in DATABASE_STATES]
+    """The database does not answer most processes that asked."""
+    asked, bad = _asked(window)
     full = [look for look in bad if look.database == "full"]
     if not bad or (len(bad) * 2 < len(asked) and not full):
         return None
@@ -246,6 +245,21 @@ def database(window: Window) -> Finding | None:
         return Finding(Symptom("database_down", says="The database is full"), cause, since)
     cause = Cause("database", bad[0].database, "state", weight=weight)
     return Finding(Symptom("database_down"), cause, since)
+
+
+def database_in_doubt(window: Window) -> bool:
+    """Whether a process waits for the database's answer, or has got none and others have not asked since."""
+    asked, bad = _asked(window)
+    since = min((look.database_since for look in bad), default=0.0)
+    return any(look.database == "asking" for look in window.latest) or any(
+        0.0 < look.database_at < since for look in asked
+    )
+
+
+def _asked(window: Window) -> tuple[list[Look], list[Look]]:
+    """The processes that have asked the database, and those of them to which it did not answer as it should."""
+    asked = [look for look in window.latest if look.database not in ("unknown", "asking")]
+    return asked, [look for look in asked if look.database in DATABASE_STATES]
 
 
 def dependencies(degraded: Mapping[str, float]) -> list[Finding]:

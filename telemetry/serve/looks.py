@@ -109,6 +109,7 @@ class Observer:
         wanting = snapshot.waiting > 0 and len(snapshot.held) < snapshot.max_size
         troubled = oldest >= TROUBLED or snapshot.timeouts > 0 or snapshot.lost > 0 or wanting
         look.database, look.database_since = self._reach.state(snapshot, troubled, oldest, wanting)
+        look.database_at = self._reach.asked_at
         look.database_users = self._reach.users if look.database == "full" else {}
         if oldest >= STUCK and look.database in ("ok", "unknown"):
             look.locks = locks.waiting([held for held in queries if held.age >= STUCK], snapshot.held)
@@ -124,6 +125,11 @@ class Reach:
         self._bad_since = 0.0
         self.users: dict[str, int] = {}
         """Connections by who has them, when the database last took no more."""
+
+    @property
+    def asked_at(self) -> float:
+        """When the last answer was asked for (Unix seconds); 0 before the first."""
+        return self._answers[-1][0] if self._answers else 0.0
 
     def state(self, snapshot: Snapshot, troubled: bool, oldest: float, wanting: bool = False) -> tuple[str, float]:
         """Return the last answer, and since when it has not been reached (Unix seconds, 0 when it is).
