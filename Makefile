@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: help run dev test quick lint lock clean backup restore audit observe score bench chaos dashboards image package scale rum-fuzz lighthouse screenshots
+.PHONY: help run dev test quick lint lock clean backup restore audit observe score bench chaos dashboards image package scale rum-fuzz races lighthouse screenshots
 
 run: .venv/run.stamp staticfiles/stamp  ## the site with demo data on http://127.0.0.1:8000
 	@exec $(BIN)/python manage.py serve
@@ -25,6 +25,9 @@ lint: .venv/dev.stamp  ## the static checks alone
 
 rum-fuzz: .venv/dev.stamp staticfiles/stamp  ## 100,000 hostile beacons, about 5 minutes
 	@exec $(BIN)/pytest tests/test_rum_abuse.py -m long
+
+races: .venv/dev.stamp staticfiles/stamp  ## 2,000 interleavings of payments and 10,000 concurrent operations on bookings, about 10 minutes
+	@exec $(BIN)/pytest tests/test_payments_interleavings.py tests/test_scheduling_races.py -m long
 
 lighthouse: .venv/dev.stamp node_modules/.dev.stamp staticfiles/stamp  ## what Lighthouse says of each page, as a table
 	@exec $(BIN)/pytest tests/test_lighthouse.py

@@ -47,6 +47,7 @@ def test_health_has_its_threads_wherever_the_urls_are_included(settings: Setting
             each.cache_clear()
 
 
+@pytest.mark.waits
 @pytest.mark.timing
 def test_it_answers_probes_while_every_thread_is_taken(stack: Callable[..., Stack]) -> None:
     site = stack(env=PAUSE, workers=1, threads=2)

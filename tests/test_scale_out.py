@@ -6,16 +6,16 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from ops.scale.customers import Client, book_all, free_windows
+from ops.scale.customers import Client
 from ops.scale.servers import missing
-from ops.scale.site import HOST, SERVER_CONNECTIONS, THREADS, Site, scaled_out
+from ops.scale.site import HOST, THREADS, Site, scaled_out
 from tests.conftest import copied_database
 from tests.stack import BASE_DIR, manage, wait_for
 
@@ -23,16 +23,21 @@ pytestmark = [
     pytest.mark.waits,
     pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())}"),
 ]
-WINDOWS, RIVALS = 40, 2
 GUESSES = 5  # at booking links, an hour and client
 
 
 @pytest.fixture(scope="module")
 def site(demo_template: str, static_files: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with started(demo_template, tmp_path_factory.mktemp("scale")) as site:
+        yield site
+
+
+@contextmanager
+def started(template: str, directory: Path) -> Iterator[Site]:
     with ExitStack() as running:
-        url = running.enter_context(copied_database(demo_template))
+        url = running.enter_context(copied_database(template))
         env = {"RATE_LIMIT_LINK": f"{GUESSES}/h 1000/h"}
-        yield running.enter_context(scaled_out(tmp_path_factory.mktemp("scale"), url, env=env))
+        yield running.enter_context(scaled_out(directory, url, env=env))
 
 
 def rows(site: Site, query: str) -> list[tuple[Any, ...]]:
@@ -130,72 +135,3 @@ def test_it_does_a_scheduled_task_once(site: Site) -> None:
     jobs = "SELECT task_name, args, count(*) FROM procrastinate_jobs WHERE args ? 'timestamp'"
     twice = f"{jobs} GROUP BY 1, 2 HAVING count(*) > 1"
     assert rows(site, twice) == []
-
-
-def test_it_loses_no_booking_and_makes_none_twice_when_a_node_dies(site: Site) -> None:
-    windows = free_windows(site, WINDOWS)
-    assert len(windows) == WINDOWS
-    victim, living = site.nodes[1], [site.nodes[0], site.nodes[2]]
-
-    def strike(number: int) -> None:
-        if number == WINDOWS // 3:
-            victim.die()
-
-    answers = book_all(site, windows, rivals=RIVALS, customers=12, booked=strike)
-
-    # Every customer was told something in the end, and of the rivals for a window one was told that it is theirs.
-    assert Counter(answer.status for answer in answers) == {302: WINDOWS, 409: WINDOWS * (RIVALS - 1)}
-    won = [answer for answer in answers if answer.status == 302]
-    assert Counter(answer.window for answer in won) == dict.fromkeys(windows, 1)
-    assert any("502" in line["upstream_status"] for line in site.proxied), "the death was not in the middle of it"
-
-    ours = "customer_email LIKE 'scale%@example.com'"
-    booked = rows(site, f"SELECT customer_email, status FROM bookings_booking WHERE {ours}")
-    assert sorted(booked) == sorted((answer.email, "confirmed") for answer in won)
-    overlaps = (
-        "SELECT count(*) FROM bookings_booking a JOIN bookings_booking b ON a.handyman_id = b.handyman_id"
-        " AND a.id < b.id AND a.during && b.during"
-        " WHERE a.status IN ('held', 'confirmed') AND b.status IN ('held', 'confirmed')"
-    )
-    assert rows(site, overlaps) == [(0,)]
-
-    # Counters of the living say exactly what nginx saw of them; with the dead node's log they add up to the rows.
-    def settled() -> bool:
-        sent = Counter(line["upstream"].split(", ")[-1] for line in site.proxied if line["method"] == "POST")
-        return all(
-            node.metric("http_requests_total", method="POST") == sent[f"{node.place.address}:{node.place.port}"]
-            for node in living
-        )
-
-    wait_for("the living nodes' counters to equal nginx's lines", settled, 30)
-    counted = sum(node.metric("bookings_created_total") for node in living)
-    told = len(victim.log_events("booking_created"))
-    assert WINDOWS - THREADS <= counted + told <= WINDOWS, "more than one lost line for each thread that died"
-
-    # No form reached two nodes unless the customer sent it again (each sending has a request id of nginx's).
-    lines = [line for node in site.nodes for line in node.log_events("request_finished") if line["method"] == "POST"]
-    assert [each for each, times in Counter(line["request_id"] for line in lines).items() if times > 1] == []
-
-    # One e-mail for each, from two workers whom only NOTIFY wakes in time.
-    def letters() -> list[str]:
-        texts = [path.read_text() for path in (site.directory / "emails").glob("*")]
-        found = [line for text in texts for line in text.splitlines() if line.startswith("Message-ID:")]
-        return found if len(found) >= WINDOWS else []
-
-    assert len(wait_for("an e-mail for each booking", letters, 60)) == WINDOWS
-    assert len(set(letters())) == WINDOWS
-
-    # All of it over fewer connections to PostgreSQL than the nodes and workers hold to the pooler.
-    servers, clients = pooler(site, "SHOW SERVERS"), pooler(site, "SHOW CLIENTS")
-    assert 0 < len(servers) <= SERVER_CONNECTIONS < len(clients), (servers, clients)
-
-    # The node comes back and takes its share again.
-    victim.revive()
-
-    def shares() -> bool:
-        client = Client(site)
-        client.ask("GET", "/services/")
-        client.close()
-        return victim.metric("http_requests_total", route="/services/") > 0
-
-    wait_for("the node to be used again", shares, 60)

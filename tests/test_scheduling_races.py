@@ -116,7 +116,11 @@ def test_it_gives_twenty_posts_of_one_form_the_same_booking(in_threads: InThread
     assert len(set(answers)) == Booking.objects.count() == 1
 
 
-def test_it_stays_right_under_two_thousand_random_operations(in_threads: InThreads) -> None:
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "operations", [pytest.param(800, id="short"), pytest.param(10_000, id="long", marks=pytest.mark.long)]
+)
+def test_it_stays_right_under_random_operations(in_threads: InThreads, operations: int) -> None:
     """Every booking that was acknowledged stands as it was last acknowledged; nobody is in two places."""
     services = [factories.service(duration_minutes=minutes) for minutes in (60, 120)]
     people = [factories.handyman(*services) for _ in range(3)]
@@ -127,7 +131,7 @@ def test_it_stays_right_under_two_thousand_random_operations(in_threads: InThrea
         chance = random.Random(seed + number)
         mine: dict[int, Booking] = {}
         counted: Counter[str] = Counter()
-        for step in range(2000 // THREADS):
+        for step in range(operations // THREADS):
             at = factories.tomorrow(chance.randrange(8, 17), days=chance.randrange(3, 10))
             action = chance.choice(("book", "book", "move", "cancel")) if mine else "book"
             booking = mine[chance.choice(list(mine))] if action != "book" else None
@@ -161,6 +165,6 @@ def test_it_stays_right_under_two_thousand_random_operations(in_threads: InThrea
         told = (booking.handyman_id, booking.starts_at, booking.sequence)
         assert (standing[pk].handyman_id, standing[pk].starts_at, standing[pk].sequence) == told, f"seed {seed}"
     counted = sum((counted for _, counted in answers), Counter[str]())
-    assert sum(counted.values()) == 2000
-    assert min(counted[action] for action in ("book", "move", "cancel", "refused")) > 20, counted
+    assert sum(counted.values()) == operations
+    assert min(counted[action] for action in ("book", "move", "cancel", "refused")) > operations / 100, counted
     assert BookingEvent.objects.count() >= Booking.objects.count()

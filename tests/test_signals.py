@@ -242,7 +242,7 @@ def test_one_client_that_reports_the_worst_changes_nothing() -> None:
     assert judged(diagnosis, [forged, *browsing(MONDAY + 2402, 5, 1.0)]) == []
 
 
-def test_an_outage_began_with_the_last_good_answer() -> None:
+def test_an_outage_began_between_the_last_good_answer_and_the_first_bad_one() -> None:
     diagnosis = Diagnosis()
     judged(diagnosis, [look(MONDAY + second, 1, facts={"bank": "ok"}) for second in range(30)])
     bad = [
@@ -250,7 +250,7 @@ def test_an_outage_began_with_the_last_good_answer() -> None:
         for second in range(3)
     ]
     (opened,) = judged(diagnosis, bad)
-    assert opened.incident.started_at == MONDAY + 26.5
+    assert opened.incident.started_at == MONDAY + 28.25
 
 
 def test_what_is_usual_survives_a_restart() -> None:

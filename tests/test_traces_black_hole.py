@@ -43,6 +43,7 @@ def stopping(site: Stack) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.waits
 @pytest.mark.timing
 def test_a_black_hole_slows_no_page_and_holds_up_no_stop(
     stack: Start, project: Project, collector: Collector, black_hole: int
@@ -63,6 +64,7 @@ def test_a_black_hole_slows_no_page_and_holds_up_no_stop(
     assert stopping(dark) <= 3
 
 
+@pytest.mark.waits
 @pytest.mark.timing
 def test_a_collector_that_refuses_is_counted_and_holds_up_no_stop(stack: Start) -> None:
     site = start(stack, "http://127.0.0.1:9", "http://key@127.0.0.1:9/1", OTEL_EXPORTER_OTLP_TIMEOUT="1")

@@ -200,7 +200,7 @@ def test_it_keeps_its_memory_through_bombs(stack: Callable[..., Stack]) -> None:
     before = most = memory(site)
     with Attack(site) as attack:
         attack.going.set()
-        while attack.sent < 20:  # of five pictures each
+        while attack.sent < 12:  # of five pictures each
             most = max(most, memory(site))
             attack.over.wait(0.02)
     after = memory(site)

@@ -22,7 +22,7 @@ MOST_BYTES = 10 * 1024 * 1024
 PATIENCE = 20.0
 """Seconds for the turn to come."""
 SECONDS = 15.0
-"""Seconds for the drawing, of a clock on the wall: it has a low priority."""
+"""Seconds for the drawing, of a clock on the wall: it runs while nobody else wants the processor."""
 _room = BoundedSemaphore(6)
 """Of this process, for the one being drawn and those that wait: every one has a thread."""
 _COMMAND = (sys.executable, "-I", str(Path(drawing.__file__)))
@@ -46,9 +46,7 @@ def redraw(file: IO[bytes], *, size: int) -> bytes:
             done = subprocess.run(  # noqa: S603  # a fixed command of our own
                 _COMMAND, input=file.read(), capture_output=True, timeout=SECONDS, env={}, check=False
             )
-        except subprocess.TimeoutExpired as error:
-            raise ValidationError(_UNREADABLE) from error
-        except OSError as error:  # no process is to be had
+        except (subprocess.TimeoutExpired, OSError) as error:  # no processor, or no process, is to be had
             raise ValidationError(_BUSY) from error
     if done.returncode:
         raise ValidationError(_REFUSALS.get(done.returncode, _UNREADABLE))

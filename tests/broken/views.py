@@ -71,7 +71,7 @@ def work(request: HttpRequest) -> HttpResponse:
     if fault == "python":
         burn(1.0)
     if fault == "call":
-        requests.get(os.environ["PEER"], timeout=20)
+        requests.get(os.environ["PEER"], timeout=8)
     if fault == "error":
         raise LookupError("a part is missing")
     return HttpResponse("done")

@@ -13,7 +13,7 @@ import pytest
 from tests.foreign.hosts import ENVIRONMENT, UV
 from tests.stack import BASE_DIR
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(600)
 SOURCE = BASE_DIR / ".tools" / "axes"
 BARE = """
 import json, os
