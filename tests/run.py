@@ -33,12 +33,13 @@ CHECKS: dict[str, list[str]] = {
     "deploy check": ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
 }
 QUICK = ("ruff", "ruff format", "mypy", "import contract")
-TWO_FILES = ["-n", "2", "--dist", "loadfile"]
-"""At a time, one for each processor. What the other file disturbs is tried once more, but no race is."""
+FILES_BESIDE = ["-n", "3", "--dist", "loadfile"]
+"""Three at a time on two processors, since tests of sites wait a lot. What another file disturbs is tried once more, but
+no race is."""
 
 TESTS = {
-    "tests": ["python", "-m", "pytest", "-m", "not (long or waits or alone)", *TWO_FILES, "--reruns", "1"],
-    "tests of whole sites": ["python", "-m", "pytest", "-m", "waits and not long", *TWO_FILES, "--reruns", "1"],
+    "tests": ["python", "-m", "pytest", "-m", "not (long or waits or alone)", *FILES_BESIDE, "--reruns", "1"],
+    "tests of whole sites": ["python", "-m", "pytest", "-m", "waits and not long", *FILES_BESIDE, "--reruns", "1"],
     "tests that run alone": ["python", "-m", "pytest", "-m", "not long and alone"],
 }
 PRODUCTION = {

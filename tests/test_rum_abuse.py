@@ -191,6 +191,7 @@ def test_it_withstands_hostile_beacons(stack: Callable[..., Stack], count: int) 
     assert site.metric("rum_beacons_total") == sum(answers.values()) - answers[-1] + 1 or answers[-1]
 
 
+@pytest.mark.waits
 @pytest.mark.timing
 def test_it_withstands_slow_chunked_and_cut_off_bodies(stack: Callable[..., Stack]) -> None:
     site = Watched(stack(env=ANY_RATE, threads=2))

@@ -139,6 +139,15 @@ def sized(at: float, seconds: int, size: float, growth: float = 0.0, limit: int 
         yield look(at + second, 1, memory=int((size + growth * second) * MB), memory_limit=limit * MB)
 
 
+def test_memory_that_has_grown_and_stays_is_reported_once() -> None:
+    """Over ten minutes and an hour it still looks like growth."""
+    diagnosis = Diagnosis()
+    judged(diagnosis, sized(MONDAY, 900, 120))
+    events = judged(diagnosis, sized(MONDAY + 900, 240, 120, 1.0))
+    events += judged(diagnosis, sized(MONDAY + 1140, 3600, 360))
+    assert [event.kind for event in events] == ["opened", "closed"]
+
+
 def test_it_notices_memory_that_grows_towards_its_limit() -> None:
     diagnosis = Diagnosis()
     assert judged(diagnosis, sized(MONDAY, 900, 120)) == []

@@ -32,8 +32,8 @@ SUCCESSES = 5
 """Requests of a route after its last failure from which it works again."""
 EXITS, EXITS_WITHIN, EXITS_STOPPED = 3, 60.0, 25.0
 """Workers that must end within so many seconds, and the seconds without another after which it is over."""
-MISSING = 6.0
-"""Seconds without a look from a process that still exists."""
+MISSING, STARVED = 6.0, 20.0
+"""Seconds without a look from a process that still exists, and from one that can run but may get no processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +278,8 @@ def silent(looks: Sequence[Look], at: float, states: dict[int, str]) -> list[Fin
     found = []
     for pid, look in latest.items():
         state = states.get(pid, "gone")
-        if at - look.at < MISSING or state in ("gone", "zombie"):
+        patience = STARVED if state in ("running", "sleeping") else MISSING
+        if at - look.at < patience or state in ("gone", "zombie"):
             continue
         cause = Cause("process", look.process, "state", weight=float(look.threads or 1), detail=state, running=pid)
         found.append(Finding(Symptom("process_silent", look.process), cause, look.at))
