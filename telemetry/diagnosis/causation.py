@@ -6,7 +6,7 @@ from telemetry.diagnosis.signals import Finding
 
 OF_DATABASE = frozenset({"query", "commit", "lock", "held", "database", "error:query", "error:pool"})
 """Kinds of cause that a database which does not answer brings with it."""
-_BESIDE = frozenset({"flow", "browser", "script", "tasks", "worker", "memory"})
+BESIDE = frozenset({"flow", "browser", "script", "tasks", "worker", "memory"})
 """Causes that are not seconds of work."""
 _WEB = ("errors", "database_down", "process_silent", "process_gone", "workers_dying", *signals.WAITING)
 """Symptoms that customers meet."""
@@ -17,7 +17,7 @@ def explains(symptom: Symptom, cause: Cause, finding: Finding) -> bool:
     other = finding.cause
     if cause.key == other.key:
         return True
-    if cause.kind in _BESIDE or other.kind in _BESIDE:
+    if cause.kind in BESIDE or other.kind in BESIDE:
         return _stops(symptom, cause, other)
     if cause.kind == other.kind and attribution.EVERY_PAGE in (cause.component, other.component):
         return True

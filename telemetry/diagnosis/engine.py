@@ -8,7 +8,7 @@ from typing import Any
 
 from telemetry.diagnosis import attribution, signals
 from telemetry.diagnosis.baseline import Baseline
-from telemetry.diagnosis.causation import OF_DATABASE, explains
+from telemetry.diagnosis.causation import BESIDE, OF_DATABASE, explains
 from telemetry.diagnosis.model import Cause, Incident, Look
 from telemetry.diagnosis.onset import last_seen, onset
 from telemetry.diagnosis.sentence import clock, sentence
@@ -239,12 +239,14 @@ class Diagnosis:
                 if words not in each.incident.consequences and len(each.incident.consequences) < 20:
                     each.incident.consequences.append(words)
                 return True
-        if any(
-            finding.since <= (past.ended_at or at) + AFTERMATH and explains(past.symptom, past.cause, finding)
-            for past in reversed(self.state.closed)
-            if (past.ended_at or at) > at - signals.FAILURE_WINDOW
-        ):
-            return True  # what is counted over a minute is still counted
+        for past in reversed(self.state.closed):
+            ended_at = past.ended_at or at
+            if finding.since > ended_at + AFTERMATH:
+                continue
+            if ended_at > at - signals.FAILURE_WINDOW and explains(past.symptom, past.cause, finding):
+                return True  # what is counted over a minute is still counted
+            if past.cause.key == finding.cause.key and finding.cause.kind in BESIDE:
+                return True  # it is seen over a longer time once more: the same beginning is the same incident
         return any(explains(other.symptom, other.cause, finding) for other in findings[:index])
 
     def _new(self, at: float, finding: Finding) -> Incident:
