@@ -34,8 +34,8 @@ CHECKS: dict[str, list[str]] = {
 }
 QUICK = ("ruff", "ruff format", "mypy", "import contract")
 FILES_BESIDE = ["-n", "3", "--dist", "loadfile"]
-"""Three at a time on two processors, since tests of sites wait a lot. What another file disturbs is tried once more, but
-no race is."""
+"""Three at a time on two processors, since tests of sites wait a lot. What another file disturbs is tried once more,
+but no race is."""
 
 TESTS = {
     "tests": ["python", "-m", "pytest", "-m", "not (long or waits or alone)", *FILES_BESIDE, "--reruns", "1"],
