@@ -33,13 +33,12 @@ CHECKS: dict[str, list[str]] = {
     "deploy check": ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
 }
 QUICK = ("ruff", "ruff format", "mypy", "import contract")
-FILES_BESIDE = ["-n", "3", "--dist", "loadfile"]
-"""Three at a time on two processors, since tests of sites wait a lot. What another file disturbs is tried once more,
-but no race is."""
+BESIDE = ["--dist", "loadfile", "--reruns", "1"]
+"""Several files at a time. What another disturbs is tried once more, but no race is."""
 
 TESTS = {
-    "tests": ["python", "-m", "pytest", "-m", "not (long or waits or alone)", *FILES_BESIDE, "--reruns", "1"],
-    "tests of whole sites": ["python", "-m", "pytest", "-m", "waits and not long", *FILES_BESIDE, "--reruns", "1"],
+    "tests": ["python", "-m", "pytest", "-m", "not (long or waits or alone)", "-n", "3", *BESIDE],
+    "tests of whole sites": ["python", "-m", "pytest", "-m", "waits and not long", "-n", "2", *BESIDE],
     "tests that run alone": ["python", "-m", "pytest", "-m", "not long and alone"],
 }
 PRODUCTION = {
