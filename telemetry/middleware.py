@@ -93,7 +93,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
             return self.__acall__(request)
         self.prepare(request)
         try:
-            view = self.own_view(request)
+            view = probes.view_of(request)
             response = self.get_response(request) if view is None else probes.respond(view, request)
         except BaseException:  # the page for errors failed too, or the worker is being stopped
             self.give_up(request, 500)
@@ -104,7 +104,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
     async def __acall__(self, request: HttpRequest) -> Any:
         self.prepare(request)
         try:
-            view = self.own_view(request)
+            view = probes.view_of(request)
             if view is None:
                 response = await self.get_response(request)  # type: ignore[misc]  # it is a coroutine function
             else:
@@ -117,13 +117,6 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
             raise
         self.handle_response(request, response)
         return response
-
-    def own_view(self, request: HttpRequest) -> probes.View | None:
-        view = probes.view_of(request)
-        if view is not None:
-            observation: Observation = request.observation  # type: ignore[attr-defined]  # set by prepare()
-            observation.route, observation.apart = request.path_info, True
-        return view
 
     def give_up(self, request: HttpRequest, status: int) -> None:
         """Finish the observation of a request that gets no answer."""
@@ -148,7 +141,10 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
             lifecycle.start()
         if not self.is_async:
             work.begin(observation)
-        traces.open_request(observation, request.META)
+        if probes.view_of(request) is None:
+            traces.open_request(observation, request.META)
+        else:
+            observation.route, observation.apart = request.path_info, True
         self.metrics.in_progress.set(len(in_flight))
         if self.stock is not None:
             self.stock.begin(request)

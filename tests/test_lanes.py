@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
-from pytest_django.fixtures import Settings
+from pytest_django import Settings
 
 from telemetry.serve import probes
 from tests.stack import Stack, wait_for

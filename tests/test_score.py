@@ -9,10 +9,9 @@ from ops.score.scoring import RECORDINGS, Score, score, share
 
 FILES = sorted(RECORDINGS.glob("*.xz"))
 NOT_YET = {
-    "slow-table": "time-outs of the pool are reported before the query that holds it",
-    "transaction-left-open": "the same, where a release's own page holds the pool",
-    "queries-work": "memory that grew in the play before is reported once more beside it",
-    "python-work": "computing on a page is not seen on a host without a processor to spare",
+    "slow-table": "recorded while other programs had all processors, which is taken for what slows the query",
+    "transaction-left-open": "the same, for what holds the pool",
+    "python-work": "the same, for what computes on the page",
 }
 """Plays that are not told right, and what is wrong: docs/diagnosis.md counts them, the bounds are of the others."""
 

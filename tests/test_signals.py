@@ -12,6 +12,7 @@ from telemetry import signals
 from telemetry.diagnosis.engine import Diagnosis, Event, State
 from telemetry.diagnosis.flows import Flows
 from telemetry.diagnosis.model import Look
+from telemetry.diagnosis.signals import silent
 from telemetry.diagnosis.watches import Watches
 from telemetry.observe.activity import Activity, RouteLook, Running
 from telemetry.observe.browsers import Browsed
@@ -140,12 +141,20 @@ def sized(at: float, seconds: int, size: float, growth: float = 0.0, limit: int 
 
 
 def test_memory_that_has_grown_and_stays_is_reported_once() -> None:
-    """Over ten minutes and an hour it still looks like growth."""
+    """Looked at over ten minutes it still seems to grow when it has stopped."""
     diagnosis = Diagnosis()
-    judged(diagnosis, sized(MONDAY, 900, 120))
-    events = judged(diagnosis, sized(MONDAY + 900, 240, 120, 1.0))
-    events += judged(diagnosis, sized(MONDAY + 1140, 3600, 360))
+    judged(diagnosis, sized(MONDAY, 900, 126, limit=24_000))
+    events = judged(diagnosis, sized(MONDAY + 900, 45, 126, 2.7, limit=24_000))
+    events += judged(diagnosis, sized(MONDAY + 945, 900, 247, limit=24_000))
     assert [event.kind for event in events] == ["opened", "closed"]
+
+
+@pytest.mark.parametrize(("state", "patience"), [("stopped", 6), ("disk-sleep", 6), ("running", 20), ("sleeping", 20)])
+def test_a_process_that_may_want_a_processor_is_silent_later(state: str, patience: int) -> None:
+    last = look(MONDAY, 1)
+    assert silent([last], MONDAY + patience - 1, {last.pid: state}) == []
+    (found,) = silent([last], MONDAY + patience, {last.pid: state})
+    assert (found.symptom.name, found.since) == ("process_silent", MONDAY)
 
 
 def test_it_notices_memory_that_grows_towards_its_limit() -> None:

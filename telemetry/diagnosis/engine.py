@@ -200,8 +200,11 @@ class Diagnosis:
         if any(finding.cause.kind not in _AROUND for finding in findings):
             self._troubled_at = at
         suspected: dict[tuple[str, str], int] = {}
-        down = any(finding.symptom.name == "database_down" for finding in findings)
-        in_doubt = not down and signals.database_in_doubt(merge(self._looks, at, 2.0))
+        in_doubt = (
+            any(finding.cause.kind in OF_DATABASE for finding in findings)
+            and all(finding.symptom.name != "database_down" for finding in findings)
+            and signals.database_in_doubt(merge(self._looks, at, 2.0))
+        )
         events = []
         for index, finding in enumerate(findings):
             known = self._known(finding.cause)

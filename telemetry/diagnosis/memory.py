@@ -87,8 +87,6 @@ class Memory:
             # What finds its size grows less and less; what leaks goes on.
             if last - first < LEAST or last - middle < 0.6 * (middle - first) or sizes[-1][1] < last:
                 continue
-            if _still(sizes[2 * third :]) < 0.3 * (last - middle):
-                continue  # it grew a while ago
             rate = (last - middle) / (span / 3)
             full = self._limit and (self._limit - now.total) / rate <= SOON * span
             if full or last >= GROWN * self.usual.get(kind, last):
@@ -112,12 +110,6 @@ class Memory:
     def from_json(cls, values: Mapping[str, Any]) -> "Memory":
         """Read what `to_json` made."""
         return cls({kind: float(size) for kind, size in values.items()})
-
-
-def _still(sizes: list[tuple[float, int]]) -> float:
-    """Bytes that it grew from the first half to the second, for as long as the whole."""
-    half = len(sizes) // 2
-    return 2.0 * (_median([size for _, size in sizes[half:]]) - _median([size for _, size in sizes[:half]]))
 
 
 def _rate(finding: Finding) -> float:
