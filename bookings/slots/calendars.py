@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from datetime import date, datetime, time, timedelta
-from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Value
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from bookings.models import Booking, Handyman, Holiday, Service, TimeOff, WorkingHours
 from bookings.slots import rules
