@@ -65,6 +65,8 @@ SERVERS = {
 def main() -> int:
     """Run the checks and, without --lint, the tests. A signal ends what they have started too."""
     process_tree.lead(clean_up=False)
+    # Containers often set it. Each of some hundred processes would then compile the whole project at its start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     quick = "--quick" in sys.argv
     checks = {name: CHECKS[name] for name in QUICK} if quick else CHECKS
     results = {name: _run(name, command) for name, command in checks.items()}

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-import qrcode
 from django import forms
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import login
@@ -26,7 +25,6 @@ from django.utils.timesince import timeuntil
 from django_otp import verify_token
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
-from qrcode.image.svg import SvgPathImage
 
 from xfhandyman.security import notices
 from xfhandyman.security.step_up import PasswordAgainForm
@@ -190,4 +188,7 @@ def _new_recovery_codes(user: User) -> list[str]:
 
 def _picture(address: str) -> SafeString:
     """A QR code as inline SVG without styles, which the policy would stop."""
+    import qrcode  # when it is used: it brings Pillow, which no other page needs
+    from qrcode.image.svg import SvgPathImage
+
     return mark_safe(qrcode.make(address, image_factory=SvgPathImage, border=2).to_string(encoding="unicode"))  # noqa: S308  # made of paths alone
