@@ -29,8 +29,8 @@ def check_release(app_configs: Sequence[AppConfig] | None, **_options: Any) -> l
 
 
 def _values() -> Iterator[CheckMessage]:
-    for key, value, where, wanted in conf.problems():
-        yield _warning(1, f"{key} is {value!r} in {where}; it must be {wanted}. The default is used.")
+    for problem in conf.problems():
+        yield _warning(1, str(problem))
     for key in conf.unknown():
         yield _warning(2, f"{key!r} in settings.TELEMETRY is no setting of telemetry.")
     if conf.metrics_port == conf.worker_metrics_port:

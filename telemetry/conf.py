@@ -5,7 +5,7 @@ default given here. A wrong value is a line of `manage.py check` and counts as n
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
@@ -19,16 +19,24 @@ class Problem(NamedTuple):
     """A value that is not used. `where`: "the environment" or "settings.TELEMETRY"."""
 
     key: str
-    value: object
+    shown: str
     where: str
     wanted: str
 
+    def __str__(self) -> str:
+        return f"{self.key} is {self.shown} in {self.where}; it must be {self.wanted}. The default is used."
+
 
 class Kind(NamedTuple, Generic[T]):
-    """A type of value: how it is read (raises ValueError or TypeError) and how it is called."""
+    """A type of value: how it is called, how it is read (raises where it is another), and whether it is a secret."""
 
     name: str
     read: Callable[[Any], T]
+    secret: bool = False
+
+    def shown(self, value: object) -> str:
+        """A wrong value as a line may show it: a secret that is no good is still one."""
+        return "'…'" if self.secret else repr(value)
 
 
 def _switch(value: Any) -> bool:
@@ -38,7 +46,9 @@ def _switch(value: Any) -> bool:
     return known[str(value).lower()]
 
 
-def _one_of(*words: str, upper: bool = False) -> Kind[str]:
+def one_of(*words: str, upper: bool = False) -> Kind[str]:
+    """One of a few words, in whatever case."""
+
     def read(value: Any) -> str:
         word = str(value).upper() if upper else str(value).lower()
         if word not in words:
@@ -48,22 +58,26 @@ def _one_of(*words: str, upper: bool = False) -> Kind[str]:
     return Kind(f"one of {', '.join(words)}", read)
 
 
-def _number(least: float, most: float | None = None) -> Kind[float]:
+def number(least: float, most: float | None = None) -> Kind[float]:
+    """A number between two, both included."""
+
     def read(value: Any) -> float:
-        number = float(value)
-        if not least <= number <= (most if most is not None else number):
+        found = float(value)
+        if not least <= found <= (most if most is not None else found):
             raise ValueError(value)
-        return number
+        return found
 
     return Kind(f"a number from {least:g}" + (f" to {most:g}" if most is not None else ""), read)
 
 
-def _whole(least: int, most: int | None = None) -> Kind[int]:
+def whole(least: int, most: int | None = None) -> Kind[int]:
+    """A whole number between two, both included."""
+
     def read(value: Any) -> int:
-        number = int(value)
-        if number < least or (most is not None and number > most):
+        found = int(value)
+        if found < least or (most is not None and found > most):
             raise ValueError(value)
-        return number
+        return found
 
     return Kind(f"a whole number from {least}" + (f" to {most}" if most is not None else ""), read)
 
@@ -76,8 +90,8 @@ def _secret(value: Any) -> str:
 
 SWITCH = Kind("on or off", _switch)
 TEXT = Kind("a text", str)
-SECRET = Kind("16 characters or more", _secret)
-PORT = _whole(1, 65535)
+SECRET = Kind("16 characters or more", _secret, secret=True)
+PORT = whole(1, 65535)
 
 
 class Setting(Generic[T]):
@@ -109,10 +123,8 @@ class Setting(Generic[T]):
         for where, given in conf.given(self.key):
             try:
                 return self.kind.read(given), problems
-            except (ValueError, TypeError, KeyError):
-                # A secret that is too short is still one.
-                shown = "…" if self.kind is SECRET else given
-                problems.append(Problem(self.key, shown, where, self.kind.name))
+            except Exception:  # whatever a settings file holds
+                problems.append(Problem(self.key, self.kind.shown(given), where, self.kind.name))
         default: Any = self.default
         return (default(conf) if callable(default) else default), problems
 
@@ -129,12 +141,12 @@ class Configuration:
     )
     service_name = Setting(TEXT, lambda _: _project(), "Of spans, unless OTEL_SERVICE_NAME says otherwise.")
     log_format = Setting(
-        _one_of("json", "console"),
+        one_of("json", "console"),
         lambda conf: "console" if conf.environment == "development" else "json",
         "json: a line each; console: for people. Unset, console in development.",
     )
     log_level = Setting(
-        _one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", upper=True), "INFO", "Of the root logger."
+        one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", upper=True), "INFO", "Of the root logger."
     )
     metrics_host = Setting(TEXT, "127.0.0.1", "Where the metrics are served.")
     metrics_port = Setting(PORT, 9091, "Of the web's metrics.")
@@ -147,14 +159,14 @@ class Configuration:
     health_paths = Setting(
         TEXT, "", "More paths, parted by commas, that are answered on the health threads: pages that wait for nothing."
     )
-    web_threads = Setting(_whole(0), 0, "Threads of a web worker; 0: what the server says of itself.")
-    rum_sample_rate = Setting(_number(0, 1), 1.0, "Of page views: a row and a log line each. Metrics count all.")
-    rum_retention_days = Setting(_whole(1), 30, "How long rows of page views are kept.", "days")
-    incident_retention_days = Setting(_whole(1), 90, "How long incidents are kept in the database.", "days")
+    web_threads = Setting(whole(0), 0, "Threads of a web worker; 0: what the server says of itself.")
+    rum_sample_rate = Setting(number(0, 1), 1.0, "Of page views: a row and a log line each. Metrics count all.")
+    rum_retention_days = Setting(whole(1), 30, "How long rows of page views are kept.", "days")
+    incident_retention_days = Setting(whole(1), 90, "How long incidents are kept in the database.", "days")
     rum_count_automation = Setting(SWITCH, False, "Count crawlers and driven browsers as customers.")
-    rum_client_window = Setting(_number(0), 3600.0, "In which one client counts once for a page; 0: always.", "seconds")
-    rum_rate = Setting(_number(0), 50.0, "Beacons a web worker takes from everybody.", "per second")
-    rum_rate_per_client = Setting(_number(0), 2.0, "And from one address; bursts of ten seconds' worth.", "per second")
+    rum_client_window = Setting(number(0), 3600.0, "In which one client counts once for a page; 0: always.", "seconds")
+    rum_rate = Setting(number(0), 50.0, "Beacons a web worker takes from everybody.", "per second")
+    rum_rate_per_client = Setting(number(0), 2.0, "And from one address; bursts of ten seconds' worth.", "per second")
 
     def given(self, key: str) -> Iterator[tuple[str, object]]:
         """What the environment and the settings say of a key, in the order in which they count."""
@@ -164,7 +176,7 @@ class Configuration:
         declared: Any = getattr(settings, "TELEMETRY", None) if settings.configured else None
         if isinstance(declared, dict):
             name = "ENABLED" if key == "TELEMETRY" else key
-            if name in declared:
+            if declared.get(name) is not None:
                 yield "settings.TELEMETRY", declared[name]
         elif key == "TELEMETRY" and declared is not None:
             yield "settings.TELEMETRY", declared
@@ -187,6 +199,17 @@ class Configuration:
         """Read everything again at its next use."""
         if changed.get("setting", "TELEMETRY") in ("TELEMETRY", "DEBUG"):
             self.__dict__.clear()
+
+
+def refused(wanted: Mapping[str, Kind[Any]]) -> Iterator[str]:
+    """Environment variables that are of another kind than `wanted`, a sentence each; an empty one counts as not set."""
+    for name, kind in wanted.items():
+        if not (value := os.environ.get(name, "").strip()):
+            continue
+        try:
+            kind.read(value)
+        except Exception:  # as of the settings
+            yield f"{name} is {kind.shown(value)}; it must be {kind.name}."
 
 
 def _project() -> str:

@@ -6,19 +6,18 @@ and errors that code turns into a response from its call of `capture` before it 
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
-from urllib.parse import urlsplit
 
 from structlog.typing import EventDict
 
+from telemetry.conf import SWITCH, Kind, number, refused
 from telemetry.context import current
-
-STOP_TIMEOUT = 0.8
-"""Seconds the last events get to leave when the process ends."""
+from telemetry.sink import Sink
 
 _SILENT = ("sentry_sdk", "opentelemetry", "urllib3", "requests")
 """Loggers of what carries the reports: their troubles are counted, and would otherwise feed on themselves."""
@@ -44,41 +43,51 @@ class Errors:
     def stop(self, timeout: float) -> None: ...
 
 
-_OFF = Errors()
-_active = _OFF
+_sink = Sink(Errors())
+use, stop = _sink.use, _sink.stop
+
+_ENVIRONMENT = re.compile(r"[^\s/]{1,64}")
+_SHARE = number(0, 1)
+
+
+def _environment(name: str) -> None:
+    if not _ENVIRONMENT.fullmatch(name):
+        raise ValueError(name)
+
+
+_VALUES: dict[str, Kind[Any]] = {
+    "SENTRY_DEBUG": SWITCH,
+    "SENTRY_ENVIRONMENT": Kind("at most 64 characters without spaces and slashes", _environment),
+    "SENTRY_KEEP_ALIVE": SWITCH,
+    "SENTRY_SAMPLE_RATE": _SHARE,
+    "SENTRY_TRACES_SAMPLE_RATE": _SHARE,
+}
 
 
 def wanted() -> bool:
     """Whether SENTRY_DSN is set and nothing reports yet."""
-    return bool(os.environ.get("SENTRY_DSN")) and _active is _OFF
+    return bool(os.environ.get("SENTRY_DSN")) and not _sink.on
 
 
 def faults() -> Iterator[str]:
-    """What makes SENTRY_DSN unusable, a sentence each."""
-    dsn = os.environ.get("SENTRY_DSN", "")
-    parts = urlsplit(dsn)
-    if dsn and not (parts.scheme in ("http", "https") and parts.username and parts.hostname and parts.path.strip("/")):
+    """What Sentry's library or its server would refuse, a sentence each; nothing while nothing is configured."""
+    if not (dsn := os.environ.get("SENTRY_DSN")):
+        return
+    if find_spec("sentry_sdk") is None:
+        yield "SENTRY_DSN is set, but sentry-sdk is not installed (the extra `sentry`)."
+        return
+    from sentry_sdk.utils import Dsn
+
+    try:
+        Dsn(dsn)
+    except Exception:  # of what it says a part may be the key
         yield "SENTRY_DSN is not of the form https://key@host/project."
-    elif dsn and find_spec("sentry_sdk") is None:
-        yield "SENTRY_DSN is set, but sentry-sdk is not installed."
-
-
-def use(backend: Errors) -> None:
-    """Report through `backend` from now on; `errors.sentry.start` calls it."""
-    global _active
-    _active = backend
-
-
-def stop(timeout: float = STOP_TIMEOUT) -> None:
-    """Send what is queued, for at most `timeout` seconds; what is left is dropped and counted."""
-    global _active
-    stopping, _active = _active, _OFF
-    stopping.stop(timeout)
+    yield from refused(_VALUES)
 
 
 def reporting() -> bool:
     """Whether anything is reported."""
-    return _active is not _OFF
+    return _sink.on
 
 
 def capture(error: BaseException, *, handled: bool = True, request: Any = None) -> None:
@@ -90,19 +99,19 @@ def capture(error: BaseException, *, handled: bool = True, request: Any = None) 
     observation = current()
     if observation is not None:
         observation.error = error
-    _active.capture(error, handled, request)
+    _sink.active.capture(error, handled, request)
 
 
 def incident(sentence: str, *, kind: str, culprit: str) -> None:
     """Report an incident: one issue per `kind` and `culprit`, titled with `sentence`. Never raises."""
-    _active.incident(sentence, kind, culprit)
+    _sink.active.incident(sentence, kind, culprit)
 
 
 def browser(
     *, name: str, message: str, stack: str, route: str, release: str, trace_id: str = "", span_id: str = ""
 ) -> None:
     """Report an error that a browser sent: `name` like "TypeError", `stack` as the browser wrote it. Never raises."""
-    _active.browser(name, message, stack, route, release, trace_id, span_id)
+    _sink.active.browser(name, message, stack, route, release, trace_id, span_id)
 
 
 def processor(logger: Any, method: str, values: EventDict) -> EventDict:
@@ -113,7 +122,7 @@ def processor(logger: Any, method: str, values: EventDict) -> EventDict:
     observation, and a line that says `sentry=False` to whoever wrote it (the key is removed).
     """
     wanted = values.pop("sentry", True)
-    if not wanted or method not in ("error", "exception", "critical", "fatal") or _active is _OFF:
+    if not wanted or method not in ("error", "exception", "critical", "fatal") or not _sink.on:
         return values
     record = values.get("_record")
     name = record.name if record is not None else str(values.get("logger") or getattr(logger, "name", "") or "")
@@ -129,5 +138,5 @@ def processor(logger: Any, method: str, values: EventDict) -> EventDict:
         event = str(values.get("event", ""))
         if record is not None:
             event = record.msg if record.args and isinstance(record.msg, str) else f"{name} reported an error"
-        _active.message(event, name, "fatal" if method in ("critical", "fatal") else "error", values)
+        _sink.active.message(event, name, "fatal" if method in ("critical", "fatal") else "error", values)
     return values

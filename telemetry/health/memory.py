@@ -4,9 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 from telemetry.health import State
+from telemetry.observe.drivers import psutil
 
 SHARE = 0.9
 """Of the limit, from which memory is short."""
@@ -14,6 +13,8 @@ SHARE = 0.9
 
 def memory() -> State:
     """Compare what the process group uses with the limit of its control group (or the machine's memory)."""
+    if psutil is None:
+        return "disabled"
     short = SHARE * memory_limit()
     # Resident sizes count shared pages once for each process: never too little, and a hundred times as fast to read.
     return "ok" if _of_group(_resident) < short or group_memory() < short else "degraded"

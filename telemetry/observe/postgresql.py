@@ -10,7 +10,6 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
-from psycopg_pool import ConnectionPool
 
 from telemetry.observe import pool, queries
 from telemetry.observe.sql_summary import summarise
@@ -107,6 +106,8 @@ def _hung_up(connection: psycopg.Connection) -> bool:
     poll.register(connection.fileno(), select.POLLIN)
     if not poll.poll(0):
         return False
+    from psycopg_pool import ConnectionPool  # with a pool alone
+
     try:
         ConnectionPool.check_connection(connection)  # else a notice or a notification: keep the connection
     except psycopg.Error:

@@ -12,6 +12,7 @@ from telemetry.conf import conf
 from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
+from telemetry.observe import drivers
 from telemetry.rum import store
 from telemetry.serve import sampler
 from telemetry.serve.exposition import MetricsServer
@@ -58,7 +59,9 @@ def _start(service: str, parts: tuple[Part, ...], threads: int) -> None:
     if threads and not conf.web_threads:
         conf.web_threads = threads  # found out, where nobody has set it
     catalogue.app_info.labels(conf.release, conf.environment).set(1)
-    _start_back_ends(service)
+    _tell_what_is_off()
+    _start_traces(service)
+    _start_errors()
     worker = service.endswith("-worker")
     sampler.start("worker" if worker else "web")
     if worker:  # the web workers' metrics are served by their server's parent process
@@ -67,12 +70,25 @@ def _start(service: str, parts: tuple[Part, ...], threads: int) -> None:
             each.start()
 
 
-def _start_back_ends(service: str) -> None:
-    """Tracing and error reports where they are configured; their packages are imported only then."""
+def _tell_what_is_off() -> None:
+    for problem in conf.problems():
+        log.warning("configuration_fault", problem=str(problem))
+    for package, what in drivers.missing():
+        log.info("telemetry_part_off", part=what, reason=f"{package} is not installed.")
+
+
+@failsafe("traces")
+def _start_traces(service: str) -> None:
+    """Tracing where it is configured; its packages are imported only then."""
     if traces.wanted() and _sound("traces", traces.faults()):
         from telemetry.traces import opentelemetry
 
         opentelemetry.start(service, conf.release, conf.environment)
+
+
+@failsafe("sentry")
+def _start_errors() -> None:
+    """Error reports likewise."""
     if errors.wanted() and _sound("errors", errors.faults()):
         from telemetry.errors import sentry
 

@@ -6,8 +6,6 @@ import time
 from collections import deque
 from itertools import takewhile
 
-import psutil
-
 from telemetry import health, signals
 from telemetry import work as kinds
 from telemetry.conf import conf
@@ -17,6 +15,7 @@ from telemetry.diagnosis.model import Look
 from telemetry.health.memory import memory_limit
 from telemetry.observe import browsers, probe, proc, queueing, work
 from telemetry.observe.activity import Activity, RouteLook, Running, Spent
+from telemetry.observe.drivers import psutil
 from telemetry.observe.pool import registry
 from telemetry.observe.queries import label_of
 from telemetry.observe.snapshot import Held, Snapshot
@@ -47,13 +46,12 @@ class Observer:
 
     def __init__(self, process: str, board: Board) -> None:
         self._process, self._board = process, board
-        self._itself = psutil.Process()
-        self._cpu = sum(self._itself.cpu_times()[:2])
+        self._cpu = sum(os.times()[:2])
         self._at = time.monotonic()
         self._reach = Reach()
         self._busiest = _Busiest()
-        self._memory_limit = memory_limit()
-        psutil.cpu_percent()  # begins its window
+        self._memory_limit = memory_limit() if psutil is not None else 0
+        _machine()  # begins its window
 
     def look(self) -> Look:
         """Return what was seen since the last one: the one place where a process's own figures are read."""
@@ -61,6 +59,7 @@ class Observer:
         now = time.monotonic()
         window, self._at = max(now - self._at, 0.001), now
         waiting = queueing.waiting()
+        memory, host_cpu = _machine()
         look = Look(
             at=snapshot.at,
             window=window,
@@ -79,8 +78,8 @@ class Observer:
             connections_active=len(snapshot.held),
             connections_idle=registry().idle,
             queries=_running(snapshot),
-            host_cpu=psutil.cpu_percent() / 100,
-            memory=self._itself.memory_info().rss,
+            host_cpu=host_cpu,
+            memory=memory,
             memory_limit=self._memory_limit,
             facts={check.name: check.state for check in health.checks()},
             good_at={check.name: check.good_at for check in health.checks() if check.good_at},
@@ -90,7 +89,7 @@ class Observer:
         )
         if self._process == "worker":
             look.tasks_due, look.tasks_oldest = queueing.backlog()
-        look.cpu_seconds = sum(self._itself.cpu_times()[:2])
+        look.cpu_seconds = sum(os.times()[:2])
         look.cpu, self._cpu = (look.cpu_seconds - self._cpu) / window, look.cpu_seconds
         if self._process == "web":
             look.threads = conf.web_threads
@@ -113,6 +112,13 @@ class Observer:
         look.database_users = self._reach.users if look.database == "full" else {}
         if oldest >= STUCK and look.database in ("ok", "unknown"):
             look.locks = locks.waiting([held for held in queries if held.age >= STUCK], snapshot.held)
+
+
+def _machine() -> tuple[int, float]:
+    """Resident bytes of this process, and the share of the host's processors in use since the last call; 0 unknown."""
+    if psutil is None:
+        return 0, 0.0
+    return psutil.Process().memory_info().rss, psutil.cpu_percent() / 100
 
 
 class Reach:

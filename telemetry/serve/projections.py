@@ -92,7 +92,8 @@ def _work(route: str, on: str) -> tuple[Any, Any]:
 
 
 def _process(look: Look) -> None:
-    catalogue.process_resident_memory.labels(look.process).set(look.memory)
+    if look.memory:
+        catalogue.process_resident_memory.labels(look.process).set(look.memory)
     catalogue.process_seen.labels(look.process).set(look.at)
     catalogue.process_cpu.labels(look.process).set(look.cpu_seconds)
     if look.process == "web":

@@ -11,26 +11,15 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
-from importlib.metadata import entry_points
-from importlib.util import find_spec
 from typing import Any
-from urllib.parse import urlsplit
 
 from telemetry.context import Observation, current
+from telemetry.metrics.containment import failsafe
+from telemetry.sink import Sink
+from telemetry.traces import configuration
+from telemetry.traces.configuration import configured
 
 Attributes = Mapping[str, str | int | float | bool]
-
-_SIZES = {
-    "OTEL_BSP_MAX_QUEUE_SIZE": 2048,
-    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": 512,
-    "OTEL_BSP_SCHEDULE_DELAY": 5000,
-}
-"""Of the batch processor, with the SDK's defaults."""
-
-_PACKAGES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", "opentelemetry.instrumentation.django")
-
-STOP_TIMEOUT = 0.8
-"""Seconds the last spans get to leave when the process ends."""
 
 
 class Tracing:
@@ -66,88 +55,43 @@ class Tracing:
     def stop(self, timeout: float) -> None: ...
 
 
-_OFF = Tracing()
-_active = _OFF
-
-
-def configured() -> bool:
-    """Whether an exporter or an endpoint is set in the standard variables."""
-    get = os.environ.get
-    said = (
-        get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or get("OTEL_EXPORTER_OTLP_ENDPOINT") or get("OTEL_TRACES_EXPORTER")
-    )
-    return bool(said) and get("OTEL_SDK_DISABLED", "").lower() != "true"
+_sink = Sink(Tracing())
+use, stop = _sink.use, _sink.stop
 
 
 def wanted() -> bool:
     """Whether tracing is configured and nothing traces yet."""
-    return configured() and _active is _OFF
-
-
-def instrument() -> None:
-    """Let requests get spans, where tracing is configured soundly. When the application is ready."""
-    if configured() and not list(faults()):
-        from telemetry.traces import opentelemetry
-
-        opentelemetry.instrument()
+    return configured() and not _sink.on
 
 
 def faults() -> Iterator[str]:
-    """What OpenTelemetry's libraries would refuse, a sentence each; nothing while nothing is configured."""
-    if not configured():
-        return
-    get = os.environ.get
-    endpoint = get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    if endpoint and urlsplit(endpoint).scheme not in ("http", "https"):
-        yield f"{endpoint!r} is no endpoint for OTLP over HTTP; it must begin with http:// or https://."
-    for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"):
-        if get(name, "http/protobuf") != "http/protobuf":
-            yield f"{name} is {get(name)!r}; it must be http/protobuf."
-    if not all(map(_installed, _PACKAGES)):
-        yield "Tracing is configured, but its packages are not installed (the extra `otel`)."
-        return
-    yield from _refused_sizes()
-    exporters = {"none", "otlp", *(each.name for each in entry_points(group="opentelemetry_traces_exporter"))}
-    for exporter in filter(None, (word.strip() for word in get("OTEL_TRACES_EXPORTER", "").split(","))):
-        if exporter not in exporters:
-            yield f"OTEL_TRACES_EXPORTER names {exporter!r}, which is not installed."
-    known = {"none", *(each.name for each in entry_points(group="opentelemetry_propagator"))}
-    for propagator in filter(None, (word.strip() for word in get("OTEL_PROPAGATORS", "").split(","))):
-        if propagator not in known:
-            yield f"OTEL_PROPAGATORS names {propagator!r}, which is not installed."
+    """What OpenTelemetry's libraries refuse, a sentence each; nothing while nothing is configured."""
+    if configured():
+        yield from _found(tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith("OTEL_"))))
 
 
-def _refused_sizes() -> Iterator[str]:
-    sizes = {}
-    for name, default in _SIZES.items():
-        value = os.environ.get(name) or str(default)
-        if not value.isdigit() or not int(value):
-            yield f"{name} is {value!r}; it must be a whole number from 1."
-            return
-        sizes[name] = int(value)
-    queue, batch, _ = sizes.values()
-    if queue < batch:
-        yield f"OTEL_BSP_MAX_QUEUE_SIZE ({queue}) is less than OTEL_BSP_MAX_EXPORT_BATCH_SIZE ({batch})."
+@lru_cache(maxsize=1)  # asked by the check, the instrumentation and the start, of the same environment
+def _found(_environment: tuple[tuple[str, str], ...]) -> list[str]:
+    if known := configuration.faults():
+        return known
+    configuration.unset_empty()
+    with configuration.said() as said:
+        try:  # also what no rule of ours knows
+            from telemetry.traces import opentelemetry
+
+            opentelemetry.rehearse()
+        except Exception as error:
+            said.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    return [f"OpenTelemetry refuses its configuration: {each}." for each in said]
 
 
-def _installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # not even the package it would lie in
-        return False
+@failsafe("traces")
+def instrument() -> None:
+    """Let requests get spans, where tracing is configured soundly. When the application is ready."""
+    if not list(faults()) and configured():
+        from telemetry.traces import opentelemetry
 
-
-def use(backend: Tracing) -> None:
-    """Trace through `backend` from now on; `traces.opentelemetry.start` calls it."""
-    global _active
-    _active = backend
-
-
-def stop(timeout: float = STOP_TIMEOUT) -> None:
-    """Send what is queued, for at most `timeout` seconds; what is left is dropped and counted."""
-    global _active
-    stopping, _active = _active, _OFF
-    stopping.stop(timeout)
+        opentelemetry.instrument()
 
 
 def open_request(observation: Observation, environ: dict[str, Any]) -> None:
@@ -156,7 +100,7 @@ def open_request(observation: Observation, environ: dict[str, Any]) -> None:
     `environ` (`request.META`) keeps the headers that say so and loses the others; another caller's trace is linked. The
     span sets trace_id, span_id and sampled of `observation`.
     """
-    _active.open_request(observation, environ)
+    _sink.active.open_request(observation, environ)
 
 
 def record(
@@ -171,7 +115,7 @@ def record(
 
     `kind` is "internal", "client", "producer" or "consumer". `error` marks the span as failed by its class name.
     """
-    _active.record(name, seconds, kind, attributes, error)
+    _sink.active.record(name, seconds, kind, attributes, error)
 
 
 def record_remote(
@@ -188,7 +132,7 @@ def record_remote(
 
     Ids are lower-case hexadecimal. `span_id` is given when the other side has already told others its id.
     """
-    _active.record_remote(name, trace_id, parent_id, start, end, attributes, span_id)
+    _sink.active.record_remote(name, trace_id, parent_id, start, end, attributes, span_id)
 
 
 def span(
@@ -198,17 +142,17 @@ def span(
     attributes: Attributes = {},  # noqa: B006  # never written to
 ) -> AbstractContextManager[None]:
     """A child span around a block; an exception marks it failed and passes on."""
-    return _active.span(name, kind, attributes)
+    return _sink.active.span(name, kind, attributes)
 
 
 def event(name: str, attributes: Attributes = {}) -> None:  # noqa: B006  # never written to
     """Note something that happened on the current span."""
-    _active.event(name, attributes)
+    _sink.active.event(name, attributes)
 
 
 def sampled() -> bool:
     """Whether the current request or task is being recorded; what continues it elsewhere should follow suit."""
-    return _active.sampled()
+    return _sink.active.sampled()
 
 
 def exemplar() -> dict[str, str] | None:
@@ -219,19 +163,19 @@ def exemplar() -> dict[str, str] | None:
 
 def carrier() -> dict[str, str]:
     """`{"traceparent": ...}` of the current span for whoever continues the work, or nothing."""
-    return _active.carrier()
+    return _sink.active.carrier()
 
 
 def task(observation: Observation, carrier: Mapping[str, str], attributes: Attributes) -> AbstractContextManager[None]:
     """The span of a background task, linked to the span whose `carrier` deferred it and in the same trace."""
-    return _active.task(observation, carrier, attributes)
+    return _sink.active.task(observation, carrier, attributes)
 
 
 def traced_query(
     summary: str, seconds: float, error: BaseException | None = None, engine: str = "postgresql", namespace: str = ""
 ) -> None:
     """The span of one database query. `summary` is bounded, e.g. `SELECT shop_order`; `namespace` is the database."""
-    if _active is _OFF:
+    if not _sink.on:
         return
     attributes = _query(summary, engine, namespace)
     if error is None:

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import SpanKind, Status
 
 from telemetry.metrics import catalogue
+from telemetry.traces import configuration
 
 _FROM_INSTRUMENTATIONS = {
     "error.type",
@@ -42,15 +43,19 @@ _FRAME = re.compile(r'^  File "[^"]*", line \d+, in \S+$', re.MULTILINE)
 
 
 def processors() -> list["BoundedProcessor"]:
-    """One for each exporter that OTEL_TRACES_EXPORTER names; OTLP over HTTP by default."""
-    names = [name.strip() for name in (os.environ.get("OTEL_TRACES_EXPORTER") or "otlp").split(",")]
-    return [BoundedProcessor(CleaningExporter(_exporter(name))) for name in names if name and name != "none"]
+    """One for each exporter that OTEL_TRACES_EXPORTER names; OTLP by default. Their threads begin."""
+    return [BoundedProcessor(CleaningExporter(_exporter(name))) for name in configuration.exporters()]
+
+
+def otlp_over_http() -> OTLPSpanExporter:
+    """The exporter of the environment's variables; a collector gets less time than by default."""
+    given = any(os.environ.get(f"OTEL_EXPORTER_OTLP_{of}TIMEOUT") for of in ("", "TRACES_"))
+    return OTLPSpanExporter(timeout=None if given else _PATIENCE)
 
 
 def _exporter(name: str) -> SpanExporter:
-    if name in ("otlp", "otlp_proto_http"):
-        given = {"OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"} & os.environ.keys()
-        return OTLPSpanExporter(timeout=None if given else _PATIENCE)
+    if name == "otlp_proto_http":
+        return otlp_over_http()
     [found] = entry_points(group="opentelemetry_traces_exporter", name=name)
     exporter: SpanExporter = found.load()()
     return exporter

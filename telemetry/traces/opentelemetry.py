@@ -30,7 +30,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from telemetry import traces
 from telemetry.context import TRUSTED_CALLER, UNMATCHED, Observation, current
-from telemetry.traces import Attributes, Tracing, export, pages
+from telemetry.traces import Attributes, Tracing, configuration, export, pages
 
 _SCOPE, _SCHEMA = "telemetry", list(Schemas)[-1].value
 _OURS = "telemetry.middleware.ObservingMiddleware"
@@ -64,6 +64,14 @@ def _position() -> int:
         ):
             return number + 1
     return 0
+
+
+def rehearse() -> None:
+    """Make what `instrument` and `start` make, but for the threads that send. Raises what the libraries do."""
+    TracerProvider(resource=Resource.create(), shutdown_on_exit=False)
+    propagate.get_global_textmap()
+    if "otlp_proto_http" in configuration.exporters():
+        export.otlp_over_http()
 
 
 def start(service: str, version: str, environment: str) -> None:

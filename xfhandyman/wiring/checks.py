@@ -75,8 +75,8 @@ def _ports() -> Iterator[CheckMessage]:
 
 def _telemetry() -> Iterator[CheckMessage]:
     """What telemetry would only warn of: this site does not start with a value that cannot be meant."""
-    for key, value, _where, wanted in conf.problems():
-        yield Error(f"{key} is {value!r}; it must be {wanted}.", id="xfhandyman.E015")
+    for problem in conf.problems():
+        yield Error(f"{problem.key} is {problem.shown}; it must be {problem.wanted}.", id="xfhandyman.E015")
 
 
 def _pool() -> Iterator[CheckMessage]:
