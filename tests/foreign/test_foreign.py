@@ -44,6 +44,11 @@ def test_two_lines_observe_a_project_on_sqlite(host: Host, server: str) -> None:
     assert 'http_requests_total{method="GET",route="/orders/<number>/",status="200"} 1.0' in metrics
     assert 'db_query_duration_seconds_count{query="SELECT auth_user"}' in metrics
     assert not [line for line in host.lines("incident_opened") if "database" in line["message"]]
+    [off] = host.lines("telemetry_part_off")  # psutil, which this project does without
+    assert off["reason"] == "psutil is not installed."
+    assert "worker_resident_memory_bytes" not in metrics.replace("# HELP worker_resident_memory_bytes", "").replace(
+        "# TYPE worker_resident_memory_bytes", ""
+    )
 
 
 def test_a_task_of_any_queue_is_observed(host: Host) -> None:
