@@ -27,7 +27,7 @@ def test_its_first_pages_ask_for_nothing_that_is_not_there(stack: Callable[..., 
     page.get_by_label("Username").fill("office")
     page.get_by_label("Password").fill("a-pass-1")
     page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="Office")).to_be_visible()
+    expect(page.get_by_role("heading", name="Who is where")).to_be_visible()
     links = page.locator("a[href^='/admin/']").evaluate_all("links => links.map(link => link.href)")
     first = [link for link in sorted(set(links)) if not re.search("add/$|logout", link)]
     for link in first:

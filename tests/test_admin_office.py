@@ -1,6 +1,6 @@
 """People and their time, the catalogue and the inbox, as staff keep them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -145,21 +145,6 @@ def test_it_answers_for_one_message_on_its_own_page(admin_client: Client, messag
     spam.refresh_from_db()
     assert not spam.suspected_spam
     assert admin_client.post(INBOX + "add/").status_code == 403
-
-
-def test_it_says_on_the_first_page_what_waits(
-    admin_client: Client,
-    messages: list[ContactMessage],
-    visit: Booking,
-    django_assert_max_num_queries: DjangoAssertNumQueries,
-) -> None:
-    factories.booking(
-        service=visit.service, handyman=visit.handyman, starts_at=timezone.now() - timedelta(days=1, hours=3)
-    )
-    with django_assert_max_num_queries(6):
-        page = admin_client.get("/admin/").content.decode()
-    assert "<b>1</b> message waiting" in page
-    assert "<b>1</b> past, to be closed" in page
 
 
 def test_it_needs_no_more_queries_for_more_people(

@@ -9,23 +9,22 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 
 from bookings import crew, scheduling, text
+from bookings.admin import pages
 from bookings.admin.audit import record, staff_user
 from bookings.admin.catalogue import price
-from bookings.admin.customers import CustomerAction, customer
+from bookings.admin.customers import CustomerAction
 from bookings.admin.export import BookingResource, CSVExport
 from bookings.admin.forms import CUSTOMER_FIELDS, STAFF, BookingForm, PhoneBookingForm, VisitForm, refusal
 from bookings.admin.office import OfficeAdmin
-from bookings.admin.preview import preview
-from bookings.admin.schedule import schedule
 from bookings.admin.search import PeopleSearch
 from bookings.models import WORDS_OF_A_BOOKING, Booking, BookingEvent, Payment, Status
 from bookings.scheduling import corrections
@@ -212,27 +211,11 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         return format_html('<a href="{}">{}</a>', link, payment)
 
     def get_urls(self) -> list[URLPattern]:
-        own = [
-            path("schedule/", self.admin_site.admin_view(self.schedule_view), name="bookings_booking_schedule"),
-            path("customer/", self.admin_site.admin_view(customer), name="bookings_customer"),
-            path("cancel/", self.admin_site.admin_view(self.cancel_view), name="bookings_booking_cancel"),
-            path("<int:pk>/preview/", self.admin_site.admin_view(self.preview_view), name="bookings_booking_preview"),
-        ]
-        return own + super().get_urls()
+        return pages.urls(self) + super().get_urls()
 
     def view_on_site(self, obj: Booking) -> str:
         """The read-only preview. The customer's own link acts, and would make them the author of what staff do."""
         return reverse("admin:bookings_booking_preview", args=[obj.pk])
-
-    def preview_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        return preview(request, self, get_object_or_404(self.get_queryset(request), pk=pk))
-
-    def schedule_view(self, request: HttpRequest) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        return schedule(request, self)
 
     @admin.action(description="Confirm", permissions=["change"])
     def confirm(self, request: HttpRequest, queryset: QuerySet[Booking]) -> None:

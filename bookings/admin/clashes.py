@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from django.contrib import messages
@@ -66,24 +67,38 @@ def why(booking: Booking, calendar: Calendar, holidays: frozenset[date]) -> str:
         until=booking.arrival_until,
         job=rules.Job(booking.duration),
     )
-    return found.value if found else ""
+    agreed = booking.overtime and found in (rules.Clash.HOURS, rules.Clash.HOLIDAY)
+    return found.value if found and not agreed else ""
 
 
-def of(visits: Iterable[Booking]) -> list[tuple[Booking, str]]:
-    """Those of these visits, read by `with_skill`, that clash, and why. Three queries."""
+@dataclass(frozen=True)
+class Diary:
+    """When people work, from yesterday on: a calendar by the key of each handyman, and everybody's holidays."""
+
+    calendars: dict[int, Calendar]
+    holidays: frozenset[date]
+
+    @classmethod
+    def of(cls, people: Iterable[int]) -> "Diary":
+        """Three queries."""
+        people = set(people)
+        shifts: dict[int, list[Shift]] = defaultdict(list)
+        hours = WorkingHours.objects.filter(handyman__in=people)
+        for pk, weekday, opens, closes in hours.values_list("handyman_id", "weekday", "start", "end"):
+            shifts[pk].append(Shift(weekday, opens, closes))
+        off: dict[int, list[rules.Interval]] = defaultdict(list)
+        absences = TimeOff.objects.filter(handyman__in=people, ends_at__gt=timezone.now() - DAY)
+        for pk, start, end in absences.values_list("handyman_id", "starts_at", "ends_at"):
+            off[pk].append((start, end))
+        holidays = frozenset(Holiday.objects.values_list("date", flat=True))
+        return cls({pk: Calendar(pk, shifts[pk], off[pk]) for pk in people}, holidays)
+
+
+def of(visits: Iterable[Booking], diary: Diary | None = None) -> list[tuple[Booking, str]]:
+    """Those of these visits, read by `with_skill`, that clash, and why. Without a diary three queries."""
     found = list(visits)
-    people = {booking.handyman_id for booking in found}
-    shifts: dict[int, list[Shift]] = defaultdict(list)
-    hours = WorkingHours.objects.filter(handyman__in=people)
-    for pk, weekday, opens, closes in hours.values_list("handyman_id", "weekday", "start", "end"):
-        shifts[pk].append(Shift(weekday, opens, closes))
-    off: dict[int, list[rules.Interval]] = defaultdict(list)
-    absences = TimeOff.objects.filter(handyman__in=people, ends_at__gt=timezone.now() - DAY)
-    for pk, start, end in absences.values_list("handyman_id", "starts_at", "ends_at"):
-        off[pk].append((start, end))
-    holidays = frozenset(Holiday.objects.values_list("date", flat=True))
-    of_person = {pk: Calendar(pk, shifts[pk], off[pk]) for pk in people}
-    judged = ((booking, why(booking, of_person[booking.handyman_id], holidays)) for booking in found)
+    diary = diary or Diary.of(booking.handyman_id for booking in found)
+    judged = ((booking, why(booking, diary.calendars[booking.handyman_id], diary.holidays)) for booking in found)
     return [(booking, reason) for booking, reason in judged if reason]
 
 

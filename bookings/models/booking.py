@@ -136,6 +136,9 @@ class Booking(Priced):
     asked_for_handyman = models.BooleanField(
         default=False, db_default=False, editable=False, help_text="The customer chose this handyman."
     )
+    overtime = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="Staff chose a time outside of working hours."
+    )
     grace_until = models.DateTimeField(
         null=True, editable=False, help_text="Until then it may be changed online, however close the visit is."
     )
@@ -183,6 +186,10 @@ class Booking(Priced):
                 fields=["reminder_at"], name="booking_reminder_at", condition=models.Q(reminder_at__isnull=False)
             ),
             models.Index(fields=["client"], name="booking_client", condition=~models.Q(client="")),
+            # What is not closed yet, and what is still ahead: few of many, and looked at on the office's first page.
+            models.Index(
+                fields=["ends_at"], name="booking_open_ends_at", condition=models.Q(status__in=("held", "confirmed"))
+            ),
             GinIndex(WORDS_OF_A_BOOKING, name="booking_words"),
         )
         constraints = (

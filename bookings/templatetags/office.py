@@ -1,17 +1,11 @@
-"""What the admin's first page says of the day."""
-
-from datetime import timedelta
-from typing import Any
+"""What the pages of the admin show of the business."""
 
 from django import template
-from django.db.models import Count, Model, Q
-from django.utils import timezone
+from django.db.models import Model
 from django.utils.html import format_html
 
-from bookings import crew
 from bookings.admin.compared import SHOWN, shown
-from bookings.models import Booking, ContactMessage, Status
-from bookings.slots import calendars
+from bookings.admin.desk import Desk
 
 register = template.Library()
 
@@ -22,22 +16,7 @@ def as_shown(row: Model) -> str:
     return format_html('<input type="hidden" name="{}" value="{}">', SHOWN, shown(row))
 
 
-@register.inclusion_tag("admin/_today.html", takes_context=True)
-def office_today(context: template.Context) -> dict[str, Any]:
-    """Today's visits, what has to be closed or confirmed, messages waiting; what the user may see of it."""
-    may = context["request"].user.has_perm
-    facts: dict[str, Any] = {}
-    if may("bookings.view_booking") or may("bookings.change_booking") or may(crew.OWN):
-        now, standing = timezone.now(), Booking.objects.filter(status=Status.CONFIRMED)
-        begins = calendars.midnight(timezone.localdate(now))
-        today = Q(starts_at__gte=begins, starts_at__lt=begins + timedelta(days=1))
-        facts["bookings"] = crew.visible(standing, context["request"].user).aggregate(
-            today=Count("pk", filter=today),
-            tomorrow=Count("pk", filter=Q(starts_at__date=timezone.localdate(now) + timedelta(days=1))),
-            todo=Count("pk", filter=Q(ends_at__lt=now)),
-        )
-    if may("bookings.view_contactmessage") or may("bookings.change_contactmessage"):
-        facts["messages"] = ContactMessage.objects.unhandled().count()
-    if may("bookings.view_service") or may("bookings.change_service"):
-        facts["impossible"] = len(calendars.impossible())
-    return facts
+@register.simple_tag(takes_context=True)
+def office_desk(context: template.Context) -> Desk:
+    """What the admin's first page shows to its user."""
+    return Desk(context["request"].user)

@@ -24,6 +24,7 @@ from xfhandyman.security import accounts, lists, logins, second_factor, sessions
 # What packages register and nobody has use for: tables that stay empty, and the recovery codes of others.
 _LEFT_OUT = {"axes.accesslog", "axes.accessfailurelog", "otp_static.staticdevice"}
 _TITLES = {"axes": "Failed logins", "otp_totp": "Authenticator apps", "auth": "Staff"}
+_BUSINESS = "bookings"
 _LONGEST_NAME = User._meta.get_field("username").max_length or 150
 _UNREADABLE = (ValueError, OverflowError, DataError, IncorrectLookupParameters)
 
@@ -65,19 +66,32 @@ class Office(admin.AdminSite):
         super().register(used, lists.bounded(admin_class or admin.ModelAdmin, *extra), **options)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
+        """The business alone, or the application that is named: the tables of packages have a page of their own."""
+        return [app for app in self._apps(request, app_label) if app_label or app["app_label"] == _BUSINESS]
+
+    def _apps(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         apps = super().get_app_list(request, app_label)
         return [app | {"name": _TITLES.get(app["app_label"], app["name"])} for app in apps]
+
+    def system(self, request: HttpRequest) -> HttpResponse:
+        """The tables that keep the site going and are no part of the day: accounts, logins, tasks."""
+        apps = [app for app in self._apps(request) if app["app_label"] != _BUSINESS]
+        context = self.each_context(request) | {"title": "System", "app_list": apps}
+        return TemplateResponse(request, "admin/system.html", context)
 
     def has_permission(self, request: HttpRequest) -> bool:
         verified = not settings.STAFF_SECOND_FACTOR or request.user.is_verified()  # type: ignore[union-attr]  # django-otp's
         return super().has_permission(request) and verified and sessions.is_in_use(request)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        return super().each_context(request) | {"second_factor": settings.STAFF_SECOND_FACTOR}
+        """Django's, whether there is a second factor, and whether the user may see any table of the system."""
+        system = any(app["app_label"] != _BUSINESS for app in self._apps(request))
+        return super().each_context(request) | {"second_factor": settings.STAFF_SECOND_FACTOR, "has_system": system}
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
             path("second-factor/", never_cache(self.second_factor), name="second_factor"),
+            path("system/", self.admin_view(self.system), name="system"),
             path("sessions/", self.admin_view(self.own_sessions), name="own_sessions"),
             path("recovery-codes/", self.admin_view(self.recovery_codes), name="recovery_codes"),
             # Django's `r/` sends any member of staff to any object's own address, asking for no permission.
