@@ -5,7 +5,6 @@ from bookings.models.booking import (
     OCCUPYING,
     WORDS_OF_A_BOOKING,
     Booking,
-    BookingEvent,
     BookingQuerySet,
     Status,
     new_link_key,
@@ -15,6 +14,8 @@ from bookings.models.booking import (
 )
 from bookings.models.catalogue import LEAST_DEPOSIT, Priced, Pricing, Service, ServiceArea, ServiceQuerySet
 from bookings.models.emails import FormerAddress, SentEmail
+from bookings.models.history import BookingEvent
+from bookings.models.lines import MOST_JOBS, MOST_OF_ONE, BookingLine, Total, Visit, lasting
 from bookings.models.messages import WORDS_OF_A_MESSAGE, ContactMessage, MessagePhoto, Review
 from bookings.models.notifications import Notification, OfficeContact
 from bookings.models.payments import Payment, StripeEvent
@@ -23,12 +24,15 @@ from bookings.models.posts import new_idempotency_key
 
 __all__ = [
     "LEAST_DEPOSIT",
+    "MOST_JOBS",
+    "MOST_OF_ONE",
     "OCCUPYING",
     "WORDS_OF_A_BOOKING",
     "WORDS_OF_A_MESSAGE",
     "Allowance",
     "Booking",
     "BookingEvent",
+    "BookingLine",
     "BookingQuerySet",
     "ContactMessage",
     "FormerAddress",
@@ -49,8 +53,11 @@ __all__ = [
     "Status",
     "StripeEvent",
     "TimeOff",
+    "Total",
+    "Visit",
     "Weekday",
     "WorkingHours",
+    "lasting",
     "new_idempotency_key",
     "new_link_key",
     "new_reference",

@@ -18,6 +18,8 @@ from django.utils import timezone
 from bookings import country, search
 from bookings.models.catalogue import Priced, Service
 from bookings.models.fields import AddressField, EmailField, LineField, PhoneField, ProseField
+from bookings.models.history import BookingEvent
+from bookings.models.lines import BookingLine, Visit, lasting
 from bookings.models.people import Handyman
 from bookings.models.posts import new_idempotency_key
 
@@ -76,6 +78,10 @@ class BookingQuerySet(models.QuerySet["Booking"]):
         own = models.Func(models.F("handyman"), template=_AS_RANGE, output_field=BigIntegerRangeField())
         return self.alias(own=own).filter(own__overlap=NumericRange(handyman.pk, handyman.pk, "[]"))
 
+    def with_jobs(self) -> Self:
+        """With what a page or an e-mail says of a visit: its jobs and its handyman. One query more."""
+        return self.select_related("service", "handyman").prefetch_related("lines")
+
     def upcoming(self, now: datetime) -> Self:
         return self.open().filter(starts_at__gte=now).order_by("starts_at")
 
@@ -100,14 +106,16 @@ class BookingQuerySet(models.QuerySet["Booking"]):
             pk, key = signing.Signer(salt=_LINK_SALT).unsign_object(token)
         except (signing.BadSignature, ValueError, TypeError) as error:
             raise self.model.DoesNotExist from error
-        booking = self.select_related("service", "handyman", "payment").get(pk=pk, link_key=key)
+        booking = self.with_jobs().select_related("payment").get(pk=pk, link_key=key)
         if booking.link_expires_at <= timezone.now():
             raise self.model.DoesNotExist
         return booking
 
 
-class Booking(Priced):
+class Booking(Visit, Priced):
     """A handyman's visit. All times are instants.
+
+    Service, quantity and price are those of its first job; there is a BookingLine for each further one.
 
     The customer was promised an arrival from `starts_at` to `arrival_until`. Within that, `during` is the place of the
     visit in the handyman's day: it begins with the planned arrival and holds the job and the buffer after it. It is
@@ -116,6 +124,7 @@ class Booking(Priced):
 
     reference = models.CharField(max_length=8, default=new_reference, editable=False)
     service = models.ForeignKey(Service, models.PROTECT, related_name="bookings")
+    quantity = models.PositiveSmallIntegerField(default=1, db_default=1, editable=False)
     handyman = models.ForeignKey(Handyman, models.PROTECT, related_name="bookings")
     status = models.CharField(max_length=10, choices=Status, default=Status.CONFIRMED)
     hold_expires_at = models.DateTimeField(null=True, blank=True, help_text="Held bookings only.")
@@ -233,19 +242,40 @@ class Booking(Priced):
         """The customer's link: whoever has it sees and manages this booking."""
         return reverse("manage_booking", args=[self.link_token])
 
-    def take_time(self, starts_at: datetime, planned_at: datetime | None = None) -> None:
-        """Set every time of the visit from the opening of its window and the planned arrival, then by default."""
+    def take_time(
+        self, starts_at: datetime, planned_at: datetime | None = None, lasts: tuple[timedelta, timedelta] | None = None
+    ) -> None:
+        """Set every time of the visit from the opening of its window and the planned arrival, then by default.
+
+        `lasts` is its duration and buffer; without it, what they are now or, of a new visit, the service's.
+        """
         planned_at = planned_at or starts_at
+        work = self if self.during else self.service
+        duration, buffer = lasts or (work.duration, work.buffer)
         self.starts_at = starts_at
         self.arrival_until = starts_at + timedelta(minutes=settings.ARRIVAL_WINDOW_MINUTES)
-        self.ends_at = planned_at + self.service.duration
-        self.during = DateTimeTZRange(planned_at, self.ends_at + self.service.buffer)
+        self.ends_at = planned_at + duration
+        self.during = DateTimeTZRange(planned_at, self.ends_at + buffer)
 
     def take_price(self) -> None:
-        """Keep the service's price as it is today."""
-        self.pricing = self.service.pricing
-        self.price_pence = self.service.price_pence
-        self.minimum_minutes = self.service.minimum_minutes
+        """Keep the price of the first job as it is today."""
+        now = BookingLine.of(self.service, self.quantity)
+        self.pricing, self.price_pence, self.minimum_minutes = now.pricing, now.price_pence, now.minimum_minutes
+
+    @property
+    def jobs(self) -> list[BookingLine]:  # type: ignore[override]  # asked for each time, as lines may be added
+        """The first job, which is the booking itself, and its further lines."""
+        further = list(self.lines.all())
+        first = BookingLine(
+            booking=self,
+            service=self.service,
+            quantity=self.quantity,
+            minutes=(self.duration - lasting(further)) // timedelta(minutes=1),
+            pricing=self.pricing,
+            price_pence=self.price_pence,
+            minimum_minutes=self.minimum_minutes,
+        )
+        return [first, *further]
 
     @property
     def place(self) -> list[str]:
@@ -268,8 +298,13 @@ class Booking(Priced):
 
     @property
     def duration(self) -> timedelta:
-        """How long the job takes."""
+        """How long the jobs take."""
         return self.ends_at - self.planned_at
+
+    @property
+    def buffer(self) -> timedelta:
+        """What is kept free after them."""
+        return cast(datetime, self.during.upper) - self.ends_at
 
     @property
     def latest_end(self) -> datetime:
@@ -277,7 +312,7 @@ class Booking(Priced):
         return self.arrival_until + self.duration
 
     @property
-    def cancellation(self) -> "BookingEvent | None":
+    def cancellation(self) -> BookingEvent | None:
         """The row of history that says who cancelled it, and why."""
         return self.events.filter(kind=BookingEvent.Kind.CANCELLED).last()
 
@@ -294,59 +329,3 @@ class Booking(Priced):
     def can_be_changed(self, now: datetime) -> bool:
         """Whether the customer may still move or cancel it online."""
         return self.is_open and now <= self.change_deadline
-
-
-class BookingEvent(models.Model):
-    """A row of a booking's history. Written with every change, never edited."""
-
-    class Kind(models.TextChoices):
-        HELD = "held", "Held"
-        CREATED = "created", "Booked"
-        CONFIRMED = "confirmed", "Confirmed"
-        MOVED = "moved", "Moved"
-        CORRECTED = "corrected", "Corrected"
-        COMPLETED = "completed", "Completed"
-        CANCELLED = "cancelled", "Cancelled"
-        NO_SHOW = "no_show", "No-show"
-        EXPIRED = "expired", "Hold ran out"
-        CHECKOUT = "checkout", "Sent to pay"
-        PAID = "paid", "Deposit paid"
-        REINSTATED = "reinstated", "Booked again"
-        REOPENED = "reopened", "Open again"
-        REFUNDING = "refunding", "Refund owed"
-        REFUNDED = "refunded", "Deposit refunded"
-
-    class By(models.TextChoices):
-        CUSTOMER = "customer", "Customer"
-        STAFF = "staff", "Staff"
-        SYSTEM = "system", "System"
-
-    booking = models.ForeignKey(Booking, models.CASCADE, related_name="events")
-    kind = models.CharField(max_length=10, choices=Kind)
-    by = models.CharField(max_length=10, choices=By)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
-    at = models.DateTimeField(default=timezone.now)
-    note = models.CharField(max_length=200, blank=True)
-    asked = models.BooleanField(
-        default=False, db_default=False, editable=False, help_text="Of staff's cancellation: the customer asked for it."
-    )
-    was_at = models.DateTimeField(null=True, editable=False, help_text="Of a move: when the visit was to start before.")
-    was_with = models.ForeignKey(
-        Handyman,
-        models.SET_NULL,
-        null=True,
-        editable=False,
-        related_name="+",
-        help_text="Of a move: who had it before.",
-    )
-
-    class Meta:
-        ordering = ("at", "pk")
-
-    def __str__(self) -> str:
-        return f"{self.get_kind_display()} by {self.get_by_display().lower()}"
-
-    @property
-    def is_ours(self) -> bool:
-        """The business wanted it, and not the customer."""
-        return self.by != self.By.CUSTOMER and not self.asked

@@ -122,6 +122,11 @@ class Service(Priced):
         return cls(pricing=match[1], **shown)
 
     @property
+    def services(self) -> tuple["Service", ...]:
+        """What a visit for it alone needs."""
+        return (self,)
+
+    @property
     def duration(self) -> timedelta:
         return timedelta(minutes=self.duration_minutes)
 

@@ -48,9 +48,12 @@ class HandymanQuerySet(models.QuerySet["Handyman"]):
     def active(self) -> Self:
         return self.filter(active=True)
 
-    def skilled_in(self, service: Service) -> Self:
-        """Active handymen who do this service."""
-        return self.active().filter(skills=service)
+    def skilled_in(self, *services: Service) -> Self:
+        """Active handymen who do all of these services."""
+        found = self.active()
+        for service in services:
+            found = found.filter(skills=service)
+        return found
 
     def for_change(self) -> list["Handyman"]:
         """These handymen, locked in the order of their ids until the transaction ends.

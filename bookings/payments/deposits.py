@@ -25,13 +25,13 @@ def hold_time() -> timedelta:
     return timedelta(minutes=settings.DEPOSIT_HOLD_MINUTES)
 
 
-def ask(booking: Booking) -> None:
-    """Want the service's deposit for a booking that has just been held, if there is one."""
-    if not booking.service.deposit or booking.hold_expires_at is None:
+def ask(booking: Booking, amount: int) -> None:
+    """Want the deposit of its jobs (in pence) for a booking that has just been held, if there is one."""
+    if not amount or booking.hold_expires_at is None:
         return
     Payment.objects.create(
         booking=booking,
-        amount_pence=booking.service.deposit,
+        amount_pence=amount,
         currency=settings.BUSINESS_CURRENCY.lower(),
         session_expires_at=booking.hold_expires_at + _OUTLASTS,
         created_at=booking.created_at,

@@ -4,7 +4,7 @@ All functions are keyword-only, run in their own transaction (or savepoint), wri
 e-mails into the outbox and publish an event. They raise a SchedulingError when a request cannot be granted.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -12,11 +12,13 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from bookings import tasks
+from bookings.basket import Basket, Work
 from bookings.models import Booking, Handyman, Service, ServiceArea, Status
 from bookings.payments import deposits
-from bookings.scheduling import corrections, errors, history, idempotency, proofs
+from bookings.scheduling import corrections, errors, history, idempotency, jobs, proofs
 from bookings.scheduling.errors import AlreadyBooked as AlreadyBooked
-from bookings.scheduling.errors import NotPossible, OutOfArea, SlotUnavailable
+from bookings.scheduling.errors import NotPossible as NotPossible
+from bookings.scheduling.errors import OutOfArea, SlotUnavailable
 from bookings.scheduling.errors import SchedulingError as SchedulingError  # the base that callers catch
 from bookings.scheduling.errors import SlotTaken as SlotTaken
 from bookings.scheduling.errors import TooEarly as TooEarly
@@ -25,6 +27,7 @@ from bookings.scheduling.errors import TooManyUnproven as TooManyUnproven
 from bookings.scheduling.history import By, Kind
 from bookings.scheduling.outcomes import complete as complete
 from bookings.scheduling.outcomes import no_show as no_show
+from bookings.scheduling.outcomes import reinstate as reinstate
 from bookings.scheduling.outcomes import undo as undo
 from bookings.scheduling.outcomes import undoable_until as undoable_until
 from bookings.scheduling.slot_requests import SamePostedTwice, SlotRequest, commit, with_first_free
@@ -45,7 +48,7 @@ class Customer:
 
 def book(
     *,
-    service: Service,
+    service: Service | Basket,
     starts_at: datetime,
     customer: Customer,
     idempotency_key: str,
@@ -56,7 +59,7 @@ def book(
     client: str | None = None,
     now: datetime | None = None,
 ) -> Booking:
-    """Book a confirmed visit with one handyman, or with the least loaded who is free.
+    """Book a confirmed visit for a service or a basket with one handyman, or with the least loaded who is free.
 
     Where the `client` (its hash, see limits.client) or the e-mail address has too many unproven bookings, it is only
     held, until `prove`; beyond that TooManyUnproven is raised.
@@ -65,8 +68,9 @@ def book(
     with another slot it moves the booking if `instead` says so. Staff are not bound by notice, horizon or area.
     Raises OutOfArea, SlotUnavailable, SlotTaken or AlreadyBooked.
     """
+    basket = Basket.of(service)
     request = SlotRequest(
-        service=service,
+        service=basket,
         starts_at=starts_at,
         handyman=handyman,
         by=by,
@@ -75,12 +79,12 @@ def book(
         client=client,
         now=now or timezone.now(),
     )
-    return _take(request, customer, idempotency_key, Status.CONFIRMED, None)
+    return _take(request, basket, customer, idempotency_key, Status.CONFIRMED, None)
 
 
 def check(
     *,
-    service: Service,
+    service: Work,
     starts_at: datetime,
     by: By,
     handyman: Handyman | None = None,
@@ -94,7 +98,7 @@ def check(
 
 def hold(
     *,
-    service: Service,
+    service: Service | Basket,
     starts_at: datetime,
     customer: Customer,
     idempotency_key: str,
@@ -104,9 +108,9 @@ def hold(
     now: datetime | None = None,
 ) -> Booking:
     """Keep a slot for a customer until it is confirmed or the time is up. Raises as `book` does."""
-    now = now or timezone.now()
-    request = SlotRequest(service=service, starts_at=starts_at, handyman=handyman, instead=instead, now=now)
-    return _take(request, customer, idempotency_key, Status.HELD, request.now + expires_in)
+    now, basket = now or timezone.now(), Basket.of(service)
+    request = SlotRequest(service=basket, starts_at=starts_at, handyman=handyman, instead=instead, now=now)
+    return _take(request, basket, customer, idempotency_key, Status.HELD, request.now + expires_in)
 
 
 def move(
@@ -127,7 +131,7 @@ def move(
     if by == By.CUSTOMER and booking.asked_for_handyman and not anybody:
         handyman = handyman or booking.handyman
     request = SlotRequest(
-        service=booking.service,
+        service=booking,
         starts_at=starts_at,
         handyman=handyman,
         by=by,
@@ -145,7 +149,7 @@ def move(
         if is_there(current):  # the same form, posted twice
             return current
         require_changeable(current, request.by, request.now)
-        taker, planned_at = commit(request, handyman_id)
+        taker, planned_at = commit(replace(request, service=current), handyman_id)
         was_at, was_with = current.starts_at, current.handyman
         before = f"{timezone.localtime(was_at):%a %d %b %Y %H:%M} with {was_with.name}"
         if by == By.CUSTOMER:
@@ -189,40 +193,6 @@ def prove(*, booking: Booking, mail: str) -> Booking:
     )
 
 
-def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
-    """Confirm a booking whose hold had run out before it was paid, with its handyman if free, else another.
-
-    A customer who had asked for him gets no other. Raises NotPossible, SlotUnavailable or SlotTaken when it is gone.
-    """
-    now = now or timezone.now()
-    request = SlotRequest(
-        service=booking.service,
-        starts_at=booking.starts_at,
-        handyman=booking.handyman if booking.asked_for_handyman else None,
-        by=By.SYSTEM,
-        now=now,
-        moving=booking,
-    )
-
-    def attempt(handyman_id: int) -> Booking:
-        current = locked(booking)
-        if current.status != Status.CANCELLED:
-            raise NotPossible
-        current.handyman, planned_at = commit(request, handyman_id)
-        current.take_time(request.starts_at, planned_at)
-        current.status = Status.CONFIRMED
-        current.proven_at = now
-        current.sequence += 1
-        promise(current, now)
-        current.save()
-        history.record(current, Kind.REINSTATED, by=By.SYSTEM)
-        tasks.after_booking(current)
-        return current
-
-    with errors.published(booking.service, "reinstate"):
-        return with_first_free(request, attempt)
-
-
 def cancel(
     *,
     booking: Booking,
@@ -259,12 +229,18 @@ def cancel(
 
 
 def _take(
-    request: SlotRequest, customer: Customer, idempotency_key: str, status: Status, hold_expires_at: datetime | None
+    request: SlotRequest,
+    basket: Basket,
+    customer: Customer,
+    idempotency_key: str,
+    status: Status,
+    hold_expires_at: datetime | None,
 ) -> Booking:
     key = idempotency.key(idempotency_key)
     wanted = request.handyman and request.handyman.pk
-    asked = {"service": request.service.pk, "start": request.starts_at, "handyman": wanted}
-    fingerprint = idempotency.digest(asked | asdict(customer))
+    asked = {"service": basket.service.pk, "start": request.starts_at, "handyman": wanted}
+    several = {"jobs": basket.content} if basket.has_several_jobs else {}
+    fingerprint = idempotency.digest(asked | several | asdict(customer))
 
     def attempt(handyman_id: int) -> Booking:
         # Two inserts that exclude each other would wait for each other until the deadlock detector wakes (1 s).
@@ -276,7 +252,8 @@ def _take(
         client = request.client if proven_at is None else None
         unproven = client is not None and proofs.comes_first(email=email, client=client, now=now)
         booking = Booking(
-            service=request.service,
+            service=basket.service,
+            quantity=basket.jobs[0].quantity,
             handyman=taker,
             status=Status.HELD if unproven else status,
             hold_expires_at=now + deposits.hold_time() if unproven else hold_expires_at,
@@ -289,21 +266,22 @@ def _take(
             asked_for_handyman=request.by == By.CUSTOMER and request.handyman is not None,
             **asdict(customer),
         )
-        booking.take_time(request.starts_at, planned_at)
+        booking.take_time(request.starts_at, planned_at, (basket.duration, basket.buffer))
         booking.take_price()
         promise(booking, request.now)
         booking.save(force_insert=True)
+        jobs.write(booking, basket.jobs[1:])
         held = booking.status == Status.HELD
         history.record(booking, Kind.HELD if held else Kind.CREATED, by=request.by, user=request.user)
         if unproven:
             tasks.after_unproven(booking)
         elif held:
-            deposits.ask(booking)
+            deposits.ask(booking, basket.deposit)
         else:
             tasks.after_booking(booking)
         return booking
 
-    with errors.published(request.service, "book" if status == Status.CONFIRMED else "hold"):
+    with errors.published(basket.service, "book" if status == Status.CONFIRMED else "hold"):
         if request.by == By.CUSTOMER and not ServiceArea.objects.covers(customer.postcode):
             raise OutOfArea
         while (earlier := idempotency.live(key, request.now)) is None:
@@ -313,10 +291,12 @@ def _take(
                 # The twin of this request may have taken the slot while we looked.
                 if isinstance(lost, SlotUnavailable) and idempotency.live(key, request.now) is None:
                     raise
-        return _resubmitted(earlier, request, customer, fingerprint)
+        return _resubmitted(earlier, request, basket, customer, fingerprint)
 
 
-def _resubmitted(earlier: Booking, request: SlotRequest, customer: Customer, fingerprint: str) -> Booking:
+def _resubmitted(
+    earlier: Booking, request: SlotRequest, basket: Basket, customer: Customer, fingerprint: str
+) -> Booking:
     """What a form's booking becomes when the form comes again.
 
     Raises AlreadyBooked when it asks for another slot, or would undo what staff have changed since it was sent.
@@ -325,9 +305,10 @@ def _resubmitted(earlier: Booking, request: SlotRequest, customer: Customer, fin
         return earlier
     if history.changed_by_staff(earlier):
         raise AlreadyBooked(earlier, changed=True)
-    here = (earlier.service_id, earlier.starts_at) == (request.service.pk, request.starts_at)
+    same_jobs = earlier.content == basket.content
+    here = same_jobs and earlier.starts_at == request.starts_at
     if not here or (request.handyman and request.handyman.pk != earlier.handyman_id):
-        if not request.instead or earlier.service_id != request.service.pk:
+        if not request.instead or not same_jobs:
             raise AlreadyBooked(earlier)
         earlier = move(
             booking=earlier,

@@ -1,6 +1,10 @@
-"""How a visit ended, and taking that back. Staff record it, once the visit has begun; for a day they can undo it."""
+"""How a visit ended, and taking that back. Staff record it, once the visit has begun; for a day they can undo it.
+
+A hold that ran out before its deposit came is taken back as well.
+"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
@@ -57,7 +61,7 @@ def undo(*, booking: Booking, user: User | None = None, now: datetime | None = N
     """
     now = now or timezone.now()
     request = SlotRequest(
-        service=booking.service,
+        service=booking,
         starts_at=booking.starts_at,
         handyman=booking.handyman,
         by=By.STAFF,
@@ -70,7 +74,7 @@ def undo(*, booking: Booking, user: User | None = None, now: datetime | None = N
         current = locked(booking)
         was = _require_undoable(current, now)
         if handyman_id is not None:
-            current.handyman, planned_at = commit(request, handyman_id)
+            current.handyman, planned_at = commit(replace(request, service=current), handyman_id)
             current.take_time(current.starts_at, planned_at)
         current.status = Status.CONFIRMED
         current.sequence += was == Status.CANCELLED
@@ -92,6 +96,40 @@ def undo(*, booking: Booking, user: User | None = None, now: datetime | None = N
             if violated_constraint(error) != "booking_no_overlap":
                 raise
             raise SlotTaken from error
+
+
+def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
+    """Confirm a booking whose hold had run out before it was paid, with its handyman if free, else another.
+
+    A customer who had asked for him gets no other. Raises NotPossible, SlotUnavailable or SlotTaken when it is gone.
+    """
+    now = now or timezone.now()
+    request = SlotRequest(
+        service=booking,
+        starts_at=booking.starts_at,
+        handyman=booking.handyman if booking.asked_for_handyman else None,
+        by=By.SYSTEM,
+        now=now,
+        moving=booking,
+    )
+
+    def attempt(handyman_id: int) -> Booking:
+        current = locked(booking)
+        if current.status != Status.CANCELLED:
+            raise NotPossible
+        current.handyman, planned_at = commit(replace(request, service=current), handyman_id)
+        current.take_time(request.starts_at, planned_at)
+        current.status = Status.CONFIRMED
+        current.proven_at = now
+        current.sequence += 1
+        promise(current, now)
+        current.save()
+        history.record(current, Kind.REINSTATED, by=By.SYSTEM)
+        tasks.after_booking(current)
+        return current
+
+    with errors.published(booking.service, "reinstate"):
+        return with_first_free(request, attempt)
 
 
 def _end_of(booking: Booking) -> BookingEvent | None:

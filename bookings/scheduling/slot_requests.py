@@ -12,7 +12,8 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.db import IntegrityError
 
-from bookings.models import Booking, Handyman, Service
+from bookings.basket import Work
+from bookings.models import Booking, Handyman
 from bookings.scheduling import holds
 from bookings.scheduling.errors import SlotTaken, SlotUnavailable
 from bookings.scheduling.history import By
@@ -25,13 +26,14 @@ _STAFF_HORIZON_DAYS = 366
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotRequest:
-    """A slot that somebody asks for. `moving` is the booking that would leave its place for it.
+    """A slot that somebody asks for. `service` may be a basket, or a booking with its jobs.
 
+    `moving` is the booking that would leave its place for it.
     `instead` moves the booking that the same form has made, where the customer would be asked about it. `client` is
     the hash of limits.client; with None no e-mail address has to be proved.
     """
 
-    service: Service
+    service: Work
     starts_at: datetime
     now: datetime
     handyman: Handyman | None = None

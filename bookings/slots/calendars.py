@@ -9,6 +9,7 @@ from django.db.models import Value
 from django.utils import timezone
 from django.utils.functional import cached_property
 
+from bookings.basket import Work
 from bookings.models import Booking, Handyman, Holiday, Service, TimeOff, WorkingHours
 from bookings.slots import rules
 from bookings.slots.rules import Calendar, Diary, Job, Reason, Rules, Shift, Slot
@@ -38,14 +39,15 @@ class Reader:
     """The diary of one request: at most four queries, however many bookings there are and however far one looks.
 
     Hours and holidays are read once; what is taken for the days first asked for and, if those do not do, to the
-    horizon. Only handymen who do `service`, and only `handyman`, when given. `ignoring` is a booking about to be moved.
+    horizon. Only handymen who do all that `service` (or basket, or booking) needs, and only `handyman`, when given.
+    `ignoring` is a booking about to be moved.
     """
 
     def __init__(
         self,
         *,
         now: datetime,
-        service: Service | None = None,
+        service: Work | None = None,
         handyman: Handyman | None = None,
         ignoring: Booking | None = None,
         by_rules: Rules | None = None,
@@ -100,8 +102,8 @@ class Reader:
     @cached_property
     def _shifts(self) -> dict[int, list[Shift]]:
         hours = WorkingHours.objects.filter(handyman__active=True)
-        if self._service is not None:
-            hours = hours.filter(handyman__skills=self._service)
+        for each in self._service.services if self._service is not None else ():
+            hours = hours.filter(handyman__skills=each)
         if self._handyman is not None:
             hours = hours.filter(handyman=self._handyman)
         shifts: dict[int, list[Shift]] = defaultdict(list)
@@ -175,7 +177,7 @@ def load(*, first: date, last: date, now: datetime) -> Diary:
 
 def free_slots(
     *,
-    service: Service,
+    service: Work,
     first: date,
     last: date,
     handyman: Handyman | None = None,
@@ -188,7 +190,7 @@ def free_slots(
 
 def find_slot(
     *,
-    service: Service,
+    service: Work,
     starts_at: datetime,
     handyman: Handyman | None = None,
     now: datetime | None = None,
@@ -211,7 +213,7 @@ def find_slot(
 
 def next_slots(
     *,
-    service: Service,
+    service: Work,
     limit: int = 1,
     after: date | None = None,
     handyman: Handyman | None = None,
@@ -223,7 +225,7 @@ def next_slots(
 
 def nearest_slots(
     *,
-    service: Service,
+    service: Work,
     starts_at: datetime,
     limit: int = 6,
     handyman: Handyman | None = None,

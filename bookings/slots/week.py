@@ -4,7 +4,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from bookings.models import Booking, Handyman, Service
+from bookings.basket import Work
+from bookings.models import Booking, Handyman
 from bookings.slots import calendars
 from bookings.slots.rules import Slot
 
@@ -47,7 +48,7 @@ class Week:
 
 def week(
     *,
-    service: Service,
+    service: Work,
     now: datetime,
     handyman: Handyman | None = None,
     day: date | None = None,

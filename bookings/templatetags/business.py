@@ -1,6 +1,6 @@
 """How prices, durations and times read on a page, and how its links keep what was chosen."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from django import template
 from django.utils import timezone
@@ -8,7 +8,8 @@ from django.utils.formats import date_format
 
 from bookings import country
 from bookings import money as amounts
-from bookings.models import Handyman, Priced, Pricing, Service, usual_deadline
+from bookings.basket import Work
+from bookings.models import Handyman, Priced, Pricing, Service, Total, Visit, usual_deadline
 
 register = template.Library()
 
@@ -22,9 +23,25 @@ def money(pence: int) -> str:
 
 
 @register.filter
-def price(priced: Priced) -> str:
-    """One line that says the price and its shape: what a customer can be charged, before materials."""
+def price(priced: Priced | Visit) -> str:
+    """One line that says the price and its shape: what a customer can be charged, before materials.
+
+    Of several jobs, what is certain of their sum.
+    """
+    if isinstance(priced, Visit):
+        jobs = priced.jobs
+        return _sum(priced.total) if len(jobs) > 1 else price(jobs[0])
     return f"{figure(priced)} {shape(priced)}"
+
+
+def _sum(total: Total) -> str:
+    """£255 fixed price; from £205, the rest by the hour; with a free quote for what has no price."""
+    quote = " and a free quote" if total.has_quote else ""
+    if not total.has_price:
+        return "Free quote first"
+    if total.is_fixed:
+        return f"{money(total.least)} fixed price{quote}"
+    return f"{f'from {money(total.least)}' if total.least else 'by the hour'}{quote}"
 
 
 @register.filter
@@ -64,9 +81,9 @@ def duration(minutes: int) -> str:
 
 
 @register.filter
-def lasts(service: Service) -> str:
-    """About how long the job takes: 1 hour, 2½ hours, 45 minutes."""
-    text = duration(service.duration_minutes)
+def lasts(work: Work) -> str:
+    """About how long a service, a basket or a booking takes: 1 hour, 2½ hours, 45 minutes."""
+    text = duration(work.duration // timedelta(minutes=1))
     return "1 hour" if text == "hour" else text
 
 
