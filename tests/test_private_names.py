@@ -22,6 +22,7 @@ from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.unreader import Unreader
 from gunicorn.http.wsgi import Response
 from gunicorn.workers import gthread
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._shared_internal import BatchProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from procrastinate import App
@@ -115,6 +116,11 @@ PRIVATE = [
             and sets(BatchProcessor, "_queue", "_max_queue_size")
             and takes(BatchProcessor.shutdown, "timeout_millis")
         ),
+    ),
+    Private(
+        "opentelemetry-exporter-otlp-proto-http",
+        "trace_exporter.encode_spans",
+        lambda: "encode_spans" in OTLPSpanExporter.export.__code__.co_names,
     ),
     Private("sentry-sdk", "HttpTransport._worker", lambda: sets(inspect.getmodule(HttpTransport), "_worker")),
     Private(

@@ -74,9 +74,13 @@ def install() -> None:
     class ExemplarValue(values.ValueClass):
         keeps_exemplars = True
 
+        key = ""
+
         def set_exemplar(self, exemplar: Exemplar) -> None:
-            _type, _metric, name, names, labels, *_ = self._params
-            _file.write(json.dumps([name, dict(zip(names, labels, strict=True))]), exemplar)
+            if not self.key:
+                _type, _metric, name, names, labels, *_ = self._params
+                self.key = json.dumps([name, dict(zip(names, labels, strict=True))])
+            _file.write(self.key, exemplar)
 
     values.ValueClass = ExemplarValue  # the library's own choice between two classes
 

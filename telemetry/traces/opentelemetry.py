@@ -31,10 +31,10 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from telemetry import traces
 from telemetry.context import TRUSTED_CALLER, UNMATCHED, Observation, current
 from telemetry.traces import Attributes, Tracing, configuration, export, pages
+from telemetry.traces.finished import KINDS, Finished, Processors
 
 _SCOPE, _SCHEMA = "telemetry", list(Schemas)[-1].value
 _OURS = "telemetry.middleware.ObservingMiddleware"
-_KINDS = {kind.name.lower(): kind for kind in SpanKind}
 _TRACE_CONTEXT = TraceContextTextMapPropagator()
 
 
@@ -124,13 +124,15 @@ class OpenTelemetry(Tracing):
         resource = {name: value for name, value in resource.items() if f"{name}=" not in given}
         if "OTEL_SERVICE_NAME" not in os.environ and "service.name=" not in given:
             resource["service.name"] = service
-        provider = TracerProvider(resource=Resource.create(resource), shutdown_on_exit=False)
         self._processors = export.processors()
-        for processor in self._processors:
-            provider.add_span_processor(processor)
+        processors = Processors(self._processors)
+        provider = TracerProvider(
+            resource=Resource.create(resource), shutdown_on_exit=False, active_span_processor=processors
+        )
         trace.set_tracer_provider(provider)
         self._resource, self._scope = provider.resource, InstrumentationScope(_SCOPE, version, _SCHEMA)
         self._tracer = provider.get_tracer(_SCOPE, version, schema_url=_SCHEMA)
+        self._finished = Finished(provider, processors, self._tracer, self._scope)
         self._parents = [f"HTTP_{name.upper().replace('-', '_')}" for name in propagate.get_global_textmap().fields]
         RequestsInstrumentor().instrument(tracer_provider=provider, meter_provider=NoOpMeterProvider())
 
@@ -148,15 +150,9 @@ class OpenTelemetry(Tracing):
     def record(
         self, name: str, seconds: float, kind: str, attributes: Attributes, error: BaseException | str | None
     ) -> None:
-        if not trace.get_current_span().is_recording():
-            return
-        ended = time.time_ns()
-        span = self._tracer.start_span(
-            name, kind=_KINDS[kind], attributes=attributes, start_time=ended - int(seconds * 1e9)
-        )
-        if error is not None:
-            _fail(span, error)
-        span.end(ended)
+        parent = trace.get_current_span()
+        if parent.is_recording():
+            self._finished.add(parent, name, seconds, kind, attributes, error)
 
     def record_remote(
         self, name: str, trace_id: str, parent_id: str, start: float, end: float, attributes: Attributes, span_id: str
@@ -184,7 +180,7 @@ class OpenTelemetry(Tracing):
             return
         with (
             self._tracer.start_as_current_span(
-                name, kind=_KINDS[kind], attributes=attributes, record_exception=False, set_status_on_exception=False
+                name, kind=KINDS[kind], attributes=attributes, record_exception=False, set_status_on_exception=False
             ) as span,
             _failing(span),
         ):
