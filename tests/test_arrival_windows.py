@@ -1,5 +1,6 @@
 """Arrival windows on one day of work: what is promised, and how many visits fit."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -12,8 +13,10 @@ DAY_OF_WORK = date(2026, 6, 10)
 NOW = datetime(2026, 6, 9, 8, tzinfo=UTC)
 
 
-def day_of_work(*shifts: tuple[time, time], **busy: list[Interval]) -> Calendar:
-    return Calendar(1, [Shift(DAY_OF_WORK.weekday(), *shift) for shift in shifts], **busy)
+def day_of_work(
+    *shifts: tuple[time, time], booked: Sequence[Interval] = (), time_off: Sequence[Interval] = ()
+) -> Calendar:
+    return Calendar(1, [Shift(DAY_OF_WORK.weekday(), *shift) for shift in shifts], time_off, booked)
 
 
 def at(hour: int, minute: int = 0) -> datetime:

@@ -8,6 +8,8 @@ An arrival window is a promise: the handyman is at work when it opens and when i
 either, and has no time off in between. His arrival is planned within it, as early as his other visits allow, so that
 several visits follow each other in windows that overlap. `Rules.leeway` of every window stays in hand: if all visits
 of a day run late by that much, each of them still begins in its window.
+
+Between two visits whose places are known lies the way from door to door; the buffer, where one of them is not.
 """
 
 from bisect import bisect_left, bisect_right
@@ -18,7 +20,12 @@ from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-Interval = tuple[datetime, datetime]
+from bookings.slots.route import Route, without
+from bookings.slots.route import Visit as Visit
+from bookings.slots.spans import Interval as Interval
+from bookings.slots.spans import Spans, joined, minus
+from bookings.slots.travel import Places, Travel
+
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 
@@ -36,6 +43,8 @@ class Rules:
     leeway: timedelta = timedelta(hours=1)
     notice: timedelta = timedelta(hours=4)
     horizon_days: int = 60
+    travel: Travel | None = None
+    """How the crew gets about. With None all places count as unknown."""
 
     def today(self, now: datetime) -> date:
         return now.astimezone(self.zone).date()
@@ -51,10 +60,14 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """How long a visit takes: the work, and the `buffer` after it that is kept free for the way to the next."""
+    """How long a visit takes: the work, and the `buffer` after it that is kept free for a way of unknown length.
+
+    `places` is where it is; the corners of an area while that alone is known.
+    """
 
     duration: timedelta
     buffer: timedelta = timedelta()
+    places: Places = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +81,17 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """One handyman's time. `booked` includes the buffers; intervals are half-open, in UTC, in any order."""
+    """One handyman's time. Intervals are half-open, in UTC, in any order; a booked one includes its buffer.
+
+    Each day he leaves from `begins` when his work starts, and is at `ends` when it is over, where these are known.
+    """
 
     handyman_id: int
     shifts: Sequence[Shift]
     time_off: Sequence[Interval] = ()
-    booked: Sequence[Interval] = ()
+    booked: Sequence[Visit | Interval] = ()
+    begins: Places = ()
+    ends: Places = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +104,18 @@ class Diary:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """An arrival window (UTC), who could take it (ascending), and when each of them would be planned to arrive."""
+    """An arrival window (UTC), who could take it (ascending), and when each of them would be planned to arrive.
+
+    `extra` is how many metres each would drive more that day, None where that is not known; empty where none is.
+    """
 
     starts_at: datetime
     arrival_until: datetime
     handyman_ids: tuple[int, ...]
     planned: tuple[datetime, ...]
+    extra: tuple[int | None, ...] = ()
+    is_nearby: bool = False
+    """It lies on the way of one of them."""
 
 
 class Reason(StrEnum):
@@ -103,6 +127,8 @@ class Reason(StrEnum):
     OFF_GRID = "off_grid"
     CLOSED = "closed"
     TAKEN = "taken"
+    TRAVEL = "travel"
+    """Somebody has the time, and cannot be there by then."""
 
 
 class Clash(StrEnum):
@@ -122,18 +148,23 @@ def free_slots(diary: Diary, *, rules: Rules, job: Job, first: date, last: date,
     grid = [t for t in _grid(rules, max(first, rules.today(now)), last) if t >= now + rules.notice]
     if not grid:
         return []
-    takers: dict[datetime, list[tuple[int, datetime]]] = {}
+    takers: dict[datetime, list[tuple[int, datetime, int | None]]] = {}
     for calendar in sorted(diary.calendars, key=lambda each: each.handyman_id):
-        time_of = _Time.of(calendar, diary.holidays, rules.zone, first, rules.reach(job, last))
+        # From the day before, because a night's work that goes on is no morning.
+        time_of = _Time.of(calendar, diary.holidays, rules, job, first - _DAY, rules.reach(job, last))
         for start, end in time_of.hours.spans:
             for at in grid[bisect_left(grid, start) : bisect_right(grid, end - job.duration)]:
                 planned = time_of.plan(at, rules, job)
                 if planned is not None:
-                    takers.setdefault(at, []).append((calendar.handyman_id, planned))
-    return [
-        Slot(at, at + rules.window, tuple(pk for pk, _ in found), tuple(planned for _, planned in found))
-        for at, found in sorted(takers.items())
-    ]
+                    takers.setdefault(at, []).append((calendar.handyman_id, planned, time_of.added(planned, job)))
+    return [_slot(at, rules, found) for at, found in sorted(takers.items())]
+
+
+def _slot(at: datetime, rules: Rules, found: list[tuple[int, datetime, int | None]]) -> Slot:
+    handyman_ids, planned, extra = zip(*found, strict=True)
+    known = [each for each in extra if each is not None]
+    is_nearby = rules.travel is not None and any(each <= rules.travel.nearby for each in known)
+    return Slot(at, at + rules.window, handyman_ids, planned, extra if known else (), is_nearby)
 
 
 def is_ever_possible(calendars: Iterable[Calendar], *, rules: Rules, job: Job, now: datetime) -> bool:
@@ -158,9 +189,23 @@ def find_slot(diary: Diary, *, rules: Rules, job: Job, starts_at: datetime, now:
         return Reason.OFF_GRID
     if starts_at < now + rules.notice:
         return Reason.NOTICE
+    if job.places and rules.travel:
+        rules, job = replace(rules, travel=None), replace(job, places=())
+        if any(slot.starts_at == starts_at for slot in regardless_of_travel(diary, rules, job, day, now)):
+            return Reason.TRAVEL
     unbooked = Diary([Calendar(c.handyman_id, c.shifts, c.time_off) for c in diary.calendars], diary.holidays)
     open_slots = free_slots(unbooked, rules=rules, job=job, first=day, last=day, now=now)
     return Reason.TAKEN if any(slot.starts_at == starts_at for slot in open_slots) else Reason.CLOSED
+
+
+def regardless_of_travel(diary: Diary, rules: Rules, job: Job, day: date, now: datetime) -> list[Slot]:
+    """The slots of a day, were there no ways between the visits."""
+    calendars = [
+        replace(each, booked=[Visit(*visit[:2]) for visit in each.booked], begins=(), ends=())
+        for each in diary.calendars
+    ]
+    at_once = Job(job.duration)
+    return free_slots(Diary(calendars, diary.holidays), rules=rules, job=at_once, first=day, last=day, now=now)
 
 
 def clash(
@@ -168,7 +213,7 @@ def clash(
 ) -> Clash | None:
     """Why the handyman cannot keep the promise of a window from `starts_at` to `until`, whatever else is booked."""
     first, last = starts_at.astimezone(zone).date(), (until + job.duration).astimezone(zone).date()
-    time_of = _Time.of(calendar, holidays, zone, first - _DAY, last)
+    time_of = _Time.of(calendar, holidays, Rules(zone), job, first - _DAY, last)
     if time_of.can_promise(starts_at, until, job):
         return None
     if time_of.off.touch(starts_at, until + job.duration):
@@ -179,53 +224,44 @@ def clash(
 def working_time(calendar: Calendar, holidays: frozenset[date], zone: ZoneInfo, first: date, last: date) -> timedelta:
     """How long a handyman is at work from `first` to `last` (local days, inclusive): hours less time off."""
     unbooked = Calendar(calendar.handyman_id, calendar.shifts, calendar.time_off)
-    work = _Time.of(unbooked, holidays, zone, first, last).work.spans
+    work = _Time.of(unbooked, holidays, Rules(zone), Job(timedelta()), first, last).work.spans
     return sum((end - start for start, end in work), timedelta())
-
-
-class _Spans:
-    """Stretches of time, ascending and disjoint."""
-
-    def __init__(self, spans: list[Interval]) -> None:
-        self.spans = spans
-        self._ends = [end for _, end in spans]
-
-    def after(self, at: datetime) -> Iterator[Interval]:
-        """Those that end after this instant, in order."""
-        return (self.spans[number] for number in range(bisect_right(self._ends, at), len(self.spans)))
-
-    def hold(self, start: datetime, end: datetime) -> bool:
-        """Whether one of them holds all of this time."""
-        number = bisect_right(self._ends, start)
-        return number < len(self.spans) and self.spans[number][0] <= start and end <= self._ends[number]
-
-    def touch(self, start: datetime, end: datetime) -> bool:
-        """Whether any of them lies in this time."""
-        number = bisect_right(self._ends, start)
-        return number < len(self.spans) and self.spans[number][0] < end
 
 
 @dataclass(frozen=True, slots=True)
 class _Time:
-    """One handyman's time: `hours` by his shifts, `work` less time off, `free` less visits."""
+    """One handyman's time as it is for one job: `hours` by his shifts, `work` less time off, `free` less visits.
 
-    hours: _Spans
-    off: _Spans
-    work: _Spans
-    free: _Spans
+    The job may lie anywhere in `free`: ways and buffers are taken off at both ends.
+    """
+
+    hours: Spans
+    off: Spans
+    work: Spans
+    free: Spans
+    route: Route | None
 
     @classmethod
-    def of(cls, calendar: Calendar, holidays: frozenset[date], zone: ZoneInfo, first: date, last: date) -> "_Time":
+    def of(
+        cls, calendar: Calendar, holidays: frozenset[date], rules: Rules, job: Job, first: date, last: date
+    ) -> "_Time":
         shifts = (
-            (instant(day, shift.start, zone), _shift_end(day, shift, zone))
+            (instant(day, shift.start, rules.zone), _shift_end(day, shift, rules.zone))
             for day in _days(first, last)
             if day not in holidays
             for shift in calendar.shifts
             if shift.weekday == day.weekday()
         )
-        hours, off = _joined(shifts), _joined(calendar.time_off)
-        work = _minus(hours, off)
-        return cls(_Spans(hours), _Spans(off), _Spans(work), _Spans(_minus(work, _joined(calendar.booked))))
+        hours, off = joined(shifts), joined(calendar.time_off)
+        work = minus(hours, off)
+        visits = [Visit(*each) for each in calendar.booked]
+        route = None
+        within: Iterable[Interval] = ((start, end - job.buffer) for start, end in work)
+        if rules.travel and job.places:
+            route = Route(calendar.begins, calendar.ends, visits, work, rules.travel)
+            within = route.within(job.places, job.buffer)
+        blocked = joined(without(visit, job.places, job.buffer, rules.travel) for visit in visits)
+        return cls(Spans(hours), Spans(off), Spans(work), Spans(minus(within, blocked)), route)
 
     def plan(self, at: datetime, rules: Rules, job: Job) -> datetime | None:
         """The earliest arrival that keeps the promise of a window that opens then; None where there is none."""
@@ -233,14 +269,18 @@ class _Time:
         if not self.can_promise(at, until, job):
             return None
         leeway = min(rules.leeway, rules.window)
-        latest, late, whole = until - leeway, leeway + job.duration, job.duration + job.buffer
+        latest, late = until - leeway, leeway + job.duration
         for start, end in self.free.after(at):
             planned = max(at, start)
             if planned > latest:
                 return None
-            if planned + whole <= end and self.work.hold(planned, planned + late):
+            if planned + job.duration <= end and self.work.hold(planned, planned + late):
                 return planned
         return None
+
+    def added(self, planned: datetime, job: Job) -> int | None:
+        """How many metres more are driven for it that day; None where that is not known."""
+        return self.route.added(planned, job.places) if self.route else None
 
     def can_promise(self, opens: datetime, closes: datetime, job: Job) -> bool:
         """Whether the job fits into the shifts from either end of the window, with no time off in between."""
@@ -289,32 +329,3 @@ def _grid_of_day(zone: ZoneInfo, step: timedelta, day: date) -> tuple[datetime, 
 
 def _shift_end(day: date, shift: Shift, zone: ZoneInfo) -> datetime:
     return instant(day + _DAY, shift.end, zone) if shift.end == time() else instant(day, shift.end, zone)
-
-
-def _joined(intervals: Iterable[Interval]) -> list[Interval]:
-    """The union of the intervals, ascending and disjoint."""
-    joined: list[Interval] = []
-    for start, end in sorted(intervals):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        elif start < end:
-            joined.append((start, end))
-    return joined
-
-
-def _minus(intervals: list[Interval], removed: list[Interval]) -> list[Interval]:
-    """What is left of `intervals`; both are ascending and disjoint."""
-    left: list[Interval] = []
-    position = 0
-    for start, end in intervals:
-        while position < len(removed) and removed[position][1] <= start:
-            position += 1
-        for gap_start, gap_end in removed[position:]:
-            if gap_start >= end:
-                break
-            if start < gap_start:
-                left.append((start, gap_start))
-            start = max(start, gap_end)
-        if start < end:
-            left.append((start, end))
-    return left

@@ -88,7 +88,7 @@ def coming_week(now: datetime) -> list[Load]:
         Load(
             names[calendar.handyman_id],
             rules.working_time(calendar, loaded.holidays, zone, first, last) / HOUR,
-            sum((within(interval, start, end) for interval in calendar.booked), timedelta()) / HOUR,
+            sum((within(visit[:2], start, end) for visit in calendar.booked), timedelta()) / HOUR,
         )
         for calendar in loaded.calendars
     ]

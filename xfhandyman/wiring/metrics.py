@@ -6,7 +6,7 @@ from bookings.ratelimit.rates import Purpose
 from telemetry.metrics import counter, histogram
 
 _REFUSED = """
-already_booked closed horizon not_possible notice off_grid out_of_area past taken too_early too_late unproven
+already_booked closed horizon not_possible notice off_grid out_of_area past taken too_early too_late travel unproven
 """
 _EMAILS = [
     "address",
