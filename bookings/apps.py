@@ -17,4 +17,6 @@ class BookingsConfig(AppConfig):
         from bookings.messaging.notifications import create_office_contact
 
         post_migrate.connect(create_office_contact, sender=self, dispatch_uid="bookings.notifications")
-        from bookings.payments import tasks  # noqa: F401 - procrastinate finds bookings.tasks by itself, not these
+        # procrastinate finds bookings.tasks by itself, not these
+        from bookings.payments import tasks  # noqa: F401
+        from bookings.scheduling import waitlist_tasks  # noqa: F401

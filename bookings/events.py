@@ -126,11 +126,42 @@ class WebhookRefused(Event):
 
 @dataclass(frozen=True, slots=True)
 class BookingRejected(Event):
-    """A request was refused. `action` is book, hold, move, cancel or reinstate; `reason` a code of scheduling."""
+    """A request was refused. `action` is what was asked for, such as move or take_offer; `reason` a scheduling code."""
 
     service: str
     action: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitlistJoined(Event):
+    """Somebody waits for an earlier time; `confirmed` once their e-mail address is proved."""
+
+    service: str
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WaitlistOffered(Event):
+    """A time that came free is kept for somebody who waits."""
+
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitlistOfferEnded(Event):
+    """An offered time was taken, declined or lapsed: the `outcome`."""
+
+    service: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitlistLeft(Event):
+    """Somebody waits no more. `how` is booked, stopped, over or replaced."""
+
+    service: str
+    how: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +173,7 @@ class ContactMessageReceived(Event):
 @dataclass(frozen=True, slots=True)
 class EmailSent(Event):
     """`kind` is confirmation, moved, cancelled, restored, address, reminder, prove, held, late, refunded, message,
-    notification or security."""
+    notification, waitlist, offer or security."""
 
     kind: str
 

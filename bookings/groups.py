@@ -22,6 +22,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "payment": ("view", "refund"),
         "service": ("view",),
         "servicearea": ("view",),
+        "waitlistentry": ("view", "delete"),
     },
     # Sees where he himself is to go (crew.py). Changes nothing, and takes no list home: exports want `change`.
     "Handymen": {"booking": ("view_own",), "handyman": ("view",), "timeoff": ("view",), "holiday": ("view",)},

@@ -86,7 +86,7 @@ def after_message(message: ContactMessage) -> None:
     send_message_to_staff.defer(message_id=message.pk)
 
 
-def forget_emails(*, booking_ids: Sequence[int], message_ids: Sequence[int]) -> int:
+def forget_emails(*, booking_ids: Sequence[int], message_ids: Sequence[int], entry_ids: Sequence[int] = ()) -> int:
     """Take the e-mails about these out of the queue, except those being sent now; returns how many."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -94,9 +94,11 @@ def forget_emails(*, booking_ids: Sequence[int], message_ids: Sequence[int]) -> 
             DELETE FROM procrastinate_jobs WHERE status <> 'doing' AND (
                 task_name IN ('send_booking_email', 'send_payment_link', 'send_reminder', 'send_address_notice')
                 AND (args ->> 'booking_id')::bigint = ANY(%s)
-                OR task_name = 'send_message_to_staff' AND (args ->> 'message_id')::bigint = ANY(%s))
+                OR task_name = 'send_message_to_staff' AND (args ->> 'message_id')::bigint = ANY(%s)
+                OR task_name IN ('send_waitlist_email', 'send_waitlist_offer')
+                AND (args ->> 'entry_id')::bigint = ANY(%s))
             """,
-            [list(booking_ids), list(message_ids)],
+            [list(booking_ids), list(message_ids), list(entry_ids)],
         )
         return int(cursor.rowcount)
 

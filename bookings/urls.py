@@ -6,7 +6,7 @@ from django.urls import path
 from django.views.decorators.http import require_safe
 
 from bookings.sitemaps import SITEMAPS
-from bookings.views import booking, contact, correct, manage, payment, proof, site
+from bookings.views import booking, contact, correct, manage, payment, proof, site, waitlist
 
 urlpatterns = [
     path("", site.home, name="home"),
@@ -14,9 +14,13 @@ urlpatterns = [
     path("services/<slug:slug>/", site.service, name="service"),
     path("book/<slug:slug>/", booking.book, name="book"),
     path("book/<slug:slug>/details/", booking.details, name="booking_details"),
+    path("book/<slug:slug>/earlier/", waitlist.join, name="waitlist_join"),
     path("api/availability", booking.availability, name="availability"),
     path("bookings/<str:token>/", manage.manage, name="manage_booking"),
     path("bookings/<str:token>/details/", correct.correct, name="booking_correct"),
+    path("bookings/<str:token>/earlier/", waitlist.join_with, name="booking_waitlist"),
+    path("waitlist/thanks/", waitlist.thanks, name="waitlist_thanks"),
+    path("waitlist/<str:token>/", waitlist.entry, name="waitlist_entry"),
     path("bookings/<str:token>/prove/", proof.prove, name="booking_prove"),
     path("bookings/<str:token>/pay/", payment.pay, name="booking_pay"),
     path("bookings/<str:token>/paid/", payment.paid, name="booking_paid"),

@@ -109,6 +109,7 @@ RATE_LIMITS = {
 # Bookings ahead whose e-mail address is not proved; the next is held until it is (bookings/scheduling/proofs.py).
 UNPROVEN_BOOKINGS_PER_ADDRESS = env.int("UNPROVEN_BOOKINGS_PER_ADDRESS", 2)
 UNPROVEN_BOOKINGS_PER_CLIENT = env.int("UNPROVEN_BOOKINGS_PER_CLIENT", 3)
+WAITLIST_HOLD_MINUTES = env.int("WAITLIST_HOLD_MINUTES", 30)  # a time is kept so long for who is first in line
 
 # Deposits (docs/payments.md): on when there is a key.
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "")

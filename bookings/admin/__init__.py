@@ -2,8 +2,8 @@
 
 from django.contrib import admin
 
-from bookings.admin import booking, catalogue, inbox, payments, people
+from bookings.admin import booking, catalogue, inbox, payments, people, waitlist
 
-__all__ = ["booking", "catalogue", "inbox", "payments", "people"]
+__all__ = ["booking", "catalogue", "inbox", "payments", "people", "waitlist"]
 
 admin.site.site_title = admin.site.index_title = "Office"

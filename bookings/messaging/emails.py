@@ -48,12 +48,7 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
         "when": when,
         "off": off,
         "changeable": booking.can_be_changed(now),
-        "business": {
-            "name": settings.BUSINESS_NAME,
-            "phone": settings.BUSINESS_PHONE,
-            "url": settings.SITE_URL,
-            "language": f"en-{settings.BUSINESS_COUNTRY}",
-        },
+        "business": business(),
         "link": f"{settings.SITE_URL}{booking.get_absolute_url()}?mail={mail}",
         "prove_link": f"{settings.SITE_URL}{reverse('booking_prove', args=[booking.link_token])}?mail={mail}",
         "pay_link": settings.SITE_URL + reverse("booking_pay", args=[booking.link_token]),
@@ -73,12 +68,21 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
     return email
 
 
+def business() -> dict[str, str]:
+    """What an e-mail's template knows of the business."""
+    return {
+        "name": settings.BUSINESS_NAME,
+        "phone": settings.BUSINESS_PHONE,
+        "url": settings.SITE_URL,
+        "language": f"en-{settings.BUSINESS_COUNTRY}",
+    }
+
+
 def address_email(former: FormerAddress) -> EmailMessage:
     """To the address that a booking had before: that it was replaced. No link, and no word of the customer's."""
-    business = {"name": settings.BUSINESS_NAME, "phone": settings.BUSINESS_PHONE, "url": settings.SITE_URL}
     return EmailMessage(
         subject=f"The e-mail address of booking {former.booking.reference} has changed",
-        body=render_to_string("emails/address.txt", {"booking": former.booking, "business": business}),
+        body=render_to_string("emails/address.txt", {"booking": former.booking, "business": business()}),
         to=[former.email],
     )
 

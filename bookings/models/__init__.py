@@ -21,6 +21,7 @@ from bookings.models.notifications import Notification, OfficeContact
 from bookings.models.payments import Payment, StripeEvent
 from bookings.models.people import Handyman, Holiday, HowOften, TimeOff, Weekday, WorkingHours
 from bookings.models.posts import new_idempotency_key
+from bookings.models.waitlist import WaitlistEntry, WaitlistEntryQuerySet, WaitlistOffer
 
 __all__ = [
     "LEAST_DEPOSIT",
@@ -55,6 +56,9 @@ __all__ = [
     "TimeOff",
     "Total",
     "Visit",
+    "WaitlistEntry",
+    "WaitlistEntryQuerySet",
+    "WaitlistOffer",
     "Weekday",
     "WorkingHours",
     "lasting",

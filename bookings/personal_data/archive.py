@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from bookings import events, money
-from bookings.models import Booking, ContactMessage, Payment, SentEmail
+from bookings.models import Booking, ContactMessage, Payment, SentEmail, WaitlistEntry
 from bookings.personal_data import records
 from bookings.scheduling import Customer
 
@@ -38,6 +38,7 @@ def write(who: str, file: IO[bytes], now: datetime | None = None) -> int:
             "customer": kept.who,
             "bookings": bookings,
             "messages": messages,
+            "waiting_for": [_entry(entry) for entry in kept.waiting.select_related("service").order_by("pk")],
             "failed_sign_ins": sum(rows.count() for rows in kept.elsewhere),
         }
         archive.writestr("customer.json", json.dumps(told, default=_plain, ensure_ascii=False, indent=2))
@@ -78,6 +79,16 @@ def _deposit(payment: Payment | None) -> dict[str, Any] | None:
 def _message(message: ContactMessage, photos: Iterable[str]) -> dict[str, Any]:
     told = ("created_at", "topic", "name", "email", "phone", "body", "suspected_spam", "handled_at")
     return {**{name: getattr(message, name) for name in told}, "photos": list(photos)}
+
+
+def _entry(entry: WaitlistEntry) -> dict[str, Any]:
+    told = ("created_at", "confirmed_at", "ended_at", "ended", "weekdays", "not_before", "not_after", "last_day")
+    return {
+        "service": entry.service.name,
+        "booking": entry.booking and entry.booking.reference,
+        **{name: getattr(entry, name) for name in (*told, *Customer.__dataclass_fields__)},
+        "offers": list(entry.offers.values("starts_at", "made_at", "outcome")),
+    }
 
 
 def _plain(value: object) -> str:

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from bookings import events, scheduling, tasks
-from bookings.models import MessagePhoto
+from bookings.models import MessagePhoto, WaitlistEntry
 from bookings.personal_data import forget, letters, records
 from bookings.scheduling.history import By
 
@@ -52,9 +52,11 @@ def erase(who: str, *, cancel: bool = False, user: User | None = None, now: date
         booking_ids = list(kept.bookings.values_list("pk", flat=True))
         references = list(kept.bookings.values_list("reference", flat=True))
         message_ids = list(kept.messages.values_list("pk", flat=True))
-        waiting = tasks.forget_emails(booking_ids=booking_ids, message_ids=message_ids)
+        entry_ids = list(kept.waiting.values_list("pk", flat=True))
+        waiting = tasks.forget_emails(booking_ids=booking_ids, message_ids=message_ids, entry_ids=entry_ids)
         photos = MessagePhoto.objects.filter(message__in=message_ids).count()
         kept.messages.delete()
+        WaitlistEntry.objects.filter(pk__in=entry_ids).delete()
         elsewhere = sum(rows.delete()[0] for rows in kept.elsewhere)
         bookings = forget.anonymise(kept.bookings, now)
         if bookings or message_ids:

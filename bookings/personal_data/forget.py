@@ -7,10 +7,20 @@ from django.db import transaction
 from django.utils import timezone
 
 from bookings import country, events
-from bookings.models import Booking, BookingEvent, BookingQuerySet, ContactMessage, FormerAddress, new_link_key
+from bookings.models import (
+    Booking,
+    BookingEvent,
+    BookingQuerySet,
+    ContactMessage,
+    FormerAddress,
+    WaitlistEntry,
+    new_link_key,
+)
 
 NAME = "Erased"
 _AT_ONCE = 500
+_WAITED_DAYS = 30
+"""An entry of the waitlist that is over is kept so long, for who opens its link."""
 _PERSONAL = (
     "customer_name",
     "customer_email",
@@ -56,6 +66,7 @@ def old_records(now: datetime | None = None) -> None:
     bookings = 0
     while batch := anonymise(Booking.objects.filter(pk__in=list(done.values_list("pk", flat=True)[:_AT_ONCE])), now):
         bookings += batch
+    WaitlistEntry.objects.filter(ended_at__lt=before(_WAITED_DAYS)).delete()
     messages = ContactMessage.objects.filter(created_at__lt=before(settings.KEEP_MESSAGES_DAYS))
     spam = ContactMessage.objects.filter(suspected_spam=True, created_at__lt=before(settings.KEEP_SPAM_DAYS))
     with transaction.atomic():

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.models import Model, QuerySet
 from django.db.models.functions import Lower
 
-from bookings.models import Booking, BookingQuerySet, ContactMessage
+from bookings.models import Booking, BookingQuerySet, ContactMessage, WaitlistEntry, WaitlistEntryQuerySet
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Records:
     who: str
     bookings: BookingQuerySet
     messages: QuerySet[ContactMessage]
+    waiting: WaitlistEntryQuerySet
     elsewhere: tuple[QuerySet[Model], ...]
 
     def upcoming(self, now: datetime) -> BookingQuerySet:
@@ -39,12 +40,19 @@ def of(who: str) -> Records:
         known = Booking.objects.filter(reference=who.upper(), customer_email="", erased_at=None)
         if not known.exists():
             raise ValueError("That is not an e-mail address, nor the reference of a booking without one.")
-        return Records(who.upper(), Booking.objects.filter(reference=who.upper()), ContactMessage.objects.none(), ())
+        return Records(
+            who=who.upper(),
+            bookings=Booking.objects.filter(reference=who.upper()),
+            messages=ContactMessage.objects.none(),
+            waiting=WaitlistEntry.objects.none(),
+            elsewhere=(),
+        )
     address = who.lower()
     return Records(
         who=address,
         bookings=Booking.objects.alias(lowered=Lower("customer_email")).filter(lowered=address),
         messages=ContactMessage.objects.alias(lowered=Lower("email")).filter(lowered=address),
+        waiting=WaitlistEntry.objects.of_address(address),
         elsewhere=tuple(_elsewhere(address)),
     )
 

@@ -18,9 +18,10 @@ from bookings.payments import deposits
 from bookings.scheduling import corrections, errors, history, idempotency, jobs, proofs
 from bookings.scheduling.errors import AlreadyBooked as AlreadyBooked
 from bookings.scheduling.errors import NotPossible as NotPossible
-from bookings.scheduling.errors import OutOfArea, SlotUnavailable
+from bookings.scheduling.errors import OutOfArea as OutOfArea
 from bookings.scheduling.errors import SchedulingError as SchedulingError  # the base that callers catch
 from bookings.scheduling.errors import SlotTaken as SlotTaken
+from bookings.scheduling.errors import SlotUnavailable
 from bookings.scheduling.errors import TooEarly as TooEarly
 from bookings.scheduling.errors import TooLate as TooLate
 from bookings.scheduling.errors import TooManyUnproven as TooManyUnproven

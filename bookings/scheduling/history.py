@@ -3,10 +3,11 @@
 from datetime import datetime
 
 from django.contrib.auth.models import User
+from procrastinate.contrib.django import app
 
 from bookings import events
 from bookings.messaging import notifications
-from bookings.models import Booking, BookingEvent, Handyman
+from bookings.models import Booking, BookingEvent, Handyman, WaitlistEntry
 
 Kind = BookingEvent.Kind
 By = BookingEvent.By
@@ -27,6 +28,14 @@ _EVENTS: dict[Kind, type[events.BookingEvent]] = {
     Kind.REFUNDING: events.RefundOwed,
     Kind.REFUNDED: events.DepositRefunded,
 }
+
+_FREES = (Kind.MOVED, Kind.CANCELLED, Kind.EXPIRED)
+"""What gives time back. Other ways to free time are found within a minute."""
+
+
+def look_for_time() -> None:
+    """Have free time offered to those who wait for it, once this transaction is committed."""
+    app.configure_task(name="offer_free_time", lock="waitlist").defer(timestamp=0)
 
 
 def record(
@@ -49,6 +58,8 @@ def record(
         booking=booking, kind=kind, by=by, user=user, note=note[:200], asked=asked, was_at=was_at, was_with=was_with
     )
     notifications.add(row)
+    if kind in _FREES and WaitlistEntry.objects.waiting().exists():
+        look_for_time()
     events.publish(_EVENTS[kind](booking_id=booking.pk, service=booking.service.slug, by=by.value))
 
 

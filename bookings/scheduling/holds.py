@@ -19,10 +19,15 @@ def release_expired(*, now: datetime | None = None, among: BookingQuerySet | Non
         # One that is being confirmed at this moment is not expired: leave it to that.
         bookings = list(expired.select_for_update(skip_locked=True, of=("self",)).select_related("service"))
         for booking in bookings:
-            booking.status = Status.CANCELLED
-            booking.hold_expires_at = None
-            booking.sequence += 1
-            booking.save(update_fields=["status", "hold_expires_at", "sequence"])
-            history.record(booking, history.Kind.EXPIRED, by=history.By.SYSTEM)
-            deposits.let_go(booking)
+            release(booking)
     return len(bookings)
+
+
+def release(booking: Booking) -> None:
+    """Give back a held slot, whose row is locked; nobody is written to."""
+    booking.status = Status.CANCELLED
+    booking.hold_expires_at = None
+    booking.sequence += 1
+    booking.save(update_fields=["status", "hold_expires_at", "sequence"])
+    history.record(booking, history.Kind.EXPIRED, by=history.By.SYSTEM)
+    deposits.let_go(booking)

@@ -24,6 +24,7 @@ _BOUNDS: dict[str, tuple[float, float | None]] = {
     "BOOKING_CHANGE_HOURS": (0, None),
     "BOOKING_GRACE_MINUTES": (0, None),
     "BOOKING_LINK_DAYS": (1, None),
+    "WAITLIST_HOLD_MINUTES": (5, 24 * 60),
 }
 
 

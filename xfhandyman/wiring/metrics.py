@@ -17,10 +17,12 @@ _EMAILS = [
     "message",
     "moved",
     "notification",
+    "offer",
     "prove",
     "refunded",
     "reminder",
     "restored",
+    "waitlist",
 ]
 
 
@@ -32,6 +34,12 @@ bookings_created = counter("bookings_created_total", "Bookings made.", ("service
 bookings_rejected = counter("bookings_rejected_total", "Bookings refused.", ("reason",), known=_words(_REFUSED))
 bookings_cancelled = counter("bookings_cancelled_total", "Bookings cancelled.", ("by",), known=_words("customer staff"))
 contact_forms_submitted = counter("contact_forms_submitted_total", "Contact messages received.", ("topic",))
+waitlist = counter(
+    "waitlist_total",
+    "Steps of those who wait for an earlier time.",
+    ("step",),
+    known=_words("joined confirmed offered taken declined lapsed booked stopped over replaced"),
+)
 emails = counter(
     "emails_total",
     "E-mails handed to the mail server, or failed to be.",

@@ -1,0 +1,163 @@
+"""First in line: asking for an earlier time, and the page behind the mailed link. GET shows, POST acts."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from bookings import scheduling
+from bookings.forms import WeekForm
+from bookings.models import Booking, Handyman, Service, Status, WaitlistEntry, new_idempotency_key
+from bookings.ratelimit import limits
+from bookings.scheduling import waitlist
+from bookings.views.errors import wait_a_while
+from bookings.views.manage import by_link
+from bookings.views.payment import to_stripe
+from bookings.waitlist_form import SuitsForm, WaitlistForm
+
+_AHEAD = timedelta(days=14)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def join(request: HttpRequest, slug: str) -> HttpResponse:
+    """The form for a visit that is not booked yet (`?day=`, `?handyman=`); POST puts in line, once it is confirmed.
+
+    The answer is the same whether or not the address is known. 422 for what cannot be used, 429 for too often.
+    """
+    service = get_object_or_404(Service.objects.active(), slug=slug)
+    asked = request.POST if request.method == "POST" else request.GET
+    skilled = Handyman.objects.skilled_in(service)
+    handyman = next((each for each in skilled if each.slug == asked.get("handyman")), None)
+    context = {"service": service, "handyman": handyman, "section": "services"}
+    if request.method != "POST":
+        form = WaitlistForm(initial={"key": new_idempotency_key(), "last_day": _wanted(request)})
+        return render(request, "bookings/waitlist_join.html", context | {"form": form})
+    if pause := limits.wait(request, limits.Purpose.BOOKING):
+        typed = WaitlistForm(initial=_typed(request))
+        return wait_a_while(request, pause, "bookings/waitlist_join.html", context | {"form": typed})
+    form = WaitlistForm(request.POST)
+    if form.is_valid() and _joined(service, handyman, form):
+        return redirect("waitlist_thanks")
+    limits.give_back(request, limits.Purpose.BOOKING)
+    return render(request, "bookings/waitlist_join.html", context | {"form": form, "wrong": True}, status=422)
+
+
+def _joined(service: Service, handyman: Handyman | None, form: WaitlistForm) -> bool:
+    try:
+        waitlist.join(
+            service=service,
+            handyman=handyman,
+            customer=form.customer(),
+            suits=form.suits(),
+            last_day=form.cleaned_data["last_day"],
+            idempotency_key=form.cleaned_data["key"],
+        )
+    except scheduling.OutOfArea:
+        form.refuse_postcode()
+        return False
+    return True
+
+
+@require_safe
+def thanks(request: HttpRequest) -> HttpResponse:
+    return render(request, "bookings/waitlist_thanks.html", {"section": "services"})
+
+
+@by_link
+@require_http_methods(["GET", "HEAD", "POST"])
+def join_with(request: HttpRequest, booking: Booking) -> HttpResponse:
+    """The form of a booked visit: days and hours; POST puts its customer in line for an earlier time."""
+    if booking.status != Status.CONFIRMED or not booking.can_be_changed(timezone.now()) or not booking.customer_email:
+        return redirect(booking)
+    context: dict[str, Any] = {"booking": booking, "service": booking.service}
+    if request.method != "POST":
+        form = SuitsForm(initial={"key": new_idempotency_key()})
+        return render(request, "bookings/waitlist_join.html", context | {"form": form})
+    if pause := limits.wait(request, limits.Purpose.BOOKING):
+        typed = SuitsForm(initial=_typed(request))
+        return wait_a_while(request, pause, "bookings/waitlist_join.html", context | {"form": typed})
+    form = SuitsForm(request.POST)
+    if not form.is_valid():
+        return render(request, "bookings/waitlist_join.html", context | {"form": form, "wrong": True}, status=422)
+    try:
+        waitlist.join_with(booking=booking, suits=form.suits(), idempotency_key=form.cleaned_data["key"])
+    except scheduling.SchedulingError:  # it was cancelled, or is too near, at this moment
+        return redirect(booking)
+    return redirect(f"{booking.get_absolute_url()}?done=earlier")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def entry(request: HttpRequest, token: str) -> HttpResponse:
+    """What somebody waits for, and what they are offered. POST `action=confirm`, `leave`, or `take` or `decline`
+    with `offer`. 404 for a link that opens nothing, 409 where the offered time is gone.
+    """
+    try:
+        found = WaitlistEntry.objects.for_link(token)
+    except WaitlistEntry.DoesNotExist:
+        if seconds := limits.wait(request, limits.Purpose.LINK):
+            return wait_a_while(request, seconds)
+        return render(request, "bookings/link_gone.html", status=404)
+    if request.method != "POST":
+        return _page(request, found)
+    if seconds := limits.wait(request, limits.Purpose.BOOKING):
+        return wait_a_while(request, seconds)
+    match request.POST.get("action"):
+        case "confirm":
+            waitlist.confirm(entry=found)
+        case "leave":
+            waitlist.leave(entry=found)
+        case "take" | "decline" as answer:
+            return _answer(request, found, takes=answer == "take")
+        case _:
+            return _page(request, found, status=422)
+    return redirect(found)
+
+
+def _answer(request: HttpRequest, found: WaitlistEntry, *, takes: bool) -> HttpResponse:
+    """Take or decline the offer that the page had shown, and no other."""
+    shown = request.POST.get("offer", "")
+    offer = (
+        found.offers.filter(pk=int(shown[:18])).select_related("entry__service").first() if shown.isdecimal() else None
+    )
+    if offer is None:
+        return _page(request, found, gone=True, status=409)
+    if not takes:
+        waitlist.decline(offer=offer)
+        return redirect(found)
+    try:
+        booking = waitlist.take(offer=offer)
+    except scheduling.SchedulingError:
+        return _page(request, found, gone=True, status=409)
+    if booking.status == Status.HELD:
+        return to_stripe(booking)
+    return redirect(
+        f"{booking.get_absolute_url()}?done=move" if found.booking else "booking_confirmed", booking.link_token
+    )
+
+
+def _page(request: HttpRequest, found: WaitlistEntry, *, gone: bool = False, status: int = 200) -> HttpResponse:
+    context = {
+        "entry": found,
+        "service": found.service,
+        "booking": found.booking,
+        "offer": found.open_offer,
+        "gone": gone,
+    }
+    return render(request, "bookings/waitlist_entry.html", context, status=status)
+
+
+def _wanted(request: HttpRequest) -> date:
+    """The last day that the form suggests: the one looked at, or two weeks from now."""
+    asked = WeekForm(request.GET)
+    asked.is_valid()  # an unreadable day counts as none chosen
+    return asked.cleaned_data.get("day") or timezone.localdate() + _AHEAD
+
+
+def _typed(request: HttpRequest) -> dict[str, Any]:
+    return {**request.POST.dict(), "weekdays": request.POST.getlist("weekdays")}
