@@ -13,13 +13,14 @@ class TelemetryConfig(AppConfig):
     def ready(self) -> None:
         from telemetry import checks, health, traces  # noqa: F401 - the checks register themselves
         from telemetry.conf import conf
-        from telemetry.health import mail_server, memory
+        from telemetry.health import databases, mail_server, memory
         from telemetry.logs import setup
         from telemetry.observe import outgoing_http, queries
 
         health.register("email", mail_server.ask)
         health.register("memory", memory.memory)
         if conf.enabled:
+            databases.register()
             setup.install(keep_root_level="root" in (settings.LOGGING or {}))
             outgoing_http.install()
             traces.instrument()

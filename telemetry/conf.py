@@ -212,6 +212,12 @@ def refused(wanted: Mapping[str, Kind[Any]]) -> Iterator[str]:
             yield f"{name} is {kind.shown(value)}; it must be {kind.name}."
 
 
+def databases() -> tuple[str, ...]:
+    """The host's database aliases, where it has several: then they are named. Empty before its settings are read."""
+    aliases = tuple(settings.DATABASES) if settings.configured else ()
+    return aliases if len(aliases) > 1 else ()
+
+
 def _project() -> str:
     """The package that the settings lie in, which is the name of the project."""
     module = os.environ.get("DJANGO_SETTINGS_MODULE", "").partition(".")[0]

@@ -1,9 +1,15 @@
-"""What one process sees of itself: whether the database answers, and since when it does not."""
+"""What one process sees of itself: whether the database answers, since when it does not, and which pool is short."""
 
+import json
 import time
 
 import pytest
 
+from telemetry.diagnosis.baseline import Baseline
+from telemetry.diagnosis.model import Cause, Look, Pool
+from telemetry.diagnosis.sentence import sentence
+from telemetry.diagnosis.signals import symptom, waiting
+from telemetry.diagnosis.window import merge
 from telemetry.observe import probe
 from telemetry.observe.probe import Reachability, Reason
 from telemetry.observe.snapshot import Snapshot
@@ -72,3 +78,21 @@ def test_a_pool_that_gets_no_connection_has_the_database_asked_for_one(
     assert reach.users == {"reporting": 90, "site": 7}
     users = None
     assert asked(1010.0, "ok", wanting=False) == ("ok", 0.0)
+
+
+def test_the_pool_that_is_short_is_named_where_there_are_several() -> None:
+    pools = {"default": Pool(8, in_use=2, returned=90), "archive": Pool(4, in_use=4, waiting=3, queued=2, returned=3)}
+    window = merge([Look(at=10.0, window=1.0, pid=1, pools=pools)], 10.0, 3.0)
+    shown = symptom(window, Baseline(), waiting(window, Baseline()))
+    said = sentence(shown, Cause("query", "SELECT item on archive", "duration", now=3.0), 8.0, 10.0)
+    assert said.startswith(
+        "The database pool of `archive` is exhausted (4/4 in use, 3 waiting) because of high latency in the "
+        "`SELECT item on archive` query"
+    )
+    assert Look.from_json(json.loads(json.dumps(window.latest[0].to_json()))) == window.latest[0]
+
+
+def test_the_only_pool_needs_no_name() -> None:
+    window = merge([Look(at=10.0, window=1.0, pid=1, pools={"": Pool(4, in_use=4, waiting=3)})], 10.0, 3.0)
+    shown = symptom(window, Baseline(), waiting(window, Baseline()))
+    assert sentence(shown, Cause("unknown", "", "state"), 8.0, 10.0).startswith("The database pool is exhausted (4/4")

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS
+
 from telemetry.diagnosis.model import Lock
 from telemetry.observe.drivers import psycopg
 from telemetry.observe.probe import connect, pooled, speaks_psycopg
+from telemetry.observe.queries import named
 from telemetry.observe.snapshot import Held
 from telemetry.observe.sql_summary import summarise
 
@@ -28,19 +31,20 @@ _WAITING = """
 """
 
 
-def waiting(stuck: Sequence[Held], held: Sequence[Held]) -> list[Lock]:
+def waiting(stuck: Sequence[Held], held: Sequence[Held], alias: str = DEFAULT_DB_ALIAS) -> list[Lock]:
     """Return the queries of `stuck` that wait for a lock, and its holder; nothing when the database does not say.
 
-    `held` is every connection of this process, so that a holder among them is named by its route.
+    `held` is every connection of this process to it, so that a holder among them is named by its route.
     """
     queries = {each.backend_pid: each.query for each in stuck if each.backend_pid}
-    if not queries or not speaks_psycopg():
+    if not queries or not speaks_psycopg(alias):
         return []
     try:
-        with connect("default", "locks", LIMIT) as connection:
-            if pooled("default"):
+        with connect(alias, "locks", LIMIT) as connection:
+            if pooled(alias):
                 names = {each.query for each in stuck}
-                rows = ((pid, summarise(text)) for pid, text in connection.execute(_WAITING).fetchall())
+                waits = connection.execute(_WAITING).fetchall()
+                rows = ((pid, named(summarise(text), alias)) for pid, text in waits)
                 queries, held = {pid: name for pid, name in rows if name in names}, ()
             if not queries:
                 return []

@@ -5,7 +5,7 @@ A process makes one `Look` a second. Times are Unix seconds, durations seconds.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from telemetry.observe.activity import Activity, RouteLook, Running, Spent
 from telemetry.observe.browsers import Browsed
@@ -26,6 +26,26 @@ class Lock:
     """Whether the holder does nothing in its transaction."""
 
 
+class Pool(NamedTuple):
+    """The connections of one database alias in a process, and what happened to them in a look."""
+
+    size: int = 0
+    """What the pool may hold; 0 where there is none."""
+    in_use: int = 0
+    waiting: int = 0
+    timeouts: int = 0
+    returned: int = 0
+    queued: int = 0
+    """Of the connections returned, those that had been waited for."""
+    active: int = 0
+    idle: int = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether somebody waits, or waited in vain, for what others have."""
+        return bool(self.size) and self.in_use >= self.size and (self.waiting or self.timeouts) > 0
+
+
 @dataclass(slots=True)
 class Look:
     """What one process saw in about a second."""
@@ -41,16 +61,9 @@ class Look:
     busy: int = 0
     queued: int = 0
     """Requests that have arrived and wait for a thread."""
-    pool_size: int = 0
-    pool_in_use: int = 0
-    pool_waiting: int = 0
-    pool_timeouts: int = 0
-    pool_returned: int = 0
-    pool_queued: int = 0
-    """Of the connections returned, those that had been waited for."""
+    pools: dict[str, Pool] = field(default_factory=dict)
+    """By database alias; under "" where there is only one."""
     connections_lost: int = 0
-    connections_active: int = 0
-    connections_idle: int = 0
     queries: dict[str, tuple[int, float]] = field(default_factory=dict)
     """Queries that run now, by their label in metrics: how many, and the age of the oldest."""
     database: str = "unknown"
@@ -110,6 +123,7 @@ class Look:
             "flows": {name: Seen(*seen) for name, seen in values["flows"].items()},
             "browsers": {name: Browsed(**seen) for name, seen in values["browsers"].items()},
             "locks": [Lock(**lock) for lock in values["locks"]],
+            "pools": {alias: Pool(*pool) for alias, pool in values["pools"].items()},
         }
         return cls(**{**values, **made})
 
@@ -171,6 +185,8 @@ class Symptom:
     """Requests in the window."""
     says: str = ""
     """The symptom in words, of one that a host declared."""
+    database: str = ""
+    """The alias whose pool it is, where there is more than one."""
 
 
 @dataclass(slots=True)

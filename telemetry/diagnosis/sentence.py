@@ -32,7 +32,8 @@ def _symptom(symptom: Symptom) -> str:
     used = f"{symptom.in_use}/{symptom.size} in use, {symptom.waiting} waiting"
     match symptom.name:
         case "pool_exhausted":
-            return f"The database pool is exhausted ({used})"
+            of = f" of `{symptom.database}`" if symptom.database else ""
+            return f"The database pool{of} is exhausted ({used})"
         case "threads_exhausted":
             return f"All web threads are busy ({symptom.in_use}/{symptom.size}, {symptom.waiting} requests queued)"
         case "slow":

@@ -124,17 +124,8 @@ WAITING = ("pool_exhausted", "threads_exhausted", "slow", "slow_everywhere")
 
 def symptom(window: Window, baseline: Baseline, found: Waiting) -> Symptom:
     """Say how slowness shows: a resource that is used up, or just slow answers."""
-    pools = [look for look in window.latest if _pool_full(look) or look.pool_queued * 2 > look.pool_returned]
-    if pools or window.pool_timeouts:
-        pools = pools or [look for look in window.latest if look.pool_size]
-        return Symptom(
-            "pool_exhausted",
-            found.worst,
-            size=sum(look.pool_size for look in pools),
-            in_use=sum(look.pool_in_use for look in pools),
-            waiting=sum(look.pool_waiting for look in pools),
-            affected=found.affected,
-        )
+    if (exhausted := _exhausted(window, found)) is not None:
+        return exhausted
     servers = [look for look in window.latest if look.threads]
     full = [look for look in servers if look.busy >= look.threads]
     if full and (len(full) == len(servers) or any(look.queued for look in full)):
@@ -157,6 +148,28 @@ def symptom(window: Window, baseline: Baseline, found: Waiting) -> Symptom:
     )
 
 
+def _exhausted(window: Window, found: Waiting) -> Symptom | None:
+    """Say of which pools too little is left: those of the alias for which most wait or have given up."""
+    pools = [(alias, pool) for look in window.latest for alias, pool in look.pools.items() if pool.size]
+    short = [(alias, pool) for alias, pool in pools if pool.full or pool.queued * 2 > pool.returned]
+    if not short and not window.pool_timeouts:
+        return None
+    wanted = dict(window.pool_timeouts)
+    for alias, pool in short:
+        wanted[alias] = wanted.get(alias, 0) + pool.waiting + pool.queued
+    worst = max(wanted, key=wanted.__getitem__)
+    those = [pool for alias, pool in short or pools if alias == worst]
+    return Symptom(
+        "pool_exhausted",
+        found.worst,
+        size=sum(pool.size for pool in those),
+        in_use=sum(pool.in_use for pool in those),
+        waiting=sum(pool.waiting for pool in those),
+        affected=found.affected,
+        database=worst,
+    )
+
+
 def saturated(looks: Sequence[Look], at: float) -> float | None:
     """Return since when a pool or all threads of a process have been used up, with others waiting for them.
 
@@ -174,12 +187,9 @@ def saturated(looks: Sequence[Look], at: float) -> float | None:
 
 
 def _used_up(look: Look) -> bool:
-    queued = look.pool_queued >= 5 and look.pool_queued * 2 >= look.pool_returned
-    return queued or _pool_full(look) or bool(look.threads and look.busy >= look.threads and look.queued)
-
-
-def _pool_full(look: Look) -> bool:
-    return bool(look.pool_size) and look.pool_in_use >= look.pool_size and (look.pool_waiting or look.pool_timeouts) > 0
+    pools = look.pools.values()
+    pool = any(each.full or (each.queued >= 5 and each.queued * 2 >= each.returned) for each in pools)
+    return pool or bool(look.threads and look.busy >= look.threads and look.queued)
 
 
 @dataclass(frozen=True, slots=True)

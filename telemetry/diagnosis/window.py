@@ -18,7 +18,8 @@ class Window:
     routes: dict[str, RouteLook] = field(default_factory=dict)
     latest: list[Look] = field(default_factory=list)
     """The newest look of each process."""
-    pool_timeouts: int = 0
+    pool_timeouts: dict[str, int] = field(default_factory=dict)
+    """By database alias."""
     connections_lost: int = 0
     locks: dict[str, Lock] = field(default_factory=dict)
     """By the query that waits."""
@@ -40,7 +41,9 @@ def merge(looks: Iterable[Look], at: float, seconds: float) -> Window:
     latest = {look.pid: look for look in chosen}
     window = Window(at, seconds, latest=list(latest.values()))
     for look in chosen:
-        window.pool_timeouts += look.pool_timeouts
+        for alias, pool in look.pools.items():
+            if pool.timeouts:
+                window.pool_timeouts[alias] = window.pool_timeouts.get(alias, 0) + pool.timeouts
         window.connections_lost += look.connections_lost
         window.locks |= {lock.query: lock for lock in look.locks}
         for name, route in look.routes.items():

@@ -4,6 +4,9 @@ Labels are bounded: a route template, a query summary or a word of a fixed list;
 `live*`: the value of a worker that has ended goes with it.
 """
 
+from typing import Any
+
+from telemetry.conf import databases
 from telemetry.metrics import counter, gauge, histogram
 
 # Edges in seconds.
@@ -21,16 +24,24 @@ http_request_queue = histogram(
 work_seconds = counter("work_seconds_total", "Seconds that requests and tasks spent.", ("route", "on"))
 work_operations = counter("work_operations_total", "Operations that ended: queries, calls, waits.", ("route", "on"))
 
-# Pool
-db_pool_size = gauge("db_pool_size", "Connections the pools hold.")
-db_connections_active = gauge("db_connections_active", "Connections checked out.")
-db_connections_idle = gauge("db_connections_idle", "Connections in the pools, ready.")
-db_pool_max_size = gauge("db_pool_max_size", "Connections the pools may hold.")
-db_pool_requests_waiting = gauge("db_pool_requests_waiting", "Threads that wait for a connection.")
+# Pool; database: the alias, where there is more than one.
+_OF = ("database",) if databases() else ()
+db_pool_size = gauge("db_pool_size", "Connections the pools hold.", _OF)
+db_connections_active = gauge("db_connections_active", "Connections checked out.", _OF)
+db_connections_idle = gauge("db_connections_idle", "Connections in the pools, ready.", _OF)
+db_pool_max_size = gauge("db_pool_max_size", "Connections the pools may hold.", _OF)
+db_pool_requests_waiting = gauge("db_pool_requests_waiting", "Threads that wait for a connection.", _OF)
 db_pool_wait = histogram(
-    "db_pool_wait_seconds", "Waiting for a connection (outcome: ok, timeout, error).", WAIT_EDGES, ("outcome",)
+    "db_pool_wait_seconds", "Waiting for a connection (outcome: ok, timeout, error).", WAIT_EDGES, ("outcome", *_OF)
 )
-db_pool_timeouts = counter("db_pool_timeouts_total", "Waits for a connection that were given up.")
+db_pool_timeouts = counter("db_pool_timeouts_total", "Waits for a connection that were given up.", _OF)
+
+
+def of_database(metric: Any, alias: str, *labels: str) -> Any:
+    """The series of a pool's metric for an alias; `labels`: its other ones."""
+    values = (*labels, *([alias] if _OF else []))
+    return metric.labels(*values) if values else metric
+
 
 # Incidents; the labels are the sentence without its figures, and the page that says what to do. The value is Unix
 # seconds, 0 once it is over.

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
+from django.db import DEFAULT_DB_ALIAS
+
 from telemetry import traces
 from telemetry.context import Observation, current
 from telemetry.metrics import catalogue
@@ -91,7 +93,8 @@ class Returned(NamedTuple):
 class Registry:
     """The checkouts of one database alias in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, alias: str = DEFAULT_DB_ALIAS) -> None:
+        self.alias = alias
         self.holders: dict[int, Holder] = {}
         self.waiters: dict[int, Waiter] = {}
         # Appends are atomic and bounded; the sampler drains them. Nothing here takes a lock in a request.
@@ -101,9 +104,12 @@ class Registry:
         self.lost: deque[float] = deque(maxlen=1000)
         """When a connection broke under a query or could not be opened."""
         self.pool: Any = None
+        self.used = False
+        """Whether a connection was ever asked for."""
 
     def check_out(self, connect: Callable[[], Any], pool: Any) -> tuple[Any, Holder]:
         """Get a connection through `connect`, counted as waiting meanwhile and as held afterwards."""
+        self.used = True
         if pool is None:
             raw = connect()
             return raw, self._hold(Holder(raw))
@@ -120,7 +126,7 @@ class Registry:
             outcome, error = "error", raised
             if isinstance(raised, PoolTimeout):
                 outcome = "timeout"
-                catalogue.db_pool_timeouts.inc()
+                catalogue.of_database(catalogue.db_pool_timeouts, self.alias).inc()
                 self.timeouts.append((time.perf_counter(), waiter.since, len(self.holders)))
             raise
         finally:
@@ -129,7 +135,7 @@ class Registry:
             waited = now - waiter.since
             if observation is not None:
                 observation.end(now)
-            _waited(waited, outcome, observation, error)
+            _waited(self.alias, waited, outcome, observation, error)
         return raw, self._hold(Holder(raw, waited))
 
     def _hold(self, holder: Holder) -> Holder:
@@ -177,16 +183,16 @@ class Registry:
 
 
 @failsafe("pool")  # beyond this call the connection is out: a fault here would lose it
-def _waited(seconds: float, outcome: str, observation: Observation | None, error: Exception | None) -> None:
-    _wait_histogram(outcome).observe(seconds)
+def _waited(alias: str, seconds: float, outcome: str, observation: Observation | None, error: Exception | None) -> None:
+    _wait_histogram(outcome, alias).observe(seconds)
     if observation is not None:
         observation.db_wait_ms += seconds * 1000
     traces.traced_acquire(seconds, error)
 
 
 @cache
-def _wait_histogram(outcome: str) -> Any:
-    return catalogue.db_pool_wait.labels(outcome)
+def _wait_histogram(outcome: str, alias: str) -> Any:
+    return catalogue.of_database(catalogue.db_pool_wait, alias, outcome)
 
 
 def _drained(entries: deque[Any]) -> list[Any]:
@@ -196,14 +202,20 @@ def _drained(entries: deque[Any]) -> list[Any]:
     return drained
 
 
-_registries: dict[str, Registry] = {}
+_registries = {DEFAULT_DB_ALIAS: Registry()}
 _lock = threading.Lock()
 
 
-def registry(alias: str = "default") -> Registry:
+def registry(alias: str = DEFAULT_DB_ALIAS) -> Registry:
     """The registry of a database alias; the same object each time."""
     with _lock:
-        return _registries.setdefault(alias, Registry())
+        return _registries.setdefault(alias, Registry(alias))
+
+
+def registries() -> dict[str, Registry]:
+    """The registry of each alias that this process has used, by alias, that of the default one first."""
+    with _lock:
+        return {alias: one for alias, one in _registries.items() if one.used or alias == DEFAULT_DB_ALIAS}
 
 
 def _forget() -> None:
@@ -211,7 +223,7 @@ def _forget() -> None:
     global _lock
     _lock = threading.Lock()
     for one in _registries.values():
-        one.__init__()  # type: ignore[misc]  # in place: backends and the sampler keep their reference
+        one.__init__(one.alias)  # type: ignore[misc]  # in place: backends and the sampler keep their reference
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from django.db import DEFAULT_DB_ALIAS
+
 from telemetry import traces
 from telemetry.context import current
 from telemetry.logger import get_logger
@@ -32,6 +34,7 @@ _FAULTS = frozenset({"42", "53", "54", "58", "XX"})
 class ObservedConnection(Protocol):
     """A connection wrapper of Django whose checkouts a registry knows."""
 
+    alias: str
     connection: Any
     holder: Holder
     registry: Registry
@@ -47,11 +50,12 @@ def observe(execute: Callable[..., Any], sql: Any, params: Any, many: bool, cont
     """The execute-wrapper the backend installs once on each connection wrapper."""
     db: ObservedConnection = context["connection"]
     summary = summarise(sql)
+    name = named(summary, db.alias)
     holder, observation = db.holder, current()
     began = time.perf_counter()
-    holder.begin(summary, began)
+    holder.begin(name, began)
     if observation is not None:
-        observation.begin("query", summary, began)
+        observation.begin("query", name, began)
     error: BaseException | None = None
     try:
         return execute(sql, params, many, context)
@@ -78,7 +82,8 @@ def observe_plain(execute: Callable[..., Any], sql: Any, params: Any, many: bool
         raise
     finally:
         connection = context["connection"]
-        _tell(summary, began, time.perf_counter(), error, connection.vendor, str(connection.settings_dict["NAME"]))
+        where = connection.vendor, str(connection.settings_dict["NAME"])
+        _tell(summary, connection.alias, began, time.perf_counter(), error, *where)
 
 
 def watch_other_engines(connection: Any, **_signal: Any) -> None:
@@ -90,11 +95,11 @@ def watch_other_engines(connection: Any, **_signal: Any) -> None:
 @contextmanager
 def observing(db: ObservedConnection, summary: str, kind: str = "query") -> Iterator[None]:
     """The same for a round trip that no execute-wrapper sees. `kind`: of activity, "query" or "commit"."""
-    began = time.perf_counter()
+    began, name = time.perf_counter(), named(summary, db.alias)
     observation = current()
-    db.holder.begin(summary, began)
+    db.holder.begin(name, began)
     if observation is not None:
-        observation.begin(kind, summary, began)
+        observation.begin(kind, name, began)
     error: BaseException | None = None
     try:
         yield
@@ -113,45 +118,52 @@ def observing(db: ObservedConnection, summary: str, kind: str = "query") -> Iter
 def _finished(db: ObservedConnection, summary: str, began: float, ended: float, error: BaseException | None) -> None:
     if error is not None and db.connection is not None and db.connection.closed:
         db.registry.lost.append(ended)
-    _tell(summary, began, ended, error, "postgresql", db.settings_dict["NAME"])
+    _tell(summary, db.alias, began, ended, error, "postgresql", db.settings_dict["NAME"])
 
 
 @failsafe("queries")
-def _tell(summary: str, began: float, ended: float, error: BaseException | None, engine: str, namespace: str) -> None:
-    seconds = ended - began
+def _tell(
+    summary: str, alias: str, began: float, ended: float, error: BaseException | None, engine: str, namespace: str
+) -> None:
+    seconds, name = ended - began, named(summary, alias)
     observation = current()
     if observation is not None:
         observation.db_queries += summary not in _NO_QUERIES
         observation.db_ms += seconds * 1000
-    measure(summary, seconds)
+    measure(name, seconds)
     if seconds >= SLOW:
         route = observation.route if observation is not None else ""
-        log.warning("db_query_slow", query=summary, duration_ms=round(seconds * 1000, 1), route=route)
+        log.warning("db_query_slow", query=name, duration_ms=round(seconds * 1000, 1), route=route)
     if error is not None:
-        _refused(summary, error)
+        _refused(name, error)
     traces.traced_query(summary, seconds, error, engine, namespace)
 
 
-def _refused(summary: str, error: BaseException) -> None:
+def _refused(name: str, error: BaseException) -> None:
     """Count what no customer's input can bring about."""
     reason = error.__cause__ or error  # Django's exception, because of psycopg's
     state = getattr(reason, "sqlstate", None) or ""
     if state == _READ_ONLY or state[:2] in _FAULTS:
-        catalogue.db_query_errors.labels(label_of(summary), type(reason).__name__).inc()
+        catalogue.db_query_errors.labels(label_of(name), type(reason).__name__).inc()
 
 
-def measure(summary: str, seconds: float) -> None:
+def measure(name: str, seconds: float) -> None:
     """Add a round trip to the histogram of its name."""
     try:
-        histogram = _histograms[summary]
+        histogram = _histograms[name]
     except KeyError:
-        label = label_of(summary)
+        label = label_of(name)
         histogram = catalogue.db_query_duration.labels(label)
-        if label == summary:
-            _histograms[summary] = histogram
+        if label == name:
+            _histograms[name] = histogram
     histogram.observe(seconds, traces.exemplar())
 
 
-def label_of(summary: str) -> str:
-    """The summary as a label of bounded cardinality."""
-    return _bounded(summary)
+def label_of(name: str) -> str:
+    """The name of a query as a label of bounded cardinality."""
+    return _bounded(name)
+
+
+def named(summary: str, alias: str) -> str:
+    """A query's name: its summary, and where it goes if that is not the default database: `SELECT item on archive`."""
+    return summary if alias == DEFAULT_DB_ALIAS else f"{summary} on {alias}"

@@ -4,19 +4,21 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 from itertools import takewhile
+
+from django.db import DEFAULT_DB_ALIAS
 
 from telemetry import health, signals
 from telemetry import work as kinds
-from telemetry.conf import conf
+from telemetry.conf import conf, databases
 from telemetry.diagnosis import locks
 from telemetry.diagnosis.board import Board
-from telemetry.diagnosis.model import Look
+from telemetry.diagnosis.model import Lock, Look, Pool
 from telemetry.health.memory import memory_limit
-from telemetry.observe import browsers, probe, proc, queueing, work
+from telemetry.observe import browsers, pool, probe, proc, queueing, work
 from telemetry.observe.activity import Activity, RouteLook, Running, Spent
 from telemetry.observe.drivers import psutil
-from telemetry.observe.pool import registry
 from telemetry.observe.queries import label_of
 from telemetry.observe.snapshot import Held, Snapshot
 
@@ -55,7 +57,9 @@ class Observer:
 
     def look(self) -> Look:
         """Return what was seen since the last one: the one place where a process's own figures are read."""
-        snapshot = registry().snapshot()
+        registries = pool.registries()
+        snapshots = {alias: each.snapshot() for alias, each in registries.items()}
+        snapshot = snapshots[DEFAULT_DB_ALIAS]
         now = time.monotonic()
         window, self._at = max(now - self._at, 0.001), now
         waiting = queueing.waiting()
@@ -68,16 +72,11 @@ class Observer:
             release=conf.release,
             routes=work.ledger.look(waiting),
             queued=len(waiting),
-            pool_size=snapshot.max_size,
-            pool_in_use=snapshot.in_use,
-            pool_waiting=snapshot.waiting,
-            pool_timeouts=snapshot.timeouts,
-            pool_returned=snapshot.returned,
-            pool_queued=snapshot.queued,
+            pools={
+                alias if databases() else "": _pool(seen, registries[alias].idle) for alias, seen in snapshots.items()
+            },
             connections_lost=snapshot.lost,
-            connections_active=len(snapshot.held),
-            connections_idle=registry().idle,
-            queries=_running(snapshot),
+            queries=_running(snapshots.values()),
             host_cpu=host_cpu,
             memory=memory,
             memory_limit=self._memory_limit,
@@ -97,7 +96,10 @@ class Observer:
         if look.host_cpu >= FULL and self._board.hold("processors"):  # one of a host: all would see the same
             look.cpu_users = self._busiest.users(window)
         _starving(look)
-        _holding(look, snapshot, window)
+        for alias, seen in snapshots.items():
+            _holding(look, seen, window)
+            if alias != DEFAULT_DB_ALIAS:  # whether it answers is asked by its check
+                look.locks += _locks(alias, seen)
         self._database(look, snapshot)
         return look
 
@@ -110,8 +112,8 @@ class Observer:
         look.database, look.database_since = self._reach.state(snapshot, troubled, oldest, wanting)
         look.database_at = self._reach.asked_at
         look.database_users = self._reach.users if look.database == "full" else {}
-        if oldest >= STUCK and look.database in ("ok", "unknown"):
-            look.locks = locks.waiting([held for held in queries if held.age >= STUCK], snapshot.held)
+        if look.database in ("ok", "unknown"):
+            look.locks += _locks(DEFAULT_DB_ALIAS, snapshot)
 
 
 def _machine() -> tuple[int, float]:
@@ -225,11 +227,28 @@ def _holding(look: Look, snapshot: Snapshot, window: float) -> None:
         route.spent[activity] = route.spent.get(activity, Spent()) + Spent(min(held.age, window), 0)
 
 
-def _running(snapshot: Snapshot) -> dict[str, tuple[int, float]]:
+def _locks(alias: str, snapshot: Snapshot) -> list[Lock]:
+    stuck = [held for held in snapshot.held if held.state == "query" and held.age >= STUCK]
+    return locks.waiting(stuck, snapshot.held, alias) if stuck else []
+
+
+def _pool(snapshot: Snapshot, idle: int) -> Pool:
+    return Pool(
+        size=snapshot.max_size,
+        in_use=snapshot.in_use,
+        waiting=snapshot.waiting,
+        timeouts=snapshot.timeouts,
+        returned=snapshot.returned,
+        queued=snapshot.queued,
+        active=len(snapshot.held),
+        idle=idle,
+    )
+
+
+def _running(snapshots: Iterable[Snapshot]) -> dict[str, tuple[int, float]]:
     ages: dict[str, list[float]] = {}
-    for held in snapshot.held:
-        if held.state == "query":
-            ages.setdefault(label_of(held.query), []).append(held.age)
+    for held in (held for snapshot in snapshots for held in snapshot.held if held.state == "query"):
+        ages.setdefault(label_of(held.query), []).append(held.age)
     return {name: (len(of_query), max(of_query)) for name, of_query in ages.items()}
 
 

@@ -31,7 +31,7 @@ class Projections:
         """Set the gauges of this process, and count what its work spent."""
         count_work(look.routes)
         _process(look)
-        _pool(look)
+        _pools(look)
         self._in_flight(look)
         self._waits_for_locks(look)
 
@@ -101,12 +101,16 @@ def _process(look: Look) -> None:
         catalogue.http_threads.set(look.threads)
 
 
-def _pool(look: Look) -> None:
-    catalogue.db_pool_max_size.set(look.pool_size)
-    catalogue.db_pool_size.set(look.connections_active + look.connections_idle)
-    catalogue.db_connections_active.set(look.connections_active)
-    catalogue.db_connections_idle.set(look.connections_idle)
-    catalogue.db_pool_requests_waiting.set(look.pool_waiting)
+def _pools(look: Look) -> None:
+    for alias, pool in look.pools.items():
+        for gauge, value in (
+            (catalogue.db_pool_max_size, pool.size),
+            (catalogue.db_pool_size, pool.active + pool.idle),
+            (catalogue.db_connections_active, pool.active),
+            (catalogue.db_connections_idle, pool.idle),
+            (catalogue.db_pool_requests_waiting, pool.waiting),
+        ):
+            catalogue.of_database(gauge, alias).set(value)
 
 
 def _gauge(incident: Incident) -> "Gauge":

@@ -19,15 +19,20 @@ pytestmark = pytest.mark.waits
 SETTINGS = """
 from urllib.parse import unquote, urlsplit, parse_qsl
 _url = urlsplit("{url}")
-DATABASES = {{"default": {{
+_place = {{
     "ENGINE": "telemetry.postgresql",
-    "NAME": "foreign_shop", "USER": unquote(_url.username or ""), "PASSWORD": unquote(_url.password or ""),
+    "USER": unquote(_url.username or ""), "PASSWORD": unquote(_url.password or ""),
     "HOST": unquote(_url.hostname or "") or dict(parse_qsl(_url.query)).get("host", ""), "PORT": _url.port or "",
-    "OPTIONS": {{"pool": {{"min_size": 1, "max_size": 2, "timeout": 2}}}},
-}}}}
+}}
+DATABASES = {{
+    "default": {{**_place, "NAME": "foreign_shop", "OPTIONS": {{"pool": {{"min_size": 1, "max_size": 2, "timeout": 2}}}}}},
+    "archive": {{**_place, "NAME": "foreign_archive", "OPTIONS": {{"pool": {{"max_size": 4}}}}}},
+    "unused": {{**_place, "NAME": "foreign_unused", "OPTIONS": {{"pool": True}}}},
+}}
 """
 URLS = """
 from django.contrib.staticfiles.urls import staticfiles_urlpatterns
+from django.db import connections
 from django.template import engines
 from django.urls import include
 from telemetry import events, health, metrics
@@ -41,6 +46,11 @@ def sell(request, kind):
 def shelf(request, name):
     page = engines["django"].from_string("{% load rum %}<head>{% rum_beacon %}</head><body><h1>Shelf</h1></body>")
     return HttpResponse(page.render({}, request))
+def old(request):
+    with connections["archive"].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM item")
+        return HttpResponse(str(cursor.fetchone()[0]))
+urlpatterns += [path("old/", old)]
 urlpatterns += [path("sell/<slug:kind>/", sell), path("shelf/<slug:name>/", shelf), path("", include("telemetry.urls"))]
 urlpatterns += staticfiles_urlpatterns()
 """
@@ -96,7 +106,8 @@ def test_a_request_is_a_line_a_count_and_a_trace(shop: Shop) -> None:
     assert "orders are counted" in (shop.host.directory / "own.log").read_text()
     assert shop.count(f'http_requests_total{{method="GET",route="{ORDERS}",status="200"}}') == 1
     assert shop.count('db_query_duration_seconds_count{query="SELECT auth_user"}') >= 1
-    wait_for("the pool", lambda: shop.count("db_pool_max_size ") in (2, 4))  # two of each worker that has asked
+    of_default = 'db_pool_max_size{database="default"}'
+    wait_for("the pool", lambda: shop.count(of_default) in (2, 4))  # two of each worker that has asked
     [server] = wait_for("the span", lambda: shop.collector.named(f"GET {ORDERS}"))
     query = next(span for span in shop.collector.trace(server.trace_id) if span.name == "SELECT auth_user")
     assert (server.trace_id, server.attributes["request.id"]) == (line["trace_id"], own)
@@ -156,6 +167,30 @@ def test_what_is_wrong_with_a_table_of_the_projects_own_is_named(shop: Shop, dat
         for visitor in visitors:
             visitor.join()
     assert "`SELECT auth_user`" in incident["message"]
+
+
+def test_another_database_is_named_by_its_alias(shop: Shop, database: str) -> None:
+    with psycopg.connect(database, dbname="foreign_archive") as holder:
+        holder.execute("CREATE TABLE item (id int)")
+        holder.commit()
+        assert shop.host.get("/old/")[2] == "0"
+        wait_for("the check", lambda: '"archive": "ok"' in shop.host.get("/api/health")[2])
+        before = len(shop.host.lines("incident_opened"))
+        holder.execute("LOCK TABLE item IN ACCESS EXCLUSIVE MODE")
+        visitors = [threading.Thread(target=shop.host.get, args=("/old/",)) for _ in range(8)]
+        for visitor in visitors:
+            visitor.start()
+        [incident] = wait_for("the incident", lambda: shop.host.lines("incident_opened")[before:], 30)
+        holder.rollback()
+        for visitor in visitors:
+            visitor.join()
+    assert "`SELECT item on archive`" in incident["message"]
+    assert "it waits for a lock held by another session" in incident["message"]
+    metrics = shop.host.metrics(shop.metrics_port)
+    assert 'db_query_duration_seconds_count{query="SELECT item on archive"}' in metrics
+    assert shop.count('db_pool_max_size{database="archive"}') in (4, 8)
+    assert '"unused": "disabled"' in shop.host.get("/api/health")[2]
+    assert 'database="unused"' not in metrics
 
 
 def test_it_leaves_no_trace_when_it_is_off(host: Host) -> None:
