@@ -24,8 +24,9 @@ _place = {{
     "USER": unquote(_url.username or ""), "PASSWORD": unquote(_url.password or ""),
     "HOST": unquote(_url.hostname or "") or dict(parse_qsl(_url.query)).get("host", ""), "PORT": _url.port or "",
 }}
+_pool = {{"min_size": 1, "max_size": 2, "timeout": 2}}
 DATABASES = {{
-    "default": {{**_place, "NAME": "foreign_shop", "OPTIONS": {{"pool": {{"min_size": 1, "max_size": 2, "timeout": 2}}}}}},
+    "default": {{**_place, "NAME": "foreign_shop", "OPTIONS": {{"pool": _pool}}}},
     "archive": {{**_place, "NAME": "foreign_archive", "OPTIONS": {{"pool": {{"max_size": 4}}}}}},
     "unused": {{**_place, "NAME": "foreign_unused", "OPTIONS": {{"pool": True}}}},
 }}
