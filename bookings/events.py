@@ -165,6 +165,23 @@ class WaitlistLeft(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class VisitReported(Event):
+    """A handyman reported from a visit. `kind` is one of VisitReport's; `refused` a code of scheduling, or empty."""
+
+    booking_id: int
+    service: str
+    kind: str
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOffAsked(Event):
+    """A handyman asks for time off."""
+
+    handyman_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class ContactMessageReceived(Event):
     message_id: int
     topic: str
@@ -173,7 +190,7 @@ class ContactMessageReceived(Event):
 @dataclass(frozen=True, slots=True)
 class EmailSent(Event):
     """`kind` is confirmation, moved, cancelled, restored, address, reminder, prove, held, late, refunded, message,
-    notification, waitlist, offer or security."""
+    on_the_way, running_late, notification, waitlist, offer or security."""
 
     kind: str
 

@@ -16,6 +16,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "handyman": ("view", "change"),
         "workinghours": _ALL,
         "timeoff": _ALL,
+        "timeoffrequest": ("view", "change"),
         "holiday": _ALL,
         "officecontact": _ALL,
         "review": _ALL,
@@ -24,8 +25,14 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "servicearea": ("view",),
         "waitlistentry": ("view", "delete"),
     },
-    # Sees where he himself is to go (crew.py). Changes nothing, and takes no list home: exports want `change`.
-    "Handymen": {"booking": ("view_own",), "handyman": ("view",), "timeoff": ("view",), "holiday": ("view",)},
+    # Sees where he himself is to go, and reports from there (crew/). Takes no list home: exports want `change`.
+    "Handymen": {
+        "booking": ("view_own", "report_own"),
+        "handyman": ("view",),
+        "timeoff": ("view",),
+        "timeoffrequest": ("add",),
+        "holiday": ("view",),
+    },
     # Sees how the site is doing, and nothing of customers.
     "Operations": {},
 }

@@ -14,7 +14,7 @@ from procrastinate.contrib.django import app
 
 from bookings.messaging import emails, notifications, reminders
 from bookings.messaging.delivery import Patience, send_once
-from bookings.models import Booking, ContactMessage, FormerAddress, Payment, SentEmail, Status
+from bookings.models import Booking, ContactMessage, FormerAddress, Payment, SentEmail, Status, VisitReport
 from bookings.personal_data import forget
 from bookings.ratelimit import limits
 from bookings.scheduling import proofs
@@ -66,6 +66,16 @@ def after_undone_cancellation(booking: Booking) -> None:
     send_booking_email.defer(booking_id=booking.pk, kind="restored", sequence=booking.sequence)
 
 
+def after_on_the_way(report: VisitReport) -> None:
+    """Tell the customer when the handyman will be there."""
+    send_visit_news.defer(booking_id=report.booking_id, report_id=report.pk)
+
+
+def after_delay(report: VisitReport, waiting: Booking) -> None:
+    """Tell the customer who waits next how late it will be."""
+    send_visit_news.defer(booking_id=waiting.pk, report_id=report.pk)
+
+
 def after_new_address(booking: Booking) -> None:
     """Send what the customer needs to the address that the booking has now: the confirmation, or the way to it."""
     if booking.status == Status.CONFIRMED:
@@ -92,7 +102,8 @@ def forget_emails(*, booking_ids: Sequence[int], message_ids: Sequence[int], ent
         cursor.execute(
             """
             DELETE FROM procrastinate_jobs WHERE status <> 'doing' AND (
-                task_name IN ('send_booking_email', 'send_payment_link', 'send_reminder', 'send_address_notice')
+                task_name IN ('send_booking_email', 'send_payment_link', 'send_reminder', 'send_address_notice',
+                              'send_visit_news')
                 AND (args ->> 'booking_id')::bigint = ANY(%s)
                 OR task_name = 'send_message_to_staff' AND (args ->> 'message_id')::bigint = ANY(%s)
                 OR task_name IN ('send_waitlist_email', 'send_waitlist_offer')
@@ -125,6 +136,19 @@ def send_payment_link(*, booking_id: int) -> None:
     if booking is not None and booking.customer_email:
         again = f":{booking.sequence}" if booking.sequence else ""
         send_once(f"booking:{booking_id}:held{again}", "held", emails.booking_email(booking, "held"))
+
+
+@app.task(name="send_visit_news", retry=_PATIENTLY)
+def send_visit_news(*, booking_id: int, report_id: int) -> None:
+    """Tell the customer what the handyman has reported, while the visit stands and the news is of what is to come."""
+    report = VisitReport.objects.filter(pk=report_id).first()
+    standing = Booking.objects.filter(pk=booking_id, status=Status.CONFIRMED, erased_at=None)
+    booking = standing.select_related("service", "handyman", "payment").first()
+    if report is None or booking is None or not booking.customer_email:
+        return
+    kind, expected_at = emails.news_of(report, booking)
+    if expected_at > timezone.now():
+        send_once(f"booking:{booking_id}:{kind}:{report_id}", kind, emails.booking_email(booking, kind, expected_at))
 
 
 @app.task(name="send_address_notice", retry=_PATIENTLY)

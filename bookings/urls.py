@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.contrib.sitemaps.views import sitemap
-from django.urls import path
+from django.urls import include, path
 from django.views.decorators.http import require_safe
 
 from bookings.sitemaps import SITEMAPS
@@ -30,6 +30,7 @@ urlpatterns = [
     path("contact/", contact.contact, name="contact"),
     path("contact/thanks/", contact.thanks, name="contact_thanks"),
     path("contact/photos/<int:pk>.jpg", admin.site.admin_view(contact.photo), name="message_photo"),
+    path("crew/", include("bookings.crew.urls")),
     path("privacy/", site.privacy, name="privacy"),
     path("favicon.ico", site.favicon, name="favicon"),
     path("robots.txt", site.robots, name="robots"),

@@ -26,6 +26,7 @@ from bookings.models import (
     ServiceArea,
     Status,
     TimeOff,
+    TimeOffRequest,
     WaitlistEntry,
 )
 from bookings.scheduling import By
@@ -56,11 +57,9 @@ def make(model: type[models.Model]) -> Any:
             status="paid",
         )
     now = timezone.now().replace(second=0, microsecond=0)
-    return {
-        Service: lambda: service,
-        Handyman: lambda: person,
-        TimeOff: lambda: TimeOff.objects.create(handyman=person, starts_at=now, ends_at=now + timedelta(days=1)),
-    }[model]()
+    if model in (TimeOff, TimeOffRequest):
+        return model._default_manager.create(handyman=person, starts_at=now, ends_at=now + timedelta(days=1))
+    return {Service: service, Handyman: person}[model]
 
 
 _MADE: dict[type[models.Model], Any] = {

@@ -25,6 +25,7 @@ from bookings.admin.customers import CustomerAction
 from bookings.admin.export import BookingResource, CSVExport
 from bookings.admin.forms import CUSTOMER_FIELDS, STAFF, BookingForm, PhoneBookingForm, VisitForm, refusal
 from bookings.admin.office import OfficeAdmin
+from bookings.admin.reports import ReportInline
 from bookings.admin.search import PeopleSearch
 from bookings.models import WORDS_OF_A_BOOKING, Booking, BookingEvent, Payment, Status
 from bookings.scheduling import corrections
@@ -92,7 +93,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     search_help_text = "Reference, name, e-mail, phone, address or postcode, or how they begin."
     found_by = WORDS_OF_A_BOOKING
     actions = ("confirm", "complete", "no_show", "undo", "send_again", "cancel", "customer_data")
-    inlines = (HistoryInline,)
+    inlines = (HistoryInline, ReportInline)
     resource_classes = (BookingResource,)
     change_list_template = "admin/bookings/booking/change_list.html"
     readonly_fields = ("reference", "service", "state", "times", "agreed_price", "deposit", "proof", "created_at")

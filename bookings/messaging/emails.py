@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -13,8 +13,18 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from bookings.models import Booking, BookingEvent, ContactMessage, FormerAddress, Handyman, OfficeContact, Status
+from bookings.models import (
+    Booking,
+    BookingEvent,
+    ContactMessage,
+    FormerAddress,
+    Handyman,
+    OfficeContact,
+    Status,
+    VisitReport,
+)
 from bookings.scheduling import proofs
+from bookings.templatetags.business import clock
 
 _SUBJECTS = {
     "confirmation": "Your booking {reference}: {service}",
@@ -26,14 +36,22 @@ _SUBJECTS = {
     "late": "We are sorry: your payment for {reference} comes back",
     "restored": "Your booking {reference} stands after all",
     "refunded": "Your deposit for {reference} comes back",
+    "on_the_way": "On the way to you, there about {at}",
+    "running_late": "Running late, there about {at}",
 }
 _CANCELLED_BY_US = "We are sorry: we have to cancel your visit {reference}"
 _NEW = (BookingEvent.Kind.CREATED, BookingEvent.Kind.CONFIRMED)
+_REPORTED = {
+    BookingEvent.Kind.COULD_NOT.value: "Could not be done",
+    BookingEvent.Kind.REPORTED.value: "Reported after it was changed",
+}
 _WITH_CALENDAR_ENTRY = ("confirmation", "moved", "cancelled", "restored")
 
 
-def booking_email(booking: Booking, kind: str) -> EmailMessage:
+def booking_email(booking: Booking, kind: str, expected_at: datetime | None = None) -> EmailMessage:
     """To the customer: text, HTML and the calendar entry. `kind` is one of the subjects' keys.
+
+    `expected_at`: of what a handyman reports from his way, when he will be there.
 
     Nothing of it is in a customer's own words: anybody can book for anybody's address, and would have the business
     write what he likes to it. What was typed stands on the page that the link opens.
@@ -47,6 +65,7 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
         "booking": booking,
         "when": when,
         "off": off,
+        "expected_at": expected_at,
         "changeable": booking.can_be_changed(now),
         "business": business(),
         "link": f"{settings.SITE_URL}{booking.get_absolute_url()}?mail={mail}",
@@ -55,7 +74,12 @@ def booking_email(booking: Booking, kind: str) -> EmailMessage:
     }
     subject = _CANCELLED_BY_US if off and off.is_ours else _SUBJECTS[kind]
     email = EmailMultiAlternatives(
-        subject=subject.format(reference=booking.reference, service=booking.service.name, when=when.capitalize()),
+        subject=subject.format(
+            reference=booking.reference,
+            service=booking.service.name,
+            when=when.capitalize(),
+            at=expected_at and clock(expected_at),
+        ),
         body=render_to_string(f"emails/{kind}.txt", context),
         to=[booking.customer_email],
     )
@@ -76,6 +100,14 @@ def business() -> dict[str, str]:
         "url": settings.SITE_URL,
         "language": f"en-{settings.BUSINESS_COUNTRY}",
     }
+
+
+def news_of(report: VisitReport, booking: Booking) -> tuple[str, datetime]:
+    """Which e-mail tells this customer of the report, and when it says that the handyman will be there."""
+    minutes = timedelta(minutes=report.minutes or 0)
+    if report.kind == VisitReport.Kind.LATE:
+        return "running_late", max(booking.planned_at, report.at) + minutes
+    return "on_the_way", report.at + minutes
 
 
 def address_email(former: FormerAddress) -> EmailMessage:
@@ -128,6 +160,8 @@ class _Visit:
     @property
     def happened(self) -> str:
         """What the recipient is to know of it, in a word or two."""
+        if self.last.kind in _REPORTED:
+            return _REPORTED[self.last.kind]
         if self.booking.status == Status.CANCELLED:
             return "Cancelled"
         if self.lost:

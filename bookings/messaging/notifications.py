@@ -20,7 +20,8 @@ from bookings.slots import rules
 
 _Kind = BookingEvent.Kind
 _MADE = (_Kind.CREATED, _Kind.CONFIRMED, _Kind.REINSTATED)
-_NOTIFIED = (*_MADE, _Kind.MOVED, _Kind.CANCELLED, _Kind.CORRECTED)
+_OFFICE_ONLY = (_Kind.COULD_NOT, _Kind.REPORTED)
+_NOTIFIED = (*_MADE, _Kind.MOVED, _Kind.CANCELLED, _Kind.CORRECTED, *_OFFICE_ONLY)
 
 DIGEST_AT = time(7)
 """Local time of the daily e-mail: before the first visit of the day."""
@@ -43,7 +44,8 @@ def add(event: BookingEvent) -> None:
     """Keep a change for everyone who wants to know of it: the handyman who has the visit, who had it, the office."""
     if event.kind not in _NOTIFIED or not _is_certain(event.booking, event):
         return
-    theirs = [pk for pk in (event.booking.handyman_id, event.was_with_id) if pk is not None]
+    office_only = event.kind in _OFFICE_ONLY  # the handyman himself has reported it
+    theirs = [pk for pk in (event.booking.handyman_id, event.was_with_id) if pk is not None and not office_only]
     handymen = [each for each in Handyman.objects.filter(pk__in=theirs) if each.is_notified]
     contacts = [each for each in OfficeContact.objects.all() if each.is_notified]
     Notification.objects.bulk_create(

@@ -21,6 +21,7 @@ from bookings.models.notifications import Notification, OfficeContact
 from bookings.models.payments import Payment, StripeEvent
 from bookings.models.people import Handyman, Holiday, HowOften, TimeOff, Weekday, WorkingHours
 from bookings.models.posts import new_idempotency_key
+from bookings.models.visits import TimeOffRequest, VisitReport
 from bookings.models.waitlist import WaitlistEntry, WaitlistEntryQuerySet, WaitlistOffer
 
 __all__ = [
@@ -54,8 +55,10 @@ __all__ = [
     "Status",
     "StripeEvent",
     "TimeOff",
+    "TimeOffRequest",
     "Total",
     "Visit",
+    "VisitReport",
     "WaitlistEntry",
     "WaitlistEntryQuerySet",
     "WaitlistOffer",

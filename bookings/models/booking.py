@@ -180,6 +180,7 @@ class Booking(Visit, Priced):
             ("view_operations", "Can see how the business and its site are doing"),
             ("erase_customer", "Can give out and erase what is kept about a customer"),
             ("view_own_booking", "Can see the visits of the handyman that the user is"),
+            ("report_own_booking", "Can report from the visits of the handyman that the user is"),
             ("view_every_booking", "Can see everybody's visits, though the user is a handyman"),
         )
         indexes = (

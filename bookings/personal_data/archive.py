@@ -65,6 +65,7 @@ def _booking(booking: Booking) -> dict[str, Any]:
         "consent_at": booking.consent_at,
         "created_at": booking.created_at,
         "history": list(history),
+        "reports": list(booking.reports.values("at", "kind", "minutes", "words", "materials")),
         "emails_sent": [{"kind": email.key.split(":")[2], "at": email.sent_at} for email in sent],
     }
 

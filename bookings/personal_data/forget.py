@@ -13,6 +13,7 @@ from bookings.models import (
     BookingQuerySet,
     ContactMessage,
     FormerAddress,
+    VisitReport,
     WaitlistEntry,
     new_link_key,
 )
@@ -37,7 +38,7 @@ _PERSONAL = (
 def anonymise(bookings: BookingQuerySet, now: datetime) -> int:
     """Take who and where out of these bookings, for good; returns of how many. What the books need stays.
 
-    Staff's notes in the history go too, for who knows what they say; the link stops working.
+    Staff's notes in the history and what handymen reported go too, for who knows what they say; the link stops working.
     """
     with transaction.atomic():
         chosen = list(bookings.filter(erased_at=None).order_by("pk").select_for_update(of=("self",)))
@@ -49,6 +50,7 @@ def anonymise(bookings: BookingQuerySet, now: datetime) -> int:
             booking.erased_at = now
         Booking.objects.bulk_update(chosen, _PERSONAL, batch_size=_AT_ONCE)
         BookingEvent.objects.filter(booking__in=chosen).update(note="")
+        VisitReport.objects.filter(booking__in=chosen).update(words="", materials="")
         FormerAddress.objects.filter(booking__in=chosen).delete()
     return len(chosen)
 

@@ -66,9 +66,15 @@ class TooLate(SchedulingError):
 
 
 class TooEarly(SchedulingError):
-    """The visit has not begun, so nobody knows yet how it ends."""
+    """The visit has not begun, so nobody knows yet how it ends. Or its day has not, so nobody is on the way."""
 
     code = "too_early"
+
+
+class NotYours(SchedulingError):
+    """The visit went to another handyman before this one reported from it."""
+
+    code = "not_yours"
 
 
 class NotPossible(SchedulingError):

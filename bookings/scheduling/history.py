@@ -60,7 +60,8 @@ def record(
     notifications.add(row)
     if kind in _FREES and WaitlistEntry.objects.waiting().exists():
         look_for_time()
-    events.publish(_EVENTS[kind](booking_id=booking.pk, service=booking.service.slug, by=by.value))
+    if event := _EVENTS.get(kind):  # what handymen report is published by `reports`
+        events.publish(event(booking_id=booking.pk, service=booking.service.slug, by=by.value))
 
 
 def changed_by_staff(booking: Booking) -> bool:

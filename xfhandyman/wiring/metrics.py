@@ -6,7 +6,8 @@ from bookings.ratelimit.rates import Purpose
 from telemetry.metrics import counter, histogram
 
 _REFUSED = """
-already_booked closed horizon not_possible notice off_grid out_of_area past taken too_early too_late travel unproven
+already_booked closed horizon not_possible not_yours notice off_grid out_of_area past taken too_early too_late travel
+unproven
 """
 _EMAILS = [
     "address",
@@ -18,10 +19,12 @@ _EMAILS = [
     "moved",
     "notification",
     "offer",
+    "on_the_way",
     "prove",
     "refunded",
     "reminder",
     "restored",
+    "running_late",
     "waitlist",
 ]
 
@@ -33,6 +36,15 @@ def _words(words: str) -> list[tuple[str]]:
 bookings_created = counter("bookings_created_total", "Bookings made.", ("service",), most=100)
 bookings_rejected = counter("bookings_rejected_total", "Bookings refused.", ("reason",), known=_words(_REFUSED))
 bookings_cancelled = counter("bookings_cancelled_total", "Bookings cancelled.", ("by",), known=_words("customer staff"))
+visit_reports = counter(
+    "visit_reports_total",
+    "Reports of handymen from their visits (outcome: accepted, refused).",
+    ("kind", "outcome"),
+    known=product(
+        ("on_the_way", "arrived", "done", "no_show", "could_not", "late"),
+        ("accepted", "refused"),
+    ),
+)
 contact_forms_submitted = counter("contact_forms_submitted_total", "Contact messages received.", ("topic",))
 waitlist = counter(
     "waitlist_total",

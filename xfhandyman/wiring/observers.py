@@ -53,6 +53,9 @@ _COUNTS: dict[type[events.Event], Callable[[Any], None]] = {
     events.WaitlistOffered: lambda _: metrics.waitlist.labels("offered").inc(),
     events.WaitlistOfferEnded: lambda event: metrics.waitlist.labels(event.outcome).inc(),
     events.WaitlistLeft: lambda event: metrics.waitlist.labels(event.how).inc(),
+    events.VisitReported: lambda event: metrics.visit_reports.labels(
+        event.kind, "refused" if event.refused else "accepted"
+    ).inc(),
     events.ContactMessageReceived: lambda event: metrics.contact_forms_submitted.labels(event.topic).inc(),
     events.CheckoutOpened: lambda _: metrics.payments.labels("opened").inc(),
     events.CheckoutClosed: lambda _: metrics.payments.labels("unpaid").inc(),

@@ -24,3 +24,18 @@ def visible(rows: QuerySet[_Row], user: User | AnonymousUser, *, by: str = "hand
     """The rows the user may see; `by` leads from a row to its handyman's user. None for one who is no handyman yet."""
     own: dict[str, Any] = {by: user}
     return rows.filter(**own) if sees_own_only(user) else rows
+
+
+def may_see(user: User | AnonymousUser) -> bool:
+    """Whether a handyman sees his own visits at /crew/."""
+    return any(user.has_perm(each) for each in (OWN, *_OFFICE))
+
+
+def may_report(user: User | AnonymousUser) -> bool:
+    """Whether a handyman may report from his own visits."""
+    return user.has_perm("bookings.report_own_booking")
+
+
+def may_ask(user: User | AnonymousUser) -> bool:
+    """Whether a handyman may ask for time off."""
+    return user.has_perm("bookings.add_timeoffrequest")

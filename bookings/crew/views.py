@@ -1,0 +1,164 @@
+"""My day: a handyman's own visits, and what he reports from them. GET shows, POST acts."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from bookings import crew
+from bookings.crew import absences
+from bookings.crew import days as diary
+from bookings.crew.forms import TapForm, TimeOffForm
+from bookings.models import Booking, Handyman, VisitReport, new_idempotency_key
+from bookings.scheduling import reports
+
+View = Callable[..., HttpResponse]
+
+
+def own(view: View) -> View:
+    """Give the view the handyman that the user is. The login of staff first; 403 for whom no record names."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        handyman = Handyman.objects.active().filter(user=cast(User, request.user)).first()
+        if handyman is None or not crew.may_see(request.user):
+            return render(request, "crew/nobody.html", status=403)
+        return view(request, handyman, *args, **kwargs)
+
+    return admin.site.admin_view(wrapped)
+
+
+@require_safe
+def days(request: HttpRequest, handyman: Handyman) -> HttpResponse:
+    """Today and tomorrow with all that is needed there, then the rest of the week in lines."""
+    return render(request, "crew/days.html", _days(request, handyman))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def visit(request: HttpRequest, handyman: Handyman, pk: int) -> HttpResponse:
+    """One visit; POST reports from it. 422 for what is incomplete, 409 where the visit was changed meanwhile.
+
+    A script that accepts JSON gets `said`, a sentence for the handyman, and `refused`, a code or nothing.
+    """
+    if request.method != "POST":
+        (shown,) = diary.with_details(_one(diary.of_handyman(handyman), pk))
+        return render(request, "crew/visit.html", {"visit": shown, "handyman": handyman, **_rights(request)})
+    if not crew.may_report(request.user):
+        raise PermissionDenied
+    booking = _one(diary.reportable(handyman).select_related("service"), pk).get()
+    form = TapForm(request.POST)
+    if not form.is_valid():
+        return _answer(request, handyman, booking, form.problem, 422, typed=request.POST.dict())
+    made = reports.report(
+        booking=booking,
+        handyman=handyman,
+        user=cast(User, request.user),
+        tap=form.tap(),
+        key=form.cleaned_data["key"],
+    )
+    return _answer(request, handyman, booking, said(made), 409 if made.refused else 200, refused=made.refused)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def time_off(request: HttpRequest, handyman: Handyman) -> HttpResponse:
+    """What he has asked for and what became of it; POST asks for more. 422 for what cannot be read."""
+    form = TimeOffForm(request.POST if request.method == "POST" else None, initial={"key": new_idempotency_key()})
+    if request.method == "POST":
+        if not crew.may_ask(request.user):
+            raise PermissionDenied
+        if form.is_valid():
+            start, end = form.span()
+            absences.ask(
+                handyman=handyman, starts_at=start, ends_at=end, reason=form.cleaned_data["reason"], key=form.form_key
+            )
+            messages.success(request, "Asked. The office decides, and you see here what became of it.")
+            return redirect("crew_time_off")
+    context = {
+        "form": form,
+        "section": "time_off",
+        "handyman": handyman,
+        "requests": handyman.time_off_requests.all()[:20],
+    }
+    return render(request, "crew/time_off.html", context | _rights(request), status=422 if form.errors else 200)
+
+
+def said(made: VisitReport) -> str:
+    """What the handyman reads after his report."""
+    if made.refused:
+        return f"{_REFUSED.get(made.refused, _REFUSED['not_possible'])} Your report is kept, and the office is told."
+    if made.kind == VisitReport.Kind.ON_THE_WAY and not made.booking.customer_email:
+        return "Noted. The customer has no e-mail address: ring them."
+    if made.kind == VisitReport.Kind.LATE:
+        if made.told is None:
+            return "Noted. Nobody is waiting for you today."
+        if not made.told.customer_email:
+            return f"Noted. {made.told.customer_name} waits next and has no e-mail address: ring them."
+        return f"{made.told.customer_name} waits next, and is told by e-mail."
+    return _SAID[made.kind]
+
+
+_SAID: dict[str, str] = {
+    VisitReport.Kind.ON_THE_WAY: "The customer is told by e-mail.",
+    VisitReport.Kind.ARRIVED: "Noted that you are there.",
+    VisitReport.Kind.DONE: "Done.",
+    VisitReport.Kind.NO_SHOW: "Noted that nobody was in.",
+    VisitReport.Kind.COULD_NOT: "Noted, and the office is told.",
+}
+_REFUSED = {
+    "not_yours": "This visit went to a colleague meanwhile.",
+    "too_early": "The day of this visit has not begun.",
+    "not_possible": "This visit was changed meanwhile: it is cancelled, or closed already.",
+}
+
+
+def _answer(
+    request: HttpRequest,
+    handyman: Handyman,
+    booking: Booking,
+    told: str,
+    status: int,
+    *,
+    refused: str = "",
+    typed: dict[str, str] | None = None,
+) -> HttpResponse:
+    """To a script as JSON; else the page of the day, with the sentence on top where something is wrong."""
+    if request.headers.get("Accept") == "application/json":
+        return JsonResponse({"said": told, "refused": refused}, status=status)
+    if status == 200:
+        messages.success(request, told)
+        return redirect(f"{reverse('crew')}#visit-{booking.pk}")
+    context = _days(request, handyman) | {"problem": told}
+    for day in context["days"]:
+        for each in day.visits:
+            if each.booking.pk == booking.pk:
+                each.typed = typed or {}
+    return render(request, "crew/days.html", context, status=status)
+
+
+def _days(request: HttpRequest, handyman: Handyman) -> dict[str, Any]:
+    today = timezone.localdate()
+    return {
+        "handyman": handyman,
+        "today": today,
+        "tomorrow": today + diary.DAY,
+        "days": diary.days(handyman, today, 1 + diary.AHEAD),
+        **_rights(request),
+    }
+
+
+def _rights(request: HttpRequest) -> dict[str, bool]:
+    return {"may_report": crew.may_report(request.user), "may_ask": crew.may_ask(request.user)}
+
+
+def _one(bookings: Any, pk: int) -> Any:
+    found = bookings.filter(pk=pk)
+    get_object_or_404(found.values("pk"))
+    return found
