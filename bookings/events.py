@@ -190,7 +190,7 @@ class ContactMessageReceived(Event):
 @dataclass(frozen=True, slots=True)
 class EmailSent(Event):
     """`kind` is confirmation, moved, cancelled, restored, address, reminder, prove, held, late, refunded, message,
-    on_the_way, running_late, notification, waitlist, offer or security."""
+    on_the_way, running_late, notification, waitlist, offer, visits or security."""
 
     kind: str
 
@@ -217,6 +217,17 @@ class LimitUnchecked(Event):
 
     limit: str
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerLinkAsked(Event):
+    """Somebody asked for all visits of an e-mail address; `sent` where it has any, and got no e-mail just before."""
+
+    sent: bool
+
+
+class CustomerLinkOpened(Event):
+    """A customer has opened the page of all their visits."""
 
 
 @dataclass(frozen=True, slots=True)

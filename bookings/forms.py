@@ -22,6 +22,16 @@ class PostcodeForm(forms.Form):
     )
 
 
+class AddressForm(forms.Form):
+    """Whose visits are asked for."""
+
+    email = EmailField(
+        label="Your e-mail address",
+        help_text="The one that you booked with.",
+        widget=forms.EmailInput({"autocomplete": "email", "spellcheck": "false"}),
+    )
+
+
 class WeekForm(forms.Form):
     """Which week of free windows to show."""
 

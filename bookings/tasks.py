@@ -14,8 +14,17 @@ from procrastinate.contrib.django import app
 
 from bookings.messaging import emails, notifications, reminders
 from bookings.messaging.delivery import Patience, send_once
-from bookings.models import Booking, ContactMessage, FormerAddress, Payment, SentEmail, Status, VisitReport
-from bookings.personal_data import forget
+from bookings.models import (
+    Booking,
+    ContactMessage,
+    CustomerLink,
+    FormerAddress,
+    Payment,
+    SentEmail,
+    Status,
+    VisitReport,
+)
+from bookings.personal_data import forget, own_page
 from bookings.ratelimit import limits
 from bookings.scheduling import proofs
 
@@ -103,7 +112,7 @@ def forget_emails(*, booking_ids: Sequence[int], message_ids: Sequence[int], ent
             """
             DELETE FROM procrastinate_jobs WHERE status <> 'doing' AND (
                 task_name IN ('send_booking_email', 'send_payment_link', 'send_reminder', 'send_address_notice',
-                              'send_visit_news')
+                              'send_visit_news', 'send_customer_link')
                 AND (args ->> 'booking_id')::bigint = ANY(%s)
                 OR task_name = 'send_message_to_staff' AND (args ->> 'message_id')::bigint = ANY(%s)
                 OR task_name IN ('send_waitlist_email', 'send_waitlist_offer')
@@ -149,6 +158,14 @@ def send_visit_news(*, booking_id: int, report_id: int) -> None:
     kind, expected_at = emails.news_of(report, booking)
     if expected_at > timezone.now():
         send_once(f"booking:{booking_id}:{kind}:{report_id}", kind, emails.booking_email(booking, kind, expected_at))
+
+
+@app.task(name="send_customer_link", retry=_PATIENTLY)
+def send_customer_link(*, booking_id: int, link_id: int) -> None:
+    """Send a customer the link to all their visits, unless a newer one was sent, or this one used, meanwhile."""
+    link = CustomerLink.objects.filter(pk=link_id).exclude(mailed_key="").select_related("booking").first()
+    if link is not None and link.booking.customer_email:
+        send_once(f"visits:{link_id}:{link.made_at:%Y%m%d%H%M%S}", "visits", emails.visits_email(link))
 
 
 @app.task(name="send_address_notice", retry=_PATIENTLY)
@@ -214,6 +231,7 @@ def forget_addresses(timestamp: int) -> None:
     """Delete what is left of clients that are long gone, in limits and in bookings that are proven or over."""
     limits.forget_whole()
     proofs.forget_clients()
+    own_page.forget_old(timezone.now())
 
 
 @app.periodic(cron="50 3 * * *")

@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.views.decorators.http import require_safe
 
 from bookings.sitemaps import SITEMAPS
-from bookings.views import booking, contact, correct, manage, payment, proof, site, waitlist
+from bookings.views import booking, contact, correct, manage, own_page, payment, proof, site, waitlist
 
 urlpatterns = [
     path("", site.home, name="home"),
@@ -31,6 +31,14 @@ urlpatterns = [
     path("contact/thanks/", contact.thanks, name="contact_thanks"),
     path("contact/photos/<int:pk>.jpg", admin.site.admin_view(contact.photo), name="message_photo"),
     path("crew/", include("bookings.crew.urls")),
+    path("my-visits/", own_page.ask, name="own_ask"),
+    path("my-visits/sent/", own_page.sent, name="own_sent"),
+    path("my-visits/erased/", own_page.erased, name="own_erased"),
+    path("my-visits/open/<str:token>/", own_page.opened, name="own_open"),
+    path("my-visits/<str:token>/", own_page.page, name="own_page"),
+    path("my-visits/<str:token>/again/", own_page.again, name="own_again"),
+    path("my-visits/<str:token>/copy/", own_page.export, name="own_export"),
+    path("my-visits/<str:token>/erase/", own_page.erase, name="own_erase"),
     path("privacy/", site.privacy, name="privacy"),
     path("favicon.ico", site.favicon, name="favicon"),
     path("robots.txt", site.robots, name="robots"),

@@ -67,7 +67,7 @@ class WaitlistForm(SuitsForm, BookingForm):
     last_day = forms.DateField(
         label="Needed by",
         help_text="The last day that is of use.",
-        widget=forms.DateInput({"type": "date", "class": "short"}),
+        widget=forms.DateInput({"type": "date", "class": "short"}, format="%Y-%m-%d"),  # what browsers read
         error_messages={
             "required": "Choose the last day that is of use.",
             "invalid": "Enter a day, such as 2030-01-31.",

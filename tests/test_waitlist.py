@@ -100,6 +100,8 @@ def test_a_stranger_waits_is_offered_a_cancelled_time_and_books_it(
     page = client.get(f"/book/{service.slug}/")
     link = f"/book/{service.slug}/earlier/"
     assert link in page.content.decode()
+    last_day = str(at(days=5).date())
+    assert posted(client.get(f"{link}?day={last_day}").content)["last_day"] == [last_day]
     form = posted(client.get(link).content, **WHO, last_day=str(at(days=6).date()))
     form["weekdays"] = [str(day) for day in range(7)]
     for _ in range(2):

@@ -17,12 +17,14 @@ from bookings.models import (
     Booking,
     BookingEvent,
     ContactMessage,
+    CustomerLink,
     FormerAddress,
     Handyman,
     OfficeContact,
     Status,
     VisitReport,
 )
+from bookings.personal_data import own_page
 from bookings.scheduling import proofs
 from bookings.templatetags.business import clock
 
@@ -117,6 +119,19 @@ def address_email(former: FormerAddress) -> EmailMessage:
         body=render_to_string("emails/address.txt", {"booking": former.booking, "business": business()}),
         to=[former.email],
     )
+
+
+def visits_email(link: CustomerLink) -> EmailMessage:
+    """To a customer: the way to all their visits, good once."""
+    address = settings.SITE_URL + reverse("own_open", args=[own_page.mailed_token(link)])
+    context = {"link": address, "hours": own_page.MAILED_FOR // timedelta(hours=1), "business": business()}
+    email = EmailMultiAlternatives(
+        subject=f"Your visits with {settings.BUSINESS_NAME}",
+        body=render_to_string("emails/visits.txt", context),
+        to=[link.booking.customer_email],
+    )
+    email.attach_alternative(render_to_string("emails/visits.html", context), "text/html")
+    return email
 
 
 def message_email(message: ContactMessage) -> EmailMessage:

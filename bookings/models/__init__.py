@@ -13,6 +13,7 @@ from bookings.models.booking import (
     words_of_a_booking,
 )
 from bookings.models.catalogue import LEAST_DEPOSIT, Priced, Pricing, Service, ServiceArea, ServiceQuerySet
+from bookings.models.customers import CustomerLink
 from bookings.models.emails import FormerAddress, SentEmail
 from bookings.models.history import BookingEvent
 from bookings.models.lines import MOST_JOBS, MOST_OF_ONE, BookingLine, Total, Visit, lasting
@@ -37,6 +38,7 @@ __all__ = [
     "BookingLine",
     "BookingQuerySet",
     "ContactMessage",
+    "CustomerLink",
     "FormerAddress",
     "Handyman",
     "Holiday",

@@ -67,6 +67,11 @@ def note_opened(booking: Booking, mail: str) -> None:
         same.update(proven_at=timezone.now())
 
 
+def note_address(email: str, now: datetime) -> None:
+    """Record that this address was proved, by the e-mail that leads to all its visits; held ones have their own."""
+    _of_address(email).filter(proven_at=None).exclude(status=Status.HELD).update(proven_at=now)
+
+
 def require(booking: Booking, *, mail: str) -> None:
     """Raise NotPossible unless the booking waits for a proof, and `mail` is it."""
     if hasattr(booking, "payment") or not is_from_email(booking, mail):

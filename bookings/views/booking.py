@@ -21,6 +21,7 @@ from bookings.forms import BookingForm, WeekForm, read_instant
 from bookings.models import Booking, Handyman, Service, Status, new_idempotency_key
 from bookings.payments import deposits
 from bookings.ratelimit import limits
+from bookings.scheduling import corrections
 from bookings.slots import calendars
 from bookings.slots.rules import Reason
 from bookings.slots.week import Week, week
@@ -103,6 +104,17 @@ def _book(
         events.publish_now(events.BookingRejected(service=service.slug, action="book", reason="out_of_area"))
     limits.give_back(request, limits.Purpose.BOOKING)
     return _details(request, service, form, start, handyman, reason, gone=gone)
+
+
+def again(request: HttpRequest, visit: Booking) -> HttpResponse:
+    """The details form with what an earlier visit says, the first free window chosen and others to choose from."""
+    service = _service(visit.service.slug)
+    if service is None:
+        return _gone(request, visit.service.slug)
+    asked_for = _handyman(service, visit.handyman.slug if visit.asked_for_handyman else None)
+    free = calendars.next_slots(service=service, handyman=asked_for)
+    form = BookingForm(initial={"key": new_idempotency_key(), **corrections.details_of(visit)})
+    return _details(request, service, form, free[0].starts_at if free else None, asked_for, offer=True)
 
 
 def _service(slug: str) -> Service | None:

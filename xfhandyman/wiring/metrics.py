@@ -25,6 +25,7 @@ _EMAILS = [
     "reminder",
     "restored",
     "running_late",
+    "visits",
     "waitlist",
 ]
 
@@ -46,6 +47,12 @@ visit_reports = counter(
     ),
 )
 contact_forms_submitted = counter("contact_forms_submitted_total", "Contact messages received.", ("topic",))
+customer_links = counter(
+    "customer_links_total",
+    "Links to all visits of a customer (step: sent, not_sent, opened).",
+    ("step",),
+    known=_words("sent not_sent opened"),
+)
 waitlist = counter(
     "waitlist_total",
     "Steps of those who wait for an earlier time.",
