@@ -11,7 +11,7 @@ class TelemetryConfig(AppConfig):
     verbose_name = "Telemetry"
 
     def ready(self) -> None:
-        from telemetry import checks, health, traces  # noqa: F401 - the checks register themselves
+        from telemetry import background, checks, health, traces  # noqa: F401 - the checks register themselves
         from telemetry.conf import conf
         from telemetry.health import databases, mail_server, memory
         from telemetry.logs import setup
@@ -23,5 +23,12 @@ class TelemetryConfig(AppConfig):
             databases.register()
             setup.install(keep_root_level="root" in (settings.LOGGING or {}))
             outgoing_http.install()
+            background.before_each(_begin)
             traces.instrument()
             connection_created.connect(queries.watch_other_engines, dispatch_uid="telemetry")
+
+
+def _begin() -> None:
+    from telemetry.serve import lifecycle  # with the first task, not with each command
+
+    lifecycle.begin()

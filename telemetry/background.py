@@ -7,7 +7,7 @@
 The task then has the request id and the trace of who sent it, a line, metrics and a span, and is part of the diagnosis.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -20,6 +20,12 @@ from telemetry.metrics.containment import failsafe
 from telemetry.observe import work
 
 log = get_logger("telemetry.background")
+_before: list[Callable[[], object]] = []
+
+
+def before_each(start: Callable[[], object]) -> None:
+    """Have `start` called before each run: what begins with a process's first work."""
+    _before[:] = [start]
 
 
 def carrier() -> dict[str, str]:
@@ -46,6 +52,8 @@ def running(
     if not conf.enabled:
         yield
         return
+    for start in _before:
+        start()
     observation = Observation(carrier.get("request_id") or new_request_id(), route=name, kind="task")
     failure, outcome = "", "ok"
     # OpenTelemetry's messaging conventions.

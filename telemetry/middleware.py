@@ -14,7 +14,6 @@ from typing import Any
 import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
-from django.core import mail
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -80,6 +79,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         RequestMiddleware.__init__(self, get_response)
+        lifecycle.serves_requests()
         self.is_async = iscoroutinefunction(get_response)
         self.metrics = self.metrics_cls.get_instance()
         self.static_url = settings.STATIC_URL or None
@@ -137,8 +137,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
 
     @failsafe("requests")
     def begin(self, request: HttpRequest, observation: Observation) -> None:
-        if not lifecycle.started() and not hasattr(mail, "outbox"):  # which Django's test runner sets
-            lifecycle.start()
+        lifecycle.begin()
         if not self.is_async:
             work.begin(observation)
         if probes.view_of(request) is None:

@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 from pytest_django import Settings
 
+from telemetry.contrib.gunicorn.worker import _request
 from telemetry.serve import probes
 from tests.stack import Stack, wait_for
 
@@ -45,6 +46,18 @@ def test_health_has_its_threads_wherever_the_urls_are_included(settings: Setting
     finally:
         for each in caches:
             each.cache_clear()
+
+
+@pytest.mark.parametrize("prefix", ["", "/hc", "/hc/"])
+def test_health_has_its_threads_below_the_prefix_that_a_proxy_keeps(
+    monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    monkeypatch.setenv("SCRIPT_NAME", prefix)
+    is_health = _request("GET|HEAD", ["/livez", "/readyz"]).match
+    assert is_health(request("/livez"))
+    assert bool(is_health(request("/hc/livez"))) == bool(prefix)
+    assert not is_health(request("/other/livez"))
+    assert not is_health(request("/hc/livezz"))
 
 
 @pytest.mark.waits

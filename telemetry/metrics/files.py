@@ -87,10 +87,10 @@ class WorkerFile(AllocatedFile):
         threading.Thread(target=_tell, args=(self._fname, error.strerror), daemon=True).start()
 
     def close(self) -> None:
+        super().close()  # of a file; what is in memory alone it leaves open
         if self._m is not None:
             self._m.close()
             self._m = None
-        super().close()
 
 
 class InMemory(WorkerFile):

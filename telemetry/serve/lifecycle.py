@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from django.core import mail
+
 from telemetry import errors, traces
 from telemetry.conf import conf
 from telemetry.logger import get_logger
@@ -30,6 +32,7 @@ class Part(Protocol):
 
 log = get_logger(__name__)
 _of_worker: list[Part] = []
+_serves = False
 _started_in = 0
 """The process this was started in: a fork inherits the number, but no thread."""
 
@@ -49,9 +52,19 @@ def start(service: str = "", *parts: Part, threads: int = 0) -> None:
     _start(service or conf.service_name, parts, threads)
 
 
-def started() -> bool:
-    """Whether this process has begun."""
-    return _started_in == os.getpid()
+def serves_requests() -> None:
+    """Note that this process, or what it forks, is a web server's."""
+    global _serves
+    _serves = True
+
+
+def begin() -> None:
+    """`start` with the first request or task, where no server's hook has: as the web, else as a task worker.
+
+    Not in tests: Django's test runner sets `mail.outbox`.
+    """
+    if _started_in != os.getpid() and not hasattr(mail, "outbox"):
+        start("" if _serves else f"{conf.service_name}-worker")
 
 
 @failsafe("start")

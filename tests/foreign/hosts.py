@@ -72,10 +72,15 @@ class Host:
     def __post_init__(self) -> None:
         self.log = self.directory / "server.log"
 
-    def manage(self, *command: str) -> None:
+    def manage(self, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run a command of the project. Raises CalledProcessError."""
-        subprocess.run(
-            [self.python, "manage.py", *command], cwd=self.directory, env=ENVIRONMENT, check=True, capture_output=True
+        return subprocess.run(
+            [self.python, "manage.py", *command],
+            cwd=self.directory,
+            env={**ENVIRONMENT, **environment},
+            check=True,
+            capture_output=True,
+            text=True,
         )
 
     def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], str]:

@@ -1,11 +1,12 @@
 """Telemetry in projects that are not ours: what two lines of settings give."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.foreign.hosts import TOKEN, Host, start_project
-from tests.stack import wait_for
+from tests.stack import free_port, wait_for
 
 pytestmark = pytest.mark.waits
 SERVERS = {
@@ -14,9 +15,28 @@ SERVERS = {
 }
 
 
+WORK = """
+import os, time, urllib.request
+from django.core.management.base import BaseCommand
+from shop.urls import run
+class Command(BaseCommand):
+    def handle(self, **options):
+        run("ship", {})
+        time.sleep(1.5)
+        url = f"http://127.0.0.1:{os.environ['WORKER_METRICS_PORT']}/metrics"
+        print(urllib.request.urlopen(url).read().decode())
+"""
+
+
 @pytest.fixture(scope="module")
 def host(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Host:
-    return start_project(tmp_path_factory.mktemp("host"), wheel, "uvicorn>=0.30,<1")
+    host = start_project(tmp_path_factory.mktemp("host"), wheel, "uvicorn>=0.30,<1")
+    commands = host.directory / "shop" / "management" / "commands"
+    commands.mkdir(parents=True)
+    (commands / "work.py").write_text(WORK)
+    settings = host.directory / "shop" / "settings.py"
+    settings.write_text(settings.read_text() + '\nINSTALLED_APPS += ["shop"]\n')
+    return host
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -63,6 +83,16 @@ def test_a_task_of_any_queue_is_observed(host: Host) -> None:
     assert (lost["task"], lost["outcome"]) == ("shop.lose", "failed")
     assert host.lines("task_failed")[0]["error"] == "RuntimeError"
     assert 'tasks_total{outcome="ok",task="shop.ship"} 1.0' in metrics
+
+
+def test_a_task_worker_that_is_a_command_of_the_project_is_watched(host: Host) -> None:
+    port = free_port()
+    done = host.manage("work", LOG_FORMAT="json", WORKER_METRICS_PORT=str(port))
+    metrics, lines = done.stdout, [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["task"] for line in lines if line["event"] == "task_finished"] == ["shop.ship"]
+    assert [line["port"] for line in lines if line["event"] == "metrics_served"] == [port]
+    assert 'tasks_total{outcome="ok",task="shop.ship"} 1.0' in metrics
+    assert 'worker_seen_timestamp_seconds{process="worker"}' in metrics  # it is sampled
 
 
 def test_it_leaves_no_trace_when_it_is_off(host: Host) -> None:

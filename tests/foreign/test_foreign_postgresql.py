@@ -194,6 +194,21 @@ def test_another_database_is_named_by_its_alias(shop: Shop, database: str) -> No
     assert 'database="unused"' not in metrics
 
 
+def test_an_application_that_is_loaded_before_the_fork_is_observed_alike(host: Host) -> None:
+    port, asked = free_port(), 12
+    with running_collector() as collector:
+        with host.serving(*COMMAND, "--preload", METRICS_PORT=str(port), **collector.environment):
+            for number in range(asked):
+                assert host.get(f"/orders/{number}/")[0] == 200
+            pids = {line["pid"] for line in host.lines("request_finished")}
+            metrics = host.metrics(port)
+            assert host.get("/readyz", Host="10.0.0.7")[0] == 200
+            wait_for("the spans", lambda: len(collector.named(f"GET {ORDERS}")) == asked)
+        assert {span.resource["process.pid"] for span in collector.named(f"GET {ORDERS}")} <= {*pids, *map(str, pids)}
+    assert f'http_requests_total{{method="GET",route="{ORDERS}",status="200"}} {asked}.0' in metrics
+    assert not host.lines("telemetry_failed")
+
+
 def test_it_leaves_no_trace_when_it_is_off(host: Host) -> None:
     port = free_port()
     with running_collector() as collector, running_envelopes() as envelopes:

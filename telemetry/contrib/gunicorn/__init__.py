@@ -27,6 +27,7 @@ class Logger(glogging.Logger):
     """gunicorn's records through our formatter. The canonical line is the access log."""
 
     def setup(self, cfg: Config) -> None:
+        _share_metrics()  # here, because `preload_app` loads the application before any hook
         self.cfg = cfg
         self._access_log_enabled = False
         records.register()
@@ -36,11 +37,8 @@ class Logger(glogging.Logger):
 
 
 def on_starting(arbiter: Arbiter) -> None:
-    """Before any worker: where the workers share their metrics."""
-    try:
-        multiprocess.create()
-    except OSError as error:
-        _tell(error)
+    """Before any worker: where the workers share their metrics, if this server has another class of logger."""
+    _share_metrics()
 
 
 def when_ready(arbiter: Arbiter) -> None:
@@ -86,6 +84,14 @@ def on_exit(arbiter: Arbiter) -> None:
     if _server is not None:
         _server.stop()
     multiprocess.remove()
+
+
+def _share_metrics() -> None:
+    if multiprocess.directory() is None:
+        try:
+            multiprocess.create()
+        except OSError as error:
+            _tell(error)
 
 
 def _tell(error: Exception) -> None:

@@ -17,6 +17,7 @@ leaves several unread gets no more.
 """
 
 import math
+import os
 import re
 import selectors
 import socket
@@ -259,8 +260,9 @@ class LanedWorker(ThreadWorker):
 
 
 def _request(methods: str, paths: Iterable[str]) -> re.Pattern[bytes]:
-    """The beginning of a request for one of the paths."""
-    return re.compile(rf"(?:{methods}) (?:{'|'.join(map(re.escape, paths))})[ ?]".encode())
+    """The beginning of a request for one of the paths, also below the prefix that the server takes off."""
+    prefix = re.escape(os.environ.get("SCRIPT_NAME", "").rstrip("/"))
+    return re.compile(rf"(?:{methods}) (?:{prefix})?(?:{'|'.join(map(re.escape, paths))})[ ?]".encode())
 
 
 def _whole_at(conn: Any, to_come: int) -> float:

@@ -21,7 +21,18 @@ KEY = "_telemetry"
 
 
 class CarryingJobManager(JobManager):
-    """Writes down who deferred each job."""
+    """Writes down who deferred each job, and begins to watch the process of a worker."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__(app.connector)
+        self._tasks = app.tasks
+
+    async def register_worker(self) -> int:
+        from telemetry.contrib.procrastinate.queue_depth import QueueDepthMeter  # not in each command
+        from telemetry.serve import lifecycle
+
+        lifecycle.start(f"{conf.service_name}-worker", QueueDepthMeter(self._tasks))
+        return await super().register_worker()
 
     def batch_defer_jobs(self, jobs: list[Job], connection: Any = None) -> list[Job]:
         return super().batch_defer_jobs(_carrying(jobs), connection)
@@ -43,7 +54,7 @@ def install(app: App) -> None:
     punctuality.install(app)
     cleaning = app.worker_defaults.get("task_middleware") or []
     if conf.enabled:
-        app.job_manager = CarryingJobManager(app.connector)
+        app.job_manager = CarryingJobManager(app)
         app.worker_defaults["task_middleware"] = [*cleaning, observe]
     else:
         app.worker_defaults["task_middleware"] = [*cleaning, ignore]
