@@ -30,8 +30,8 @@ def environment(url: str) -> dict[str, str]:
 def demo_template() -> Iterator[str]:
     """The name of a migrated database that holds the demo business, dropped at the end."""
     with _database("template0") as (name, url):
-        for command in ("migrate", "demo"):
-            manage(command, env={**os.environ, "DATABASE_URL": url})
+        for command in (["migrate"], ["demo", "--empty"]):
+            manage(*command, env={**os.environ, "DATABASE_URL": url})
         yield name
 
 

@@ -49,7 +49,7 @@ def main() -> None:
         connections["default"].settings_dict["OPTIONS"]["options"] = "-c statement_timeout=0"
         try:
             call_command("migrate", verbosity=0)
-            call_command("demo", verbosity=0)
+            call_command("demo", empty=True, verbosity=0)
             bookings, events = fill_bookings(random.Random(1))
             with connection.cursor() as cursor:
                 cursor.execute(FILL, {"rows": VIEWS})

@@ -92,8 +92,8 @@ def demo_template() -> Iterator[str]:
     _drop_orphans()
     name = f"xf_demo_{os.getpid()}"
     url = _create(name, "template0")
-    for command in ("migrate", "demo"):
-        manage(command, env={**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "xfhandyman.settings"})
+    for command in (["migrate"], ["demo", "--empty"]):
+        manage(*command, env={**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "xfhandyman.settings"})
     yield name
     _drop(name)
 

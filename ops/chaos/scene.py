@@ -179,7 +179,7 @@ def staged(directory: Path, *, deposits: bool = True) -> Iterator[Scene]:
         database.start()
         stack.callback(database.stop)
         url = database.get_uri()
-        for command in (["migrate", "-v0"], ["demo"]):
+        for command in (["migrate", "-v0"], ["demo", "--empty"]):
             manage(*command, env={**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "xfhandyman.settings"})
         mailbox = Mailbox()
         mail = Controller(mailbox, hostname="127.0.0.1", port=free_port())

@@ -59,8 +59,8 @@ def _database() -> Iterator[str]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
     try:
-        for command in ("migrate", "demo"):
-            manage(command, env={**os.environ, "DATABASE_URL": own})
+        for command in (["migrate"], ["demo", "--empty"]):
+            manage(*command, env={**os.environ, "DATABASE_URL": own})
         yield own
     finally:
         with psycopg.connect(url, autocommit=True) as connection:

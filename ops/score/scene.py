@@ -57,7 +57,7 @@ def staged(
         stack.callback(database.stop)
         url = database.get_uri()
         environment = {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "xfhandyman.settings"}
-        for command in (["migrate", "-v0"], ["demo"], ["collectstatic", "--noinput", "-v0"]):
+        for command in (["migrate", "-v0"], ["demo", "--empty"], ["collectstatic", "--noinput", "-v0"]):
             manage(*command, env=environment)
         mail, collector, sentry = Mail(), Peer(), Peer()
         for peer in (mail, collector, sentry):

@@ -63,7 +63,7 @@ class RumSample(models.Model):
 
 @dataclass(frozen=True, slots=True)
 class Percentile:
-    """A percentile of one vital ("lcp", "cls" …) over a day's views of a route; seconds, or CLS without unit."""
+    """A percentile of one vital ("lcp", "cls" …) over the views of a route from a day on; seconds, or CLS."""
 
     day: date
     route: str
@@ -74,28 +74,34 @@ class Percentile:
 
 
 _PERCENTILES = """
-SELECT day, route, device, vital, min(bucket) FILTER (WHERE reached >= %(quantile)s * total), max(total)
+SELECT period, route, device, vital, min(bucket) FILTER (WHERE reached >= %(quantile)s * total), max(total)
 FROM (
-    SELECT day, route, device, vital, bucket,
+    SELECT period, route, device, vital, bucket,
            sum(count) OVER (distribution ORDER BY bucket) AS reached,
            sum(count) OVER distribution AS total
-    FROM telemetry_rumdaily
-    WHERE day >= %(since)s AND day < %(until)s
-    WINDOW distribution AS (PARTITION BY day, route, device, vital)
+    FROM (
+        SELECT %(since)s::date + (day - %(since)s::date) / %(days)s * %(days)s AS period,
+               route, device, vital, bucket, sum(count) AS count
+        FROM telemetry_rumdaily
+        WHERE day >= %(since)s AND day < %(until)s
+        GROUP BY period, route, device, vital, bucket
+    ) AS counts
+    WINDOW distribution AS (PARTITION BY period, route, device, vital)
 ) AS distributions
-GROUP BY day, route, device, vital
-ORDER BY day, route, device, vital
+GROUP BY period, route, device, vital
+ORDER BY period, route, device, vital
 """
 
 
 class RumDailyManager(models.Manager["RumDaily"]):
-    def percentiles(self, since: date, until: date, quantile: float = 0.75) -> list[Percentile]:
-        """The percentile of every vital by day (UTC), route and device, from `since` to the day before `until`.
+    def percentiles(self, since: date, until: date, quantile: float = 0.75, days: int = 1) -> list[Percentile]:
+        """The percentile of every vital by route, device and period, from `since` to the day before `until`.
 
-        Reads the daily distributions, whose number does not depend on the traffic.
+        A period is this many days (UTC), and named by its first. Reads the daily distributions, whose number does not
+        depend on the traffic.
         """
         with connection.cursor() as cursor:
-            cursor.execute(_PERCENTILES, {"since": since, "until": until, "quantile": quantile})
+            cursor.execute(_PERCENTILES, {"since": since, "until": until, "quantile": quantile, "days": days})
             rows = cursor.fetchall()
         return [
             Percentile(day, route, device, vital, 0.0 if edge == ZERO else GROWTH ** (edge - 0.5), int(total))

@@ -46,19 +46,27 @@ def cancelled(since: datetime) -> QuerySet[BookingEvent]:
     return BookingEvent.objects.filter(kind=BookingEvent.Kind.CANCELLED, at__gte=since)
 
 
-def counted(events: QuerySet[BookingEvent], slot: TruncDay | TruncHour) -> dict[datetime, int]:
-    """How many events fall into each day or hour that has any."""
-    rows = events.order_by().annotate(slot=slot).values("slot").annotate(number=Count("pk"))
-    return dict(rows.values_list("slot", "number"))
+def written(since: datetime) -> QuerySet[ContactMessage]:
+    """Messages from then on, without suspected spam."""
+    return ContactMessage.objects.filter(created_at__gte=since, suspected_spam=False)
 
 
-def by_hour(now: datetime) -> BarChart:
+def counted(rows: QuerySet[Any], slot: TruncDay | TruncHour) -> dict[datetime, int]:
+    """How many rows fall into each day or hour that has any."""
+    counts = rows.order_by().annotate(slot=slot).values("slot").annotate(number=Count("pk"))
+    return dict(counts.values_list("slot", "number"))
+
+
+def by_hour(
+    name: str, title: str, unit: str, rows: Callable[[datetime], Any], now: datetime, *, at: str = "at"
+) -> BarChart:
+    """What came in, hour by hour; `at` is the field that says when."""
     # In UTC: on the day clocks go back, a local hour comes twice.
     last = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     hours = [last - HOUR * back for back in reversed(range(24))]
-    numbers = counted(made(hours[0]), TruncHour("at", tzinfo=UTC))
+    numbers = counted(rows(hours[0]), TruncHour(at, tzinfo=UTC))
     points = [Point(f"{timezone.localtime(hour):%a %H:%M}", _tick(hour), numbers.get(hour, 0)) for hour in hours]
-    return BarChart("by-hour", "Bookings made by hour, last 24 hours", "bookings", points)
+    return BarChart(name, f"{title} by hour, last 24 hours", unit, points)
 
 
 def _tick(hour: datetime) -> str:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 from typing import Any, Literal
 
 from django.db.models import Count, Min, Q, Sum
@@ -12,11 +11,13 @@ from telemetry import health
 from telemetry.diagnosis import incidents
 from telemetry.diagnosis.runbook import runbook
 from telemetry.models import RumDaily, RumSample
-from telemetry.rum.models import GROWTH, ZERO
 
 DAYS = 7
 LATE = timedelta(minutes=10)
 """A task that was due so long ago is stuck, or nobody runs the worker."""
+NOTICED = 0.1
+"""Change of a percentile from which it is shown: buckets are 5 % wide, and chance moves both weeks."""
+_DEVICES = {"mobile": "phone"}
 
 # Good up to the first, poor beyond the second (web.dev/articles/defining-core-web-vitals-thresholds): seconds, but CLS.
 THRESHOLDS = {
@@ -30,11 +31,15 @@ THRESHOLDS = {
 
 @dataclass(frozen=True, slots=True)
 class Vital:
-    """The 75th percentile of one vital on one page (seconds, or CLS without unit), from `count` views."""
+    """The 75th percentile of one vital on one page (seconds, or CLS without unit), from `count` views.
+
+    `before` is that of the seven days before, where there were views.
+    """
 
     name: str
     p75: float
     count: int
+    before: float | None = None
 
     @property
     def rating(self) -> Literal["good", "needs work", "poor"]:
@@ -47,12 +52,21 @@ class Vital:
             return f"{self.p75:.2f}"
         return f"{self.p75:.1f} s" if self.p75 >= 1 else f"{self.p75 * 1000:.0f} ms"
 
+    @property
+    def trend(self) -> str:
+        """Against the week before, such as "12 % better"; nothing for what chance may do."""
+        change = self.p75 / self.before - 1 if self.before else 0.0
+        if abs(change) < NOTICED:
+            return ""
+        return f"{abs(change):.0%} {'worse' if change > 0 else 'better'}".replace("%", " %")
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The vitals of a route in the order of THRESHOLDS; None where no browser reported."""
+    """The vitals of a route on one kind of device, in the order of THRESHOLDS; None where no browser reported."""
 
     route: str
+    device: str
     vitals: list[Vital | None]
 
     @property
@@ -61,32 +75,22 @@ class Page:
 
 
 def pages(now: datetime) -> list[Page]:
-    """Vitals of every page over the last seven days, the slowest (by LCP, then TTFB) first. One query."""
-    counts = (
-        RumDaily.objects.filter(day__gt=now.date() - timedelta(days=DAYS))
-        .order_by("route", "vital", "bucket")
-        .values_list("route", "vital", "bucket")
-        .annotate(number=Sum("count"))
-    )
-    found = []
-    for route, of_route in groupby(counts, key=lambda row: row[0]):
-        vitals = {}
-        for name, of_vital in groupby(of_route, key=lambda row: row[1]):
-            buckets = [(bucket, int(number)) for _, _, bucket, number in of_vital]
-            vitals[name] = Vital(name, p75(buckets), sum(number for _, number in buckets))
-        if any(name in vitals for name in THRESHOLDS):
-            found.append(Page(route, [vitals.get(name) for name in THRESHOLDS]))
-    return sorted(found, key=lambda page: [-(vital.p75 if vital else 0) for vital in (page.vitals[0], page.vitals[4])])
-
-
-def p75(buckets: list[tuple[int, int]]) -> float:
-    """The 75th percentile of a distribution: ascending buckets with their numbers."""
-    rank, reached = 0.75 * sum(number for _, number in buckets), 0
-    for bucket, number in buckets:
-        reached += number
-        if reached >= rank:
-            return 0.0 if bucket == ZERO else GROWTH ** (bucket - 0.5)
-    raise ValueError("an empty distribution has no percentile")
+    """Vitals of every page and device over the last seven days, the slowest (by LCP, then TTFB) first. One query."""
+    tomorrow = now.date() + timedelta(days=1)
+    first = tomorrow - timedelta(days=DAYS)
+    found: dict[tuple[str, str], dict[str, Vital]] = {}
+    before: dict[tuple[str, str, str], float] = {}
+    for row in RumDaily.objects.percentiles(first - timedelta(days=DAYS), tomorrow, days=DAYS):
+        if row.day < first:
+            before[row.route, row.device, row.vital] = row.value
+        elif row.vital in THRESHOLDS:
+            vital = Vital(row.vital, row.value, row.count, before.get((row.route, row.device, row.vital)))
+            found.setdefault((row.route, row.device), {})[row.vital] = vital
+    of_pages = [
+        Page(route, _DEVICES.get(device, device), [vitals.get(name) for name in THRESHOLDS])
+        for (route, device), vitals in found.items()
+    ]
+    return sorted(of_pages, key=lambda page: [-(each.p75 if each else 0) for each in (page.vitals[0], page.vitals[4])])
 
 
 def js_errors(now: datetime) -> list[Any]:

@@ -36,7 +36,12 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "timeline": timeline.draw(timeline.from_everywhere(now), now.timestamp()),
         "tickets": site.tickets_open(),
         "wrong": site.wrong_now(tasks, now),
-        "charts": [business.by_hour(now), bookings, off],
+        "charts": [
+            business.by_hour("by-hour", "Bookings made", "bookings", business.made, now),
+            business.by_hour("messages", "Messages", "messages", business.written, now, at="created_at"),
+            bookings,
+            off,
+        ],
         "made": bookings.total,
         "visits": business.visits(now),
         "loads": business.coming_week(now),

@@ -20,9 +20,9 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from bookings.management.commands import demo
 from telemetry.conf import conf
 from xfhandyman import embedded, process_tree
+from xfhandyman.management.commands import demo
 
 GRACE = 1.2  # seconds that web and worker get to finish what they hold before they are killed
 YOUNG = 5.0
