@@ -112,7 +112,7 @@ def test_it_takes_a_booking_on_the_phone_once(office: Client) -> None:
     page = office.get(LIST + "add/")
     start = timezone.localtime(factories.tomorrow(11))
     data = {
-        "service": service.pk,
+        "job": f"{service.slug}:1",
         "starts_0": f"{start:%Y-%m-%d}",
         "starts_1": f"{start:%H:%M}",
         "who": "",
@@ -122,7 +122,7 @@ def test_it_takes_a_booking_on_the_phone_once(office: Client) -> None:
         "address": "1 Example Street",
         "postcode": "se15 4ql",
         "consent": "on",
-        "key": page.context["adminform"].form["key"].value(),
+        "key": page.context["form"]["key"].value(),
         "offers": f"{service.pk}:{service.offer}",
     }
     for _ in range(2):
@@ -143,7 +143,12 @@ def test_it_takes_a_booking_of_a_caller_without_e_mail(
 ) -> None:
     start = timezone.localtime(visit.starts_at) + timedelta(days=7)
     data = {name: getattr(visit, name) for name in CUSTOMER_FIELDS} | {"customer_email": "", "consent": "on"}
-    data |= {"service": visit.service_id, "starts_0": f"{start:%Y-%m-%d}", "starts_1": f"{start:%H:%M}", "key": "k"}
+    data |= {
+        "job": f"{visit.service.slug}:1",
+        "starts_0": f"{start:%Y-%m-%d}",
+        "starts_1": f"{start:%H:%M}",
+        "key": "k",
+    }
     data["offers"] = f"{visit.service_id}:{visit.service.offer}"
     office.post(LIST + "add/", data)
     booking = Booking.objects.get(customer_email="")

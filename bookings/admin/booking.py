@@ -1,7 +1,7 @@
 """Bookings: found, changed, taken on the phone. Every change of time or status goes through bookings.scheduling."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, cast
 
@@ -23,8 +23,9 @@ from bookings.admin.audit import record, staff_user
 from bookings.admin.catalogue import price
 from bookings.admin.customers import CustomerAction
 from bookings.admin.export import BookingResource, CSVExport
-from bookings.admin.forms import CUSTOMER_FIELDS, STAFF, BookingForm, PhoneBookingForm, VisitForm, refusal
+from bookings.admin.forms import CUSTOMER_FIELDS, STAFF, BookingForm, VisitForm, refusal
 from bookings.admin.office import OfficeAdmin
+from bookings.admin.phone_booking import book
 from bookings.admin.reports import ReportInline
 from bookings.admin.search import PeopleSearch
 from bookings.models import WORDS_OF_A_BOOKING, Booking, BookingEvent, Payment, Status
@@ -103,9 +104,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         return super().changelist_view(request, {"is_nav_sidebar_enabled": False} | (extra_context or {}))
 
     def get_fieldsets(self, request: HttpRequest, obj: Booking | None = None) -> Any:
-        customer = ("Customer", {"fields": CUSTOMER_FIELDS if obj else (*CUSTOMER_FIELDS, "consent", "key", "offers")})
-        if obj is None:
-            return ((None, {"fields": ("service", "starts", "who")}), customer)
+        customer = ("Customer", {"fields": CUSTOMER_FIELDS})
         made = ("deposit", "proof", "created_at")
         if not self.has_change_permission(request, obj):
             visit = ("reference", "state", "service", "handyman", "times", "agreed_price", *made)
@@ -116,42 +115,19 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
             ("Price", {"fields": ("pricing", "price_pence", "minimum_minutes")}),
         )
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Booking | None = None) -> Any:
-        return self.readonly_fields if obj else ()
-
-    def get_inlines(self, request: HttpRequest, obj: Booking | None) -> Any:
-        return self.inlines if obj else ()
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return book(request, self)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        kwargs["form"] = BookingForm if change else PhoneBookingForm
+        kwargs["form"] = BookingForm
         form = cast(type[VisitForm], super().get_form(request, obj, change, **kwargs))
         form.user = staff_user(request)
         return form
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """From the schedule's link: the handyman as `who` and the day as `day` (ISO)."""
-        initial: dict[str, Any] = {"who": request.GET.get("who", "")}
-        try:
-            day = datetime.fromisoformat(request.GET.get("day", "")).date()
-        except ValueError:
-            return initial
-        return initial | {"starts": [day, None]}
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """The catalogue is not edited from within a booking."""
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name == "service" and field:
-            for verb in ("add", "change", "delete", "view"):
-                setattr(field.widget, f"can_{verb}_related", False)
-        return field
-
     def save_model(self, request: HttpRequest, obj: Booking, form: Any, change: bool) -> None:
-        """Write the corrected details alone, lest a status that changed meanwhile be written back.
-
-        A new booking was made by scheduling when the form was validated.
-        """
-        if not change:
-            return
+        """Write the corrected details alone, lest a status that changed meanwhile be written back."""
         details = {name: getattr(obj, name) for name in form.changed_data if name in corrections.FIELDS}
         if details:
             corrections.correct(booking=obj, details=details, by=STAFF, user=staff_user(request))
@@ -261,7 +237,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         context = self.admin_site.each_context(request) | {
             "title": "Cancel and tell the customers",
             "opts": self.opts,
-            "chosen": chosen.order_by("starts_at"),
+            "chosen": chosen.prefetch_related("lines").order_by("starts_at"),
             "deposits": Payment.objects.filter(booking__in=chosen, status=Payment.Status.PAID).exists(),
             "note_length": NOTE_LENGTH,
         }

@@ -48,7 +48,7 @@ def expected() -> QuerySet[Booking]:
 def with_skill(bookings: QuerySet[Booking]) -> QuerySet[Booking]:
     """The same with `skilled` on each: whether the handyman does the service."""
     done = Handyman.skills.through.objects.filter(handyman=OuterRef("handyman"), service=OuterRef("service"))
-    return bookings.select_related("service", "handyman").annotate(skilled=Exists(done))
+    return bookings.select_related("service", "handyman").prefetch_related("lines").annotate(skilled=Exists(done))
 
 
 def why(booking: Booking, calendar: Calendar, holidays: frozenset[date]) -> str:

@@ -54,8 +54,11 @@ def customer(request: HttpRequest) -> HttpResponse:
     context = admin.site.each_context(request) | {
         "title": "What is kept about a customer",
         "kept": kept,
-        "bookings": kept.bookings.select_related("service").order_by("starts_at"),
-        "upcoming": kept.upcoming(timezone.now()).select_related("service").order_by("starts_at"),
+        "bookings": kept.bookings.select_related("service").prefetch_related("lines").order_by("starts_at"),
+        "upcoming": kept.upcoming(timezone.now())
+        .select_related("service")
+        .prefetch_related("lines")
+        .order_by("starts_at"),
         "messages_kept": kept.messages.order_by("created_at"),
     }
     return TemplateResponse(request, "admin/bookings/customer.html", context)

@@ -162,11 +162,12 @@ def late(desk: Desk) -> Panel | None:
     """Visits that should be over by their plan, and that nobody has closed: running late, or forgotten."""
     if not desk.sees_visits:
         return None
-    behind = crew.visible(Booking.objects.filter(status=Status.CONFIRMED, ends_at__lt=desk.now), desk.user)
-    shown, count = _first(behind.select_related("service", "handyman").order_by("-ends_at"))
+    overdue = Booking.objects.filter(status=Status.CONFIRMED, ends_at__lt=desk.now).with_jobs()
+    behind = crew.visible(overdue, desk.user)
+    shown, count = _first(behind.order_by("-ends_at"))
     lines = [
         Line(
-            f"{visit.handyman}: {visit.service}, {visit.customer_name}",
+            f"{visit.handyman}: {visit.title}, {visit.customer_name}",
             _change(visit),
             f"should have been done {timesince(visit.ends_at, desk.now, depth=1)} ago",
             visit if desk.may("change_booking") else None,
@@ -183,7 +184,7 @@ def clashing(desk: Desk) -> Panel | None:
         return None
     found = clashes.of((visit for visit in desk.week if visit.is_open), desk.diary)
     lines = [
-        Line(f"{visit.handyman}: {visit.service}, {visit.customer_name}", _change(visit),
+        Line(f"{visit.handyman}: {visit.title}, {visit.customer_name}", _change(visit),
              f"{_when(visit.starts_at)}: {clashes.WHY[why]}")
         for visit, why in found[:LISTED]
     ]  # fmt: skip
@@ -219,10 +220,14 @@ def unpaid(desk: Desk) -> Panel | None:
         return None
     waiting = Payment.objects.filter(status=Payment.Status.OPEN, booking__status=Status.HELD)
     waiting = crew.visible(waiting, desk.user, by="booking__handyman__user")
-    shown, count = _first(waiting.select_related("booking__service").order_by("booking__hold_expires_at"))
+    shown, count = _first(
+        waiting.select_related("booking__service")
+        .prefetch_related("booking__lines")
+        .order_by("booking__hold_expires_at")
+    )
     lines = [
         Line(
-            f"{payment.amount}: {payment.booking.service}, {payment.booking.customer_name}",
+            f"{payment.amount}: {payment.booking.title}, {payment.booking.customer_name}",
             _change(payment.booking),
             f"{_when(payment.booking.starts_at)}, {_kept(payment.booking, desk.now)}",
         )

@@ -5,6 +5,8 @@ validation, where a refusal can still be shown beside the field it is about.
 """
 
 import uuid
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, cast
 
 from django import forms
@@ -17,6 +19,7 @@ from django.utils.formats import date_format
 
 from bookings import country, money, scheduling
 from bookings.admin.fields import MomentWidget, MoneyField
+from bookings.basket import Basket, Work
 from bookings.fields import PostcodeField
 from bookings.models import Booking, BookingEvent, Handyman, Payment, Service
 from bookings.templatetags.business import price
@@ -82,7 +85,7 @@ class VisitForm(forms.ModelForm):
             who = self.cleaned_data["who"]
             scheduling.check(service=service, starts_at=start, handyman=who, by=STAFF, moving=moving)
 
-    def wanted_service(self) -> Service | None:
+    def wanted_service(self) -> Work | None:
         """The job that a time is wanted for; None when no time is asked for."""
         raise NotImplementedError
 
@@ -92,50 +95,68 @@ class VisitForm(forms.ModelForm):
 
 
 class PhoneBookingForm(VisitForm):
-    """A new booking. A second post of the same form gives the same booking."""
+    """A new booking of a basket. A second post of the same form gives the same booking."""
 
     key = forms.CharField(widget=forms.HiddenInput, initial=uuid.uuid4)
     consent = forms.BooleanField(label="The customer agrees that we keep these details for the visit")
-
     offers = forms.CharField(widget=forms.HiddenInput, required=False)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        service = cast(forms.ModelChoiceField, self.fields["service"])
-        service.queryset = Service.objects.active()
-        service.label_from_instance = lambda obj: f"{obj.name}, {price(obj)}"  # type: ignore[method-assign]  # Django's way
-        self.initial["offers"] = " ".join(map(self._offer, Service.objects.active()))
-        self.fields["offers"].bound_data = lambda data, initial: initial  # type: ignore[method-assign]  # as they are now
+    overtime = forms.BooleanField(required=False)
+    starts = forms.SplitDateTimeField(widget=MomentWidget(step=5), label="Arrival from")
 
     class Meta(VisitForm.Meta):
-        fields = ("service", *CUSTOMER_FIELDS)
+        labels = {"customer_name": "Name", "customer_phone": "Phone", "customer_email": "E-mail"}
+        help_texts = {"customer_email": "Without one they are told by phone alone."}
+        widgets = VisitForm.Meta.widgets | {"address": AdminTextareaWidget(attrs={"rows": 2})}
+
+    def __init__(self, *args: Any, basket: Basket | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.label_suffix, self.basket = "", basket
+        self.initial["offers"] = " ".join(map(self._offer, Service.objects.active()))
+        self.fields["offers"].bound_data = lambda data, initial: initial  # type: ignore[method-assign]  # as they are now
+        self.initial.setdefault("starts", [self.initial.get("starts_0"), self.initial.get("starts_1")])
+
+    def shown_fields(self) -> list[forms.BoundField]:
+        """What is typed about the customer."""
+        return [self[name] for name in CUSTOMER_FIELDS]
+
+    def time_of(self, given: Mapping[str, Any]) -> datetime | None:
+        """The instant that the two boxes of `starts` name; None where they do not."""
+        try:
+            found: datetime = self.fields["starts"].clean([given.get("starts_0"), given.get("starts_1")])
+        except forms.ValidationError:
+            return None
+        return found
 
     def clean(self) -> Any:
         """What staff tell the customer is what they saw: another price is shown before it is booked."""
         data = super().clean() or self.cleaned_data
-        service = self._wanted = data.get("service")
-        if service and self._offer(service) not in data.get("offers", "").split():
-            now = f"Changed meanwhile: it is now {price(service)}. Save again if that is all right."
-            self.add_error("service", now)
+        if self.basket is None:
+            self.add_error(None, "Choose the job.")
+            return data
+        for service in self.basket.services:
+            if self._offer(service) not in data.get("offers", "").split():
+                now = f"Changed meanwhile: {service} is now {price(service)}. Book again if that is all right."
+                self.add_error(None, now)
         return data
 
     @staticmethod
     def _offer(service: Service) -> str:
         return f"{service.pk}:{service.offer}"
 
-    def wanted_service(self) -> Service | None:
-        return self._wanted
+    def wanted_service(self) -> Basket | None:
+        return self.basket
 
     def schedule(self) -> None:
         data = self.cleaned_data
         self.instance = scheduling.book(
-            service=data["service"],
+            service=cast(Basket, self.basket),  # a valid form has one
             starts_at=data["starts"],
             handyman=data["who"],
             customer=scheduling.Customer(**{name: data[name] for name in CUSTOMER_FIELDS}),
             idempotency_key=f"phone-{data['key']}",
             by=STAFF,
             user=self.user,
+            overtime=data["overtime"],
         )
 
 

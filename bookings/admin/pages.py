@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST
 
 from bookings import scheduling
 from bookings.admin.customers import customer
+from bookings.admin.find import find
 from bookings.admin.preview import preview
 from bookings.admin.schedule import schedule
 from bookings.models import Booking
@@ -38,6 +39,7 @@ def urls(of: "BookingAdmin") -> list[URLPattern]:
         page("schedule/", schedule, "booking_schedule", of.has_view_permission),
         path("customer/", of.admin_site.admin_view(customer), name="bookings_customer"),
         path("cancel/", of.admin_site.admin_view(of.cancel_view), name="bookings_booking_cancel"),
+        page("find/", find, "booking_find", of.has_add_permission),
         page("<int:pk>/preview/", preview, "booking_preview", of.has_view_permission),
         page("<int:pk>/done/", require_POST(done), "booking_done", of.has_change_permission),
     ]

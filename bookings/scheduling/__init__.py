@@ -58,6 +58,7 @@ def book(
     user: User | None = None,
     instead: bool = False,
     client: str | None = None,
+    overtime: bool = False,
     now: datetime | None = None,
 ) -> Booking:
     """Book a confirmed visit for a service or a basket with one handyman, or with the least loaded who is free.
@@ -66,8 +67,9 @@ def book(
     held, until `prove`; beyond that TooManyUnproven is raised.
 
     The same key with the same content gives the same booking, while it stands. With other details it corrects them;
-    with another slot it moves the booking if `instead` says so. Staff are not bound by notice, horizon or area.
-    Raises OutOfArea, SlotUnavailable, SlotTaken or AlreadyBooked.
+    with another slot it moves the booking if `instead` says so. Staff are not bound by notice, horizon or area, and
+    with `overtime` neither by hours, holidays and the steps of windows. Raises OutOfArea, SlotUnavailable, SlotTaken
+    or AlreadyBooked.
     """
     basket = Basket.of(service)
     request = SlotRequest(
@@ -78,6 +80,7 @@ def book(
         user=user,
         instead=instead,
         client=client,
+        overtime=overtime,
         now=now or timezone.now(),
     )
     return _take(request, basket, customer, idempotency_key, Status.CONFIRMED, None)
@@ -122,12 +125,13 @@ def move(
     handyman: Handyman | None = None,
     user: User | None = None,
     anybody: bool = False,
+    overtime: bool = False,
     now: datetime | None = None,
 ) -> Booking:
     """Give a booking a new time, with its handyman if free, else another (or with `handyman` alone).
 
     A customer who had asked for their handyman keeps him, unless they now ask for another or `anybody`. Moving to
-    where it is does nothing. Raises TooLate, NotPossible, SlotUnavailable or SlotTaken.
+    where it is does nothing; `overtime` as for `book`. Raises TooLate, NotPossible, SlotUnavailable or SlotTaken.
     """
     if by == By.CUSTOMER and booking.asked_for_handyman and not anybody:
         handyman = handyman or booking.handyman
@@ -139,6 +143,7 @@ def move(
         user=user,
         now=now or timezone.now(),
         moving=booking,
+        overtime=overtime,
     )
 
     def is_there(current: Booking) -> bool:
@@ -159,6 +164,7 @@ def move(
             current.asked_for_handyman &= taker == was_with
         current.handyman = taker
         current.take_time(request.starts_at, planned_at)
+        current.overtime = overtime
         current.sequence += 1
         promise(current, request.now)
         current.save()
@@ -265,6 +271,7 @@ def _take(
             consent_at=request.now,
             created_at=request.now,
             asked_for_handyman=request.by == By.CUSTOMER and request.handyman is not None,
+            overtime=request.overtime,
             **asdict(customer),
         )
         booking.take_time(request.starts_at, planned_at, (basket.duration, basket.buffer))

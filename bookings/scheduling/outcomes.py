@@ -68,6 +68,7 @@ def undo(*, booking: Booking, user: User | None = None, now: datetime | None = N
         user=user,
         now=now,
         moving=booking,
+        overtime=booking.overtime,
     )
 
     def attempt(handyman_id: int | None = None) -> Booking:
@@ -111,6 +112,7 @@ def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
         by=By.SYSTEM,
         now=now,
         moving=booking,
+        overtime=booking.overtime,
     )
 
     def attempt(handyman_id: int) -> Booking:

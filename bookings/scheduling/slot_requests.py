@@ -5,8 +5,8 @@ Whoever changes his hours or his time off takes the same lock, so neither overlo
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from django.contrib.auth.models import User
@@ -18,10 +18,8 @@ from bookings.scheduling import holds
 from bookings.scheduling.errors import SlotTaken, SlotUnavailable
 from bookings.scheduling.history import By
 from bookings.scheduling.retries import atomically, violated_constraint
-from bookings.slots import assignment, calendars
+from bookings.slots import assignment, calendars, why
 from bookings.slots.rules import Reason, Slot
-
-_STAFF_HORIZON_DAYS = 366
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +40,8 @@ class SlotRequest:
     moving: Booking | None = None
     instead: bool = False
     client: str | None = None
+    overtime: bool = False
+    """The handyman works out of hours, or begins at an odd minute, as staff have agreed with him."""
 
     def find(self) -> Slot:
         """The free slot. Raises SlotUnavailable or SlotTaken, with alternatives."""
@@ -54,16 +54,15 @@ class SlotRequest:
 
     def judge(self, handyman: Handyman | None) -> Slot | Reason:
         """The free slot of this handyman, or of anybody, as things are now; or the reason why there is none."""
-        rules = calendars.current_rules()
-        if self.by != By.CUSTOMER:
-            rules = replace(rules, notice=timedelta(), horizon_days=_STAFF_HORIZON_DAYS)
+        rules = calendars.current_rules() if self.by == By.CUSTOMER else calendars.staff_rules()
         return calendars.find_slot(
             service=self.service,
             starts_at=self.starts_at,
             handyman=handyman,
             now=self.now,
             ignoring=self.moving,
-            by_rules=rules,
+            by_rules=why.at_odd_times(rules) if self.overtime else rules,
+            overtime=self.overtime,
         )
 
     def alternatives(self) -> list[Slot]:

@@ -1,6 +1,7 @@
 """The diary as the database has it, and the questions asked of it: at most four queries, however many bookings."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,10 +12,11 @@ from django.utils.functional import cached_property
 
 from bookings.basket import Work
 from bookings.models import Booking, Handyman, Holiday, Service, TimeOff, WorkingHours
-from bookings.slots import rules
+from bookings.slots import rules, why
 from bookings.slots.rules import Calendar, Diary, Job, Reason, Rules, Shift, Slot
 
 _DAY = timedelta(days=1)
+_STAFF_HORIZON_DAYS = 366
 _CHUNK = 14 * _DAY
 _Intervals = dict[int, list[rules.Interval]]
 
@@ -35,12 +37,17 @@ def current_rules() -> Rules:
     )
 
 
+def staff_rules() -> Rules:
+    """The rules of booking by staff: without notice, and further ahead."""
+    return replace(current_rules(), notice=timedelta(), horizon_days=_STAFF_HORIZON_DAYS)
+
+
 class Reader:
     """The diary of one request: at most four queries, however many bookings there are and however far one looks.
 
     Hours and holidays are read once; what is taken for the days first asked for and, if those do not do, to the
     horizon. Only handymen who do all that `service` (or basket, or booking) needs, and only `handyman`, when given.
-    `ignoring` is a booking about to be moved.
+    `ignoring` is a booking about to be moved. With `overtime` they work around the clock.
     """
 
     def __init__(
@@ -51,8 +58,9 @@ class Reader:
         handyman: Handyman | None = None,
         ignoring: Booking | None = None,
         by_rules: Rules | None = None,
+        overtime: bool = False,
     ) -> None:
-        self.rules, self._now = by_rules or current_rules(), now
+        self.rules, self._now, self._overtime = by_rules or current_rules(), now, overtime
         self._service, self._handyman, self._ignoring = service, handyman, ignoring
         self._job = Job(service.duration, service.buffer) if service else Job(timedelta())
         self._read: tuple[date, date, Diary] | None = None
@@ -68,7 +76,8 @@ class Reader:
         end = rules.instant(self.rules.reach(self._job, last) + _DAY, time(), self.rules.zone)
         booked, off = self._taken(start, end)
         calendars = [Calendar(pk, self._shifts[pk], off[pk], booked[pk]) for pk in sorted(self._shifts)]
-        self._read = (first, last, Diary(calendars, self._holidays(first, last)))
+        diary = Diary(calendars, self._holidays(first, last))
+        self._read = (first, last, why.overtime(diary) if self._overtime else diary)
         return self._read[2]
 
     def slots(self, first: date, last: date) -> list[Slot]:
@@ -93,6 +102,12 @@ class Reader:
             found += self.slots(first, first + _CHUNK - _DAY)
             first += _CHUNK
         return found[:limit]
+
+    def answers(self, starts_at: datetime) -> list[why.Answer]:
+        """What each of these handymen has against the window that opens at this instant."""
+        day = starts_at.astimezone(self.rules.zone).date()
+        diary = self.diary(day, day)
+        return why.ask(diary, by=self.rules, job=self._job, starts_at=starts_at, now=self._now)
 
     def is_possible(self) -> bool:
         """Whether anybody does the service and works long enough for it, whatever is booked. One query, if any."""
@@ -196,12 +211,15 @@ def find_slot(
     now: datetime | None = None,
     ignoring: Booking | None = None,
     by_rules: Rules | None = None,
+    overtime: bool = False,
 ) -> Slot | Reason:
     """The free slot of a service that starts at this instant, or the reason why there is none. Three queries."""
     now = now or timezone.now()
     by_rules = by_rules or current_rules()
     day = starts_at.astimezone(by_rules.zone).date()
-    reader = Reader(now=now, service=service, handyman=handyman, ignoring=ignoring, by_rules=by_rules)
+    reader = Reader(
+        now=now, service=service, handyman=handyman, ignoring=ignoring, by_rules=by_rules, overtime=overtime
+    )
     return rules.find_slot(
         reader.diary(day, day),
         rules=by_rules,
