@@ -13,7 +13,7 @@ const options = {
   conditions: ["production", "module"],
 };
 const bundles = [
-  { entryPoints: globSync("static/{js,css}/*"), outdir: "static/build" },
+  { entryPoints: globSync("static/{js,css}/*.*"), outdir: "static/build" },
   // Beside its source: the wheel of telemetry holds it.
   {
     entryPoints: ["telemetry/static/telemetry/src/rum.js"],

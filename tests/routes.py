@@ -29,8 +29,14 @@ def addresses() -> dict[str, str]:
     )
     message = ContactMessage.objects.create(name="N", email="n@example.com", body="B")
     photo = MessagePhoto.objects.create(message=message, jpeg=b"x")
-    values = {"token": visit.link_token, "slug": service.slug, "app_label": "bookings", "object_id": visit.pk}
-    rows = {"message_photo": photo.pk, "bookings_booking_preview": visit.pk}
+    values = {
+        "token": visit.link_token,
+        "slug": service.slug,
+        "which": "today",
+        "app_label": "bookings",
+        "object_id": visit.pk,
+    }
+    rows = {"message_photo": photo.pk, "bookings_booking_preview": visit.pk, "crew_visit": visit.pk}
     found = {}
     for route, name in routes(get_resolver()):
         given = values | {"pk": rows.get(name, 1), "id": 1, "url": "x"}

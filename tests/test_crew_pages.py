@@ -165,3 +165,30 @@ def test_time_off_that_cannot_be_read_is_asked_for_again(amir: Handyman, client:
     answer = client.post("/crew/time-off/", {"first": first, "reason": "Wedding", "key": "k"})
     assert (answer.status_code, "Wedding" in answer.content.decode()) == (422, True)
     assert not TimeOffRequest.objects.exists()
+
+
+def test_a_phone_keeps_today_and_tomorrow_each_until_it_is_over(amir: Handyman, client: Client) -> None:
+    visit(amir, customer_name="Today's")
+    visit(amir, days=1, customer_name="Tomorrow's")
+    today, tomorrow = (client.get(f"/crew/kept/{which}/") for which in ("today", "tomorrow"))
+    for page, own, other, days in ((today, "Today", "Tomorrow", 1), (tomorrow, "Tomorrow", "Today", 2)):
+        assert f"{own}&#x27;s" in page.content.decode()
+        assert f"{other}&#x27;s" not in page.content.decode()
+        assert int(page["Day-Ends"]) == midnight(timezone.localdate() + days * DAY).timestamp()
+    assert today["Day-Next"] == "/crew/kept/tomorrow/"
+    assert client.get("/crew/kept/2026-01-01/").status_code == 404
+
+
+def test_what_a_browser_asks_for_by_itself_needs_no_login() -> None:
+    stranger = Client()
+    worker, manifest = stranger.get("/crew/worker.js"), stranger.get("/crew/manifest.webmanifest")
+    assert worker["Content-Type"].startswith("text/javascript")
+    assert (manifest.json()["start_url"], manifest.json()["scope"]) == ("/crew/", "/crew/")
+
+
+def test_its_pages_may_register_a_worker_and_are_not_cached(amir: Handyman, client: Client) -> None:
+    page = client.get("/crew/")
+    assert "worker-src 'self'" in page["Content-Security-Policy"]
+    assert "trusted-types crew" in page["Content-Security-Policy"]
+    assert "no-store" in page["Cache-Control"]
+    assert "worker-src" not in client.get("/")["Content-Security-Policy"]

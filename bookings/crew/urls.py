@@ -1,11 +1,14 @@
-"""A handyman's pages. All but the worker script ask for the whole login of staff, and for a handyman's record."""
+"""A handyman's pages: the whole login of staff and a handyman's record, but for what a browser asks for by itself."""
 
 from django.urls import path
 
-from bookings.crew import views
+from bookings.crew import offline, views
 
 urlpatterns = [
     path("", views.own(views.days), name="crew"),
     path("visits/<int:pk>/", views.own(views.visit), name="crew_visit"),
+    path("kept/<str:which>/", views.own(views.kept), name="crew_kept"),
+    path("worker.js", offline.worker, name="crew_worker"),
+    path("manifest.webmanifest", offline.manifest, name="crew_manifest"),
     path("time-off/", views.own(views.time_off), name="crew_time_off"),
 ]

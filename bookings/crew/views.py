@@ -1,13 +1,14 @@
 """My day: a handyman's own visits, and what he reports from them. GET shows, POST acts."""
 
 from collections.abc import Callable
+from datetime import date
 from functools import wraps
 from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -19,6 +20,7 @@ from bookings.crew import days as diary
 from bookings.crew.forms import TapForm, TimeOffForm
 from bookings.models import Booking, Handyman, VisitReport, new_idempotency_key
 from bookings.scheduling import reports
+from bookings.slots.calendars import midnight
 
 View = Callable[..., HttpResponse]
 
@@ -40,6 +42,27 @@ def own(view: View) -> View:
 def days(request: HttpRequest, handyman: Handyman) -> HttpResponse:
     """Today and tomorrow with all that is needed there, then the rest of the week in lines."""
     return render(request, "crew/days.html", _days(request, handyman))
+
+
+@require_safe
+def kept(request: HttpRequest, handyman: Handyman, which: str) -> HttpResponse:
+    """Today or tomorrow by itself, as a phone keeps it.
+
+    `Day-Ends` is when it is to be forgotten (seconds of the epoch), `Day-Next` the address of the day after.
+    """
+    if which not in ("today", "tomorrow"):
+        raise Http404
+    tomorrow = reverse("crew_kept", args=["tomorrow"])
+    day = timezone.localdate() + diary.DAY * (which == "tomorrow")
+    context = _days(request, handyman, day, 1) | {
+        "kept_at": timezone.now(),
+        "other_day": reverse("crew") if which == "tomorrow" else tomorrow,
+    }
+    response = render(request, "crew/days.html", context)
+    response["Day-Ends"] = str(int(midnight(day + diary.DAY).timestamp()))
+    if which == "today":
+        response["Day-Next"] = tomorrow
+    return response
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -143,13 +166,16 @@ def _answer(
     return render(request, "crew/days.html", context, status=status)
 
 
-def _days(request: HttpRequest, handyman: Handyman) -> dict[str, Any]:
+def _days(
+    request: HttpRequest, handyman: Handyman, first: date | None = None, count: int = 1 + diary.AHEAD
+) -> dict[str, Any]:
+    """So many days from the first, or from today."""
     today = timezone.localdate()
     return {
         "handyman": handyman,
         "today": today,
         "tomorrow": today + diary.DAY,
-        "days": diary.days(handyman, today, 1 + diary.AHEAD),
+        "days": diary.days(handyman, first or today, count),
         **_rights(request),
     }
 

@@ -22,7 +22,11 @@ class HeadersMiddleware(CSPMiddleware):
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         super().__init__(get_response)
         directives = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
-        self.customers, self.office = _texts(directives), _texts(policy.office(directives))
+        self.customers = _texts(directives)
+        self.staff = {
+            policy.OFFICE: _texts(policy.office(directives)),
+            policy.CREW: _texts(policy.crew(directives)),
+        }
         self.pages = policy.PAGES | settings.REPORTING_HEADERS
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -32,21 +36,21 @@ class HeadersMiddleware(CSPMiddleware):
             return response  # a style sheet or a script is bound by the policy of the page that uses it
         if settings.DEBUG and response.status_code in (404, 500):
             return response  # Django's page about an exception has its styles and scripts in it
-        office = request.path_info.startswith(policy.OFFICE)
-        with_nonce, without = self.office if office else self.customers
+        staff = next((texts for path, texts in self.staff.items() if request.path_info.startswith(path)), None)
+        with_nonce, without = staff or self.customers
         nonce = getattr(request, "_csp_nonce", None)
-        reports = _reports(request, office)
+        reports = _reports(request, staff is not None)
         response[HEADER] = (with_nonce.replace(_NONCE, nonce) if nonce else without).replace(policy.REPORTS, reports)
         for name, value in self.pages.items():
             response[name] = value.replace(policy.REPORTS, reports)
-        if office and "no-store" not in response.get("Cache-Control", ""):
+        if staff and "no-store" not in response.get("Cache-Control", ""):
             response["Cache-Control"] = "private, no-store"
         return response
 
 
-def _reports(request: HttpRequest, office: bool) -> str:
+def _reports(request: HttpRequest, staff: bool) -> str:
     """Where the browser reports to, with the page's token: what has none is believed less (docs/rum.md)."""
-    if conf.enabled and (office or hasattr(request, "page_token")):
+    if conf.enabled and (staff or hasattr(request, "page_token")):
         return f"{policy.REPORTS}?page={tokens.of_page(request)}"
     return policy.REPORTS
 

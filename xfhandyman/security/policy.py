@@ -11,6 +11,7 @@ from typing import Any
 from csp.constants import NONCE, NONE, SELF, UNSAFE_INLINE
 
 OFFICE = "/admin/"
+CREW = "/crew/"
 REPORTS = "/api/telemetry/csp"
 
 Directives = dict[str, Any]
@@ -67,3 +68,8 @@ def office(directives: Directives) -> Directives:
         "form-action": [SELF],
         "trusted-types": ["default"],
     }
+
+
+def crew(directives: Directives) -> Directives:
+    """The directives of a handyman's pages, from the customers' ones: they register a service worker of this site."""
+    return directives | {"worker-src": [SELF], "trusted-types": ["crew"]}
