@@ -10,6 +10,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
 from bookings import scheduling
+from bookings.admin import moving
 from bookings.admin.customers import customer
 from bookings.admin.find import find
 from bookings.admin.preview import preview
@@ -41,6 +42,8 @@ def urls(of: "BookingAdmin") -> list[URLPattern]:
         path("cancel/", of.admin_site.admin_view(of.cancel_view), name="bookings_booking_cancel"),
         page("find/", find, "booking_find", of.has_add_permission),
         page("<int:pk>/preview/", preview, "booking_preview", of.has_view_permission),
+        page("<int:pk>/move/", moving.move, "booking_move", of.has_change_permission),
+        page("<int:pk>/move/ask/", moving.ask, "booking_move_ask", of.has_change_permission),
         page("<int:pk>/done/", require_POST(done), "booking_done", of.has_change_permission),
     ]
 
