@@ -1,14 +1,15 @@
 """What a customer wants done in one visit, before it is booked. It has no row: it travels in addresses and forms."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
-from urllib.parse import urlencode
+
+from django.conf import settings
 
 from bookings import money
-from bookings.models import MOST_JOBS, MOST_OF_ONE, BookingLine, Service, Visit, lasting
+from bookings.models import BookingLine, Service, Visit, lasting
 
 _CHOSEN = re.compile(r"([-\w]{1,50}):(\d)", re.ASCII)
 _MOST_MINUTES = 2**15 - 1
@@ -47,8 +48,8 @@ class Basket(Visit):
 
         A quantity of 0 leaves a further job out. One query, where there are further jobs.
         """
-        quantities, readable = {service.slug: 1}, True
-        for text in chosen[: 2 * MOST_JOBS]:
+        quantities, readable, most = {service.slug: 1}, True, 2 * settings.BOOKING_JOBS_PER_VISIT
+        for text in chosen[:most]:
             if match := _CHOSEN.fullmatch(text):
                 quantities[match[1]] = int(match[2])
             else:
@@ -63,14 +64,14 @@ class Basket(Visit):
             if not lines or _can_be_kept([*lines, line]):
                 lines.append(line)
         if not _can_be_kept(lines):
-            lines = [BookingLine.of(service)]
-        complete = readable and len(lines) == len(wanted) and len(chosen) <= 2 * MOST_JOBS
+            lines, readable = [BookingLine.of(service)], False
+        complete = readable and len(lines) == len(wanted) and len(chosen) <= most
         return cls(tuple(lines), incomplete=not complete)
 
     @classmethod
     def as_offered(cls, offer: str) -> "Basket | None":
         """A basket, unsaved and without names, as an `offer` showed it; None when that cannot be read."""
-        shown = offer.split("~", MOST_JOBS)
+        shown = offer.split("~", settings.BOOKING_JOBS_PER_VISIT)
         lines = [line for line in map(_as_offered, shown) if line is not None]
         return cls(tuple(lines)) if len(lines) == len(shown) else None
 
@@ -102,35 +103,20 @@ class Basket(Visit):
         return "~".join(f"{job.quantity}*{job.service.offer}"[2 if job.quantity == 1 else 0 :] for job in self.jobs)
 
     @property
-    def chosen(self) -> list[str]:
-        """What `read` reads, empty for a service alone."""
-        return [f"{job.service.slug}:{job.quantity}" for job in self.jobs] if self.has_several_jobs else []
-
-    @property
-    def query(self) -> str:
-        """The same to go on with a query string: "&job=tap-repair:3&job=shelves:1"."""
-        return f"&{urlencode([('job', each) for each in self.chosen], safe=':')}" if self.chosen else ""
-
-    @property
     def is_full(self) -> bool:
-        return len(self.jobs) >= MOST_JOBS
-
-    def without(self, jobs: Iterable[BookingLine]) -> "Basket":
-        """The basket without these lines, at least one of which must stay."""
-        gone = list(jobs)
-        return Basket(tuple(job for job in self.jobs if not any(job is each for each in gone)))
+        return len(self.jobs) >= settings.BOOKING_JOBS_PER_VISIT
 
 
 def _can_be_kept(lines: Sequence[BookingLine]) -> bool:
     """Whether the columns hold so much, and the site takes so many."""
+    most = settings.BOOKING_JOBS_PER_VISIT
+    if most == 1 and any(line.quantity > 1 for line in lines):
+        return False
     sums = (sum(line.price_pence for line in lines), sum(line.minutes + line.minimum_minutes for line in lines))
-    return len(lines) <= MOST_JOBS and sums[0] <= money.MOST and sums[1] <= _MOST_MINUTES
+    return len(lines) <= most and sums[0] <= money.MOST and sums[1] <= _MOST_MINUTES
 
 
 def _as_offered(shown: str) -> BookingLine | None:
     match = _SHOWN.fullmatch(shown)
     service = Service.as_offered(match[2]) if match else None
     return BookingLine.of(service, int(match[1] or 1)) if match and service else None
-
-
-QUANTITIES = range(1, MOST_OF_ONE + 1)

@@ -20,6 +20,7 @@ def business(request: HttpRequest) -> dict[str, object]:
             "hours": settings.BUSINESS_PHONE_HOURS.items(),
             "change_hours": settings.BOOKING_CHANGE_HOURS,
             "grace_minutes": settings.BOOKING_GRACE_MINUTES,
+            "several_jobs": settings.BOOKING_JOBS_PER_VISIT > 1,
             "deposits": bool(settings.STRIPE_SECRET_KEY),
         }
     }

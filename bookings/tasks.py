@@ -132,7 +132,7 @@ def send_booking_email(*, booking_id: int, kind: str, sequence: int) -> None:
     current = Booking.objects.filter(pk=booking_id, sequence=sequence, erased_at=None)
     if kind == "prove":
         current = current.filter(status=Status.HELD)
-    booking = current.select_related("service", "handyman", "payment").first()
+    booking = current.with_jobs().select_related("payment").first()
     if booking is not None and booking.customer_email:
         send_once(f"booking:{booking_id}:{kind}:{sequence}", kind, emails.booking_email(booking, kind))
 
@@ -141,7 +141,7 @@ def send_booking_email(*, booking_id: int, kind: str, sequence: int) -> None:
 def send_payment_link(*, booking_id: int) -> None:
     """Tell the customer until when the slot is kept and where to pay, while it is; once."""
     held = Booking.objects.filter(pk=booking_id, status=Status.HELD, hold_expires_at__gt=timezone.now(), erased_at=None)
-    booking = held.filter(payment__status=Payment.Status.OPEN).select_related("service", "handyman", "payment").first()
+    booking = held.filter(payment__status=Payment.Status.OPEN).with_jobs().select_related("payment").first()
     if booking is not None and booking.customer_email:
         again = f":{booking.sequence}" if booking.sequence else ""
         send_once(f"booking:{booking_id}:held{again}", "held", emails.booking_email(booking, "held"))
@@ -182,7 +182,7 @@ def send_reminder(*, booking_id: int, starts_at: str) -> None:
     """Remind the customer, if the visit still stands at that time and is still ahead."""
     standing = Booking.objects.filter(status=Status.CONFIRMED, starts_at__gt=timezone.now(), erased_at=None)
     same_time = standing.filter(pk=booking_id, starts_at=datetime.fromisoformat(starts_at))
-    booking = same_time.select_related("service", "handyman", "payment").first()
+    booking = same_time.with_jobs().select_related("payment").first()
     if booking is not None and booking.customer_email:
         send_once(f"booking:{booking_id}:reminder:{starts_at}", "reminder", emails.booking_email(booking, "reminder"))
 

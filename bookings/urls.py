@@ -13,6 +13,7 @@ urlpatterns = [
     path("services/", site.services, name="services"),
     path("services/<slug:slug>/", site.service, name="service"),
     path("book/<slug:slug>/", booking.book, name="book"),
+    path("book/<slug:slug>/jobs/", booking.jobs, name="book_jobs"),
     path("book/<slug:slug>/details/", booking.details, name="booking_details"),
     path("book/<slug:slug>/earlier/", waitlist.join, name="waitlist_join"),
     path("api/availability", booking.availability, name="availability"),

@@ -83,6 +83,7 @@ PERSONAL_DATA_ELSEWHERE = [
 ARRIVAL_WINDOW_MINUTES = env.int("ARRIVAL_WINDOW_MINUTES", 60)
 BOOKING_STEP_MINUTES = env.int("BOOKING_STEP_MINUTES", max(5, min(ARRIVAL_WINDOW_MINUTES, 60)))  # to the next one
 BOOKING_NOTICE_HOURS = env.int("BOOKING_NOTICE_HOURS", 4)
+BOOKING_JOBS_PER_VISIT = env.int("BOOKING_JOBS_PER_VISIT", 6)  # different ones; 1: one job a visit, once
 BOOKING_HORIZON_DAYS = env.int("BOOKING_HORIZON_DAYS", 60)
 BOOKING_GRACE_MINUTES = env.int("BOOKING_GRACE_MINUTES", 15)  # to mend a mistake, however close the visit is
 BOOKING_CHANGE_HOURS = env.int("BOOKING_CHANGE_HOURS", 24)  # move or cancel online until then

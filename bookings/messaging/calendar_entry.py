@@ -35,7 +35,7 @@ def invitation(booking: Booking, *, mailed: bool = False) -> Calendar:
     event.add("dtstamp", timezone.now().astimezone(UTC))
     event.add("dtstart", booking.starts_at.astimezone(UTC))
     event.add("dtend", booking.latest_end.astimezone(UTC))
-    event.add("summary", f"{booking.service.name}, arrival {window}: {settings.BUSINESS_NAME}")
+    event.add("summary", f"{booking.title}, arrival {window}: {settings.BUSINESS_NAME}")
     event.add("description", _description(booking, window))
     event.add("location", booking.postcode if mailed else ", ".join(booking.place))
     event.add("status", _STATUS.get(Status(booking.status), "CONFIRMED"))
@@ -56,7 +56,8 @@ def _description(booking: Booking, window: str) -> str:
     lines = (
         _HELD[hasattr(booking, "payment")] if booking.status == Status.HELD else "",
         f"{booking.handyman.name} arrives between {window.replace(' to ', ' and ')}.",
-        f"The job takes about {lasts(booking.service)}.",
+        "\n".join(f"- {job.name}" for job in booking.jobs) if booking.has_several_jobs else "",
+        f"The job{'s take' if booking.has_several_jobs else ' takes'} about {lasts(booking)}.",
         f"Questions? Ring {settings.BUSINESS_PHONE}.",
     )
     return "\n".join(line for line in lines if line)

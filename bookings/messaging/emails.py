@@ -78,7 +78,7 @@ def booking_email(booking: Booking, kind: str, expected_at: datetime | None = No
     email = EmailMultiAlternatives(
         subject=subject.format(
             reference=booking.reference,
-            service=booking.service.name,
+            service=booking.title,
             when=when.capitalize(),
             at=expected_at and clock(expected_at),
         ),
@@ -198,7 +198,7 @@ class _Visit:
     @property
     def subject(self) -> str:
         start = timezone.localtime(self.starts_at)
-        return f"{self.happened}: {self.booking.service.name}, {date_format(start, 'D j M, H:i')}"
+        return f"{self.happened}: {self.booking.title}, {date_format(start, 'D j M, H:i')}"
 
     @property
     def lost(self) -> bool:

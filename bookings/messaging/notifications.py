@@ -111,4 +111,5 @@ def recipient(name: str) -> _Recipient | None:
 def changes(event_ids: Sequence[int]) -> list[BookingEvent]:
     """These rows of history, in order, with what an e-mail says of them."""
     rows = BookingEvent.objects.filter(pk__in=event_ids).order_by("pk")
-    return list(rows.select_related("booking__service", "booking__handyman", "was_with", "user"))
+    related = rows.select_related("booking__service", "booking__handyman", "was_with", "user")
+    return list(related.prefetch_related("booking__lines"))

@@ -16,7 +16,7 @@ from bookings.models.catalogue import LEAST_DEPOSIT, Priced, Pricing, Service, S
 from bookings.models.customers import CustomerLink
 from bookings.models.emails import FormerAddress, SentEmail
 from bookings.models.history import BookingEvent
-from bookings.models.lines import MOST_JOBS, MOST_OF_ONE, BookingLine, Total, Visit, lasting
+from bookings.models.lines import MOST_OF_ONE, BookingLine, Total, Visit, lasting
 from bookings.models.messages import WORDS_OF_A_MESSAGE, ContactMessage, MessagePhoto, Review
 from bookings.models.notifications import Notification, OfficeContact
 from bookings.models.payments import Payment, StripeEvent
@@ -27,7 +27,6 @@ from bookings.models.waitlist import WaitlistEntry, WaitlistEntryQuerySet, Waitl
 
 __all__ = [
     "LEAST_DEPOSIT",
-    "MOST_JOBS",
     "MOST_OF_ONE",
     "OCCUPYING",
     "WORDS_OF_A_BOOKING",

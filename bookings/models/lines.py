@@ -8,8 +8,6 @@ from django.db import models
 
 from bookings.models.catalogue import Priced, Pricing, Service
 
-MOST_JOBS = 6
-"""Different services in one visit."""
 MOST_OF_ONE = 9
 """Times that one service can be booked in one visit."""
 
@@ -121,6 +119,16 @@ class Visit:
     @property
     def total(self) -> Total:
         return Total.of(self.jobs)
+
+    @property
+    def chosen(self) -> list[str]:
+        """The jobs as addresses and forms carry them: "door-repair:3" for each; none for one service once."""
+        return [f"{job.service.slug}:{job.quantity}" for job in self.jobs] if self.has_several_jobs else []
+
+    @property
+    def query(self) -> str:
+        """The same to go on with a query string: "&job=door-repair:3&job=tap-repair:1", or nothing."""
+        return "".join(f"&job={each}" for each in self.chosen)
 
     @property
     def content(self) -> list[tuple[int, int]]:

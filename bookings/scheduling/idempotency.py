@@ -26,7 +26,7 @@ def digest(content: Mapping[str, object]) -> str:
 
 def live(stored_key: str, now: datetime) -> Booking | None:
     """The booking that this form has made, if it still stands and is not over."""
-    return Booking.objects.filter(_live(now), idempotency_key=stored_key).select_related("service", "handyman").first()
+    return Booking.objects.filter(_live(now), idempotency_key=stored_key).with_jobs().first()
 
 
 def release(stored_key: str, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Booking a visit: choose a window, give the details, see the confirmation.
+"""Booking a visit: choose its jobs, a window, give the details, see the confirmation.
 
 The form carries the price, deposit and duration that it shows; if they are others when it is posted, it asks again.
 
@@ -9,20 +9,23 @@ gets 429. The first two offer the nearest free windows. An address without a rea
 from datetime import datetime
 from typing import Any, cast
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from bookings import events, scheduling
+from bookings.basket import Basket
 from bookings.forms import BookingForm, WeekForm, read_instant
-from bookings.models import Booking, Handyman, Service, Status, new_idempotency_key
+from bookings.models import MOST_OF_ONE, Booking, Handyman, Service, Status, new_idempotency_key
 from bookings.payments import deposits
 from bookings.ratelimit import limits
 from bookings.scheduling import corrections
-from bookings.slots import calendars
+from bookings.slots import calendars, visits
 from bookings.slots.rules import Reason
 from bookings.slots.week import Week, week
 from bookings.views.errors import wait_a_while
@@ -33,92 +36,122 @@ from bookings.views.payment import to_stripe
 @require_safe
 @never_cache
 def book(request: HttpRequest, slug: str) -> HttpResponse:
-    """Step 2: a week's windows (`?day=` or `?week=`, `?handyman=`)."""
-    service = _service(slug)
-    if service is None:
+    """Step 2: a week's windows (`?day=` or `?week=`, `?handyman=`; `?job=slug:quantity` for each of several jobs)."""
+    basket = _basket(request, slug)
+    if basket is None:
         return _gone(request, slug)
     if seconds := limits.wait(request, limits.Purpose.AVAILABILITY):
         return wait_a_while(request, seconds)
-    return render(request, "bookings/book.html", _picker(request, service))
+    return render(request, "bookings/book.html", _picker(request, basket))
+
+
+@require_safe
+@never_cache
+def jobs(request: HttpRequest, slug: str) -> HttpResponse:
+    """The jobs of a visit (`?job=slug:quantity` for each): how often, what else, or which needs another visit."""
+    basket = _basket(request, slug)
+    if basket is None or settings.BOOKING_JOBS_PER_VISIT == 1:
+        return _gone(request, slug) if basket is None else redirect("service", slug)
+    if seconds := limits.wait(request, limits.Purpose.AVAILABILITY):
+        return wait_a_while(request, seconds)
+    chosen = {each.pk for each in basket.services}
+    context = {
+        **_shown(basket),
+        "visits": visits.split(basket, timezone.now()),
+        "others": [] if basket.is_full else Service.objects.active().exclude(pk__in=chosen),
+        "quantities": range(1, MOST_OF_ONE + 1),
+    }
+    return render(request, "bookings/jobs.html", context)
 
 
 @require_safe
 @never_cache
 @vary_on_headers("Accept")
 def availability(request: HttpRequest) -> HttpResponse:
-    """`/api/availability?service=…&day=…&week=…&handyman=…`: the same week as JSON, or as the page's own HTML."""
+    """`/api/availability?service=…&job=…&day=…&week=…&handyman=…`: the same week as JSON, or as the page's own HTML."""
     if seconds := limits.wait(request, limits.Purpose.AVAILABILITY):
         return JsonResponse({"error": "too_many_requests"}, status=429, headers={"Retry-After": str(seconds)})
     slug = request.GET.get("service", "")
-    service = next((each for each in Service.objects.active() if each.slug == slug), None)
-    if service is None:
+    basket = _basket(request, slug)
+    if basket is None:
         return JsonResponse({"error": "unknown_service"}, status=404)
-    context = _picker(request, service)
+    context = _picker(request, basket)
     if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
         return render(request, "bookings/_picker.html", context)
-    return JsonResponse({"service": slug, "offer": service.offer, **_as_json(context["week"])})
+    return JsonResponse({"service": slug, "offer": basket.offer, **_as_json(context["week"])})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def details(request: HttpRequest, slug: str) -> HttpResponse:
     """Step 3: who and where. POST books; POST with `change` shows other windows and keeps what was typed."""
-    service = _service(slug)
-    if service is None:
+    basket = _basket(request, slug)
+    if basket is None:
         return _gone(request, slug)
     asked = request.POST if request.method == "POST" else request.GET
-    start, handyman = read_instant(asked.get("start")), _handyman(service, asked.get("handyman"))
+    start, handyman = read_instant(asked.get("start")), _handyman(basket, asked.get("handyman"))
     gone = bool(asked.get("handyman")) and handyman is None
     books = request.method == "POST" and "change" not in asked
     if seconds := limits.wait(request, limits.Purpose.BOOKING if books else limits.Purpose.AVAILABILITY):
-        return _wait(request, seconds, service, start, handyman)
+        return _wait(request, seconds, basket, start, handyman)
     if books:
-        return _book(request, service, start, handyman, gone=gone)
+        return _book(request, basket, start, handyman, gone=gone)
     if request.method == "POST":
-        return _details(request, service, BookingForm(initial=asked.dict()), start, handyman, offer=True)
+        return _details(request, basket, BookingForm(initial=asked.dict()), start, handyman, offer=True)
     form = BookingForm(initial={"key": new_idempotency_key()})
-    return _details(request, service, form, start, handyman, gone=gone) if start else redirect("book", slug)
+    if start:
+        return _details(request, basket, form, start, handyman, gone=gone)
+    return redirect(f"{reverse('book', args=[slug])}?{basket.query}" if basket.query else reverse("book", args=[slug]))
 
 
 def _book(
-    request: HttpRequest, service: Service, start: datetime | None, handyman: Handyman | None, *, gone: bool
+    request: HttpRequest, basket: Basket, start: datetime | None, handyman: Handyman | None, *, gone: bool
 ) -> HttpResponse:
     """Book what was shown, or show the form again with everything that is in the way."""
     form, reason = BookingForm(request.POST), cast("Reason | str | None", None)
-    if form.is_valid() and start and not gone and request.POST.get("offer") == service.offer:
+    if form.is_valid() and start and not gone and request.POST.get("offer") == basket.offer:
         try:
-            return _next_page(_take(service, start, handyman, form, limits.client(request)))
+            return _next_page(_take(basket, start, handyman, form, limits.client(request)))
         except scheduling.OutOfArea:
             form.refuse_postcode()
         except scheduling.AlreadyBooked as refusal:
-            return _details(request, service, form, start, handyman, earlier=refusal)
+            return _details(request, basket, form, start, handyman, earlier=refusal)
         except scheduling.TooManyUnproven:
             limits.give_back(request, limits.Purpose.BOOKING)
             seconds = limits.Pause(deposits.hold_time().total_seconds())
-            return _wait(request, seconds, service, start, handyman, unproven=True)
+            return _wait(request, seconds, basket, start, handyman, unproven=True)
         except scheduling.SlotUnavailable as refusal:
             reason = refusal.reason
         except scheduling.SchedulingError as refusal:
             reason = refusal.code
     elif form.has_error("postcode", "out_of_area"):
-        events.publish_now(events.BookingRejected(service=service.slug, action="book", reason="out_of_area"))
+        events.publish_now(events.BookingRejected(service=basket.service.slug, action="book", reason="out_of_area"))
     limits.give_back(request, limits.Purpose.BOOKING)
-    return _details(request, service, form, start, handyman, reason, gone=gone)
+    return _details(request, basket, form, start, handyman, reason, gone=gone)
 
 
 def again(request: HttpRequest, visit: Booking) -> HttpResponse:
     """The details form with what an earlier visit says, the first free window chosen and others to choose from."""
-    service = _service(visit.service.slug)
+    service = Service.objects.active().filter(pk=visit.service_id).first()
     if service is None:
         return _gone(request, visit.service.slug)
-    asked_for = _handyman(service, visit.handyman.slug if visit.asked_for_handyman else None)
-    free = calendars.next_slots(service=service, handyman=asked_for)
+    basket = Basket.read(service, visit.chosen)
+    asked_for = _handyman(basket, visit.handyman.slug if visit.asked_for_handyman else None)
+    free = calendars.next_slots(service=basket, handyman=asked_for)
     form = BookingForm(initial={"key": new_idempotency_key(), **corrections.details_of(visit)})
-    return _details(request, service, form, free[0].starts_at if free else None, asked_for, offer=True)
+    return _details(request, basket, form, free[0].starts_at if free else None, asked_for, offer=True)
 
 
-def _service(slug: str) -> Service | None:
-    return Service.objects.active().filter(slug=slug).first()
+def _basket(request: HttpRequest, slug: str) -> Basket | None:
+    """The jobs that the address or the form names, this one first; None where it cannot be had."""
+    service = Service.objects.active().filter(slug=slug).first() if slug.isprintable() else None
+    asked = request.POST if request.method == "POST" else request.GET
+    return Basket.read(service, asked.getlist("job")) if service else None
+
+
+def _shown(basket: Basket) -> dict[str, Any]:
+    """What every step's page says of the jobs."""
+    return {"basket": basket, "service": basket.service, "section": "services"}
 
 
 def _gone(request: HttpRequest, slug: str) -> HttpResponse:
@@ -126,17 +159,19 @@ def _gone(request: HttpRequest, slug: str) -> HttpResponse:
     group = Service.objects.filter(slug=slug).values_list("group", flat=True).first()
     others = sorted(Service.objects.active(), key=lambda each: each.group != group)
     typed = BookingForm(initial=request.POST.dict()) if request.method == "POST" else None
-    context = {"others": others, "typed": typed, "start": request.POST.get("start", ""), "section": "services"}
+    chosen = [each for each in request.POST.getlist("job") if not each.startswith(f"{slug}:")]
+    start = request.POST.get("start", "")
+    context = {"others": others, "typed": typed, "start": start, "chosen": chosen, "section": "services"}
     return render(request, "bookings/service_gone.html", context, status=404)
 
 
-def _take(service: Service, start: datetime, handyman: Handyman | None, form: BookingForm, client: str) -> Booking:
+def _take(basket: Basket, start: datetime, handyman: Handyman | None, form: BookingForm, client: str) -> Booking:
     """Book it, or hold it where a deposit or a proof of the address comes first. Raises SchedulingError."""
     arguments = form.booking_arguments(twice=form.data.get("twice", ""), start=start)
-    if not service.deposit:
-        return scheduling.book(service=service, starts_at=start, handyman=handyman, client=client, **arguments)
+    if not basket.deposit:
+        return scheduling.book(service=basket, starts_at=start, handyman=handyman, client=client, **arguments)
     kept = deposits.hold_time()
-    return scheduling.hold(service=service, starts_at=start, handyman=handyman, expires_in=kept, **arguments)
+    return scheduling.hold(service=basket, starts_at=start, handyman=handyman, expires_in=kept, **arguments)
 
 
 def _next_page(booking: Booking) -> HttpResponse:
@@ -148,7 +183,7 @@ def _next_page(booking: Booking) -> HttpResponse:
 
 def _details(
     request: HttpRequest,
-    service: Service,
+    basket: Basket,
     form: BookingForm,
     start: datetime | None,
     handyman: Handyman | None,
@@ -163,34 +198,35 @@ def _details(
     Where the handyman asked for does not do this job (`gone`), anybody's windows, for the customer to decide.
     """
     carried = (request.POST if request.method == "POST" else request.GET).get("offer")
-    changed = carried != service.offer and (form.is_bound or carried is not None)
+    changed = carried != basket.offer and (form.is_bound or carried is not None)
     wanted = start or timezone.now()
     if gone:
         start = None
     if start and not reason and not earlier:
-        found = calendars.find_slot(service=service, starts_at=start, handyman=handyman)
+        found = calendars.find_slot(service=basket, starts_at=start, handyman=handyman)
         reason = found if isinstance(found, Reason) else None
     nearest = []
     if reason or offer or not start:
-        nearest = calendars.nearest_slots(service=service, starts_at=wanted, handyman=handyman)
+        nearest = calendars.nearest_slots(service=basket, starts_at=wanted, handyman=handyman)
         if handyman and not any(handyman.pk in slot.handyman_ids for slot in nearest):
             handyman = None
+    possible = bool(nearest) or calendars.Reader(now=timezone.now(), service=basket).is_possible()
     context = {
-        "service": service,
+        **_shown(basket),
         "form": form,
         "start": start,
         "until": start and start + calendars.current_rules().window,
         "handyman": handyman,
         "nearest": nearest,
-        "possible": bool(nearest) or calendars.Reader(now=timezone.now(), service=service).is_possible(),
+        "possible": possible,
+        "visits": [] if possible else visits.split(basket, timezone.now()),
         "problem": "handyman" if gone else reason or (None if start else "missing"),
         "changed": changed,
         "earlier": earlier and earlier.booking,
         "changed_by_staff": earlier and earlier.changed,
-        "movable": earlier and _is_movable(earlier, service),
-        "was": Service.as_offered(carried or "") if changed else None,
+        "movable": earlier and _is_movable(earlier, basket),
+        "was": Basket.as_offered(carried or "") if changed else None,
         "wrong": form.is_bound or reason or not start,
-        "section": "services",
     }
     status = (
         409 if reason is Reason.TAKEN or (changed and form.is_bound) or earlier else 422 if context["wrong"] else 200
@@ -198,15 +234,15 @@ def _details(
     return render(request, "bookings/details.html", context, status=status)
 
 
-def _is_movable(earlier: scheduling.AlreadyBooked, service: Service) -> bool:
+def _is_movable(earlier: scheduling.AlreadyBooked, basket: Basket) -> bool:
     booking = earlier.booking
-    return not earlier.changed and booking.service_id == service.pk and booking.can_be_changed(timezone.now())
+    return not earlier.changed and booking.content == basket.content and booking.can_be_changed(timezone.now())
 
 
 def _wait(
     request: HttpRequest,
     seconds: limits.Pause,
-    service: Service,
+    basket: Basket,
     start: datetime | None,
     handyman: Handyman | None,
     *,
@@ -216,31 +252,35 @@ def _wait(
     if request.method != "POST":
         return wait_a_while(request, seconds)
     context = {
-        "service": service,
+        **_shown(basket),
         "form": BookingForm(initial=request.POST.dict()),
         "start": start,
         "until": start and start + calendars.current_rules().window,
         "handyman": handyman,
         "unproven": unproven,
-        "section": "services",
     }
     return wait_a_while(request, seconds, "bookings/details.html", context)
 
 
-def _picker(request: HttpRequest, service: Service) -> dict[str, Any]:
+def _picker(request: HttpRequest, basket: Basket) -> dict[str, Any]:
     """What `_picker.html` needs to show the week that the query string asks for."""
     asked = WeekForm(request.GET)
     asked.is_valid()  # an unreadable day counts as none chosen
-    handymen = list(Handyman.objects.skilled_in(service))
+    handymen = list(Handyman.objects.skilled_in(*basket.services))
     handyman = next((each for each in handymen if each.slug == request.GET.get("handyman")), None)
     day, first = asked.cleaned_data.get("day"), asked.cleaned_data.get("week")
-    shown = week(service=service, now=timezone.now(), handyman=handyman, day=day, first=first)
-    return {"service": service, "handymen": handymen, "handyman": handyman, "week": shown, "section": "services"}
+    now = timezone.now()
+    shown = week(service=basket, now=now, handyman=handyman, day=day, first=first)
+    context = {**_shown(basket), "handymen": handymen, "handyman": handyman, "week": shown}
+    if basket.has_several_jobs and not shown.is_possible:
+        context["visits"] = visits.split(basket, now)
+    return context
 
 
-def _handyman(service: Service, slug: str | None) -> Handyman | None:
-    """The handyman of this name who does the service; None means anyone."""
-    return next((each for each in Handyman.objects.skilled_in(service) if each.slug == slug), None) if slug else None
+def _handyman(basket: Basket, slug: str | None) -> Handyman | None:
+    """The handyman of this name who does all of it; None means anyone."""
+    able = Handyman.objects.skilled_in(*basket.services) if slug else ()
+    return next((each for each in able if each.slug == slug), None)
 
 
 def _as_json(shown: Week) -> dict[str, object]:

@@ -120,7 +120,7 @@ def _context(request: HttpRequest, booking: Booking, problem: str) -> dict[str, 
         if not (day or first):
             day = timezone.localdate(booking.starts_at)
         asked_for = booking.handyman if booking.asked_for_handyman and "anybody" not in request.GET else None
-        shown = week(service=booking.service, now=now, handyman=asked_for, day=day, first=first, ignoring=booking)
+        shown = week(service=booking, now=now, handyman=asked_for, day=day, first=first, ignoring=booking)
         anybody = "&anybody=1" if "anybody" in request.GET else ""
         context |= {"week": shown, "handyman": asked_for, "anybody": anybody}
     return context

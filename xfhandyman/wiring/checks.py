@@ -21,6 +21,7 @@ _BOUNDS: dict[str, tuple[float, float | None]] = {
     "BOOKING_STEP_MINUTES": (5, 24 * 60),  # every step of a day is gone through
     "BOOKING_NOTICE_HOURS": (0, None),
     "BOOKING_HORIZON_DAYS": (1, 730),
+    "BOOKING_JOBS_PER_VISIT": (1, 12),
     "BOOKING_CHANGE_HOURS": (0, None),
     "BOOKING_GRACE_MINUTES": (0, None),
     "BOOKING_LINK_DAYS": (1, None),
