@@ -24,7 +24,7 @@ from tests.stack import BASE_DIR, Stack, running_stack
 PAGES = {"service page": Customer.service_page, "booking page": Customer.booking_page, "booking": Customer.book_next}
 _ANSWERS = {"service page": 200, "booking page": 200, "booking": 302}
 ALL_TRACED, TENTH_TRACED, STOCK = "ours, every request traced", "ours, 10 % traced", "stock wiring"
-_BOUNDS = {ALL_TRACED: 1.25, TENTH_TRACED: 1.15}
+_BOUNDS = {ALL_TRACED: 1.20, TENTH_TRACED: 1.08}
 _TURN = 5
 """Requests until it is the other site's turn."""
 _SETTLE = 1.3

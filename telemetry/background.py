@@ -1,6 +1,7 @@
 """Background tasks of any queue, observed. Its adapter is two calls, where a task is sent and where it runs:
 
-    headers = background.carrier()                                  # travels with the task
+    with background.sending("shop.ship", system="celery") as headers:   # they travel with the task
+        send(headers)
     with background.running("shop.ship", headers, system="celery", job_id=7):
         ship()
 
@@ -35,6 +36,29 @@ def carrier() -> dict[str, str]:
 
 
 @contextmanager
+def sending(name: str, *, system: str, queue: str = "", tasks: int = 1) -> Iterator[dict[str, str]]:
+    """Observe the block as the sending of `tasks` runs of a task; yields their `carrier`, below a span of its own."""
+    if current() is None:
+        yield {}
+        return
+    about = _messaging(system, "send", queue)
+    if tasks > 1:
+        about["messaging.batch.message_count"] = tasks
+    with traces.span(f"send {name}", kind="producer", attributes=about):
+        yield carrier()
+
+
+def _messaging(system: str, operation: str, queue: str) -> dict[str, str | int]:
+    """OpenTelemetry's messaging conventions."""
+    about: dict[str, str | int] = {
+        "messaging.system": system,
+        "messaging.operation.name": operation,
+        "messaging.operation.type": operation,
+    }
+    return {**about, "messaging.destination.name": queue} if queue else about
+
+
+@contextmanager
 def running(
     name: str,
     carrier: Mapping[str, str],
@@ -56,15 +80,7 @@ def running(
         start()
     observation = Observation(carrier.get("request_id") or new_request_id(), route=name, kind="task")
     failure, outcome = "", "ok"
-    # OpenTelemetry's messaging conventions.
-    job: dict[str, str | int] = {
-        "messaging.system": system,
-        "messaging.operation.name": "process",
-        "messaging.operation.type": "process",
-        f"messaging.{system}.attempt": attempt,
-    }
-    if queue:
-        job["messaging.destination.name"] = queue
+    job = {**_messaging(system, "process", queue), f"messaging.{system}.attempt": attempt}
     if job_id is not None:
         job["messaging.message.id"] = str(job_id)
     with observing(observation), traces.task(observation, carrier, job):

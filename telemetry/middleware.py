@@ -41,8 +41,8 @@ from telemetry.observe import queueing, work
 from telemetry.observe.routes import method_name, route_name
 from telemetry.serve import lifecycle, probes
 
-_OWN_FIELDS = {"event", "method", "route", "status", "duration_ms", "db_queries", "db_ms", "db_wait_ms", "user_id"}
-_OWN_FIELDS |= {"bytes", "aborted", "sentry", "exc_info"}
+_OWN_FIELDS = {"event", "method", "route", "status_code", "duration_ms", "db_queries", "db_ms", "db_wait_ms", "user_id"}
+_OWN_FIELDS |= {"bytes", "queue_ms", "aborted", "sentry", "exc_info"}
 """Of the lines of a request; no receiver of a signal replaces them."""
 
 log = get_logger("telemetry.request").bind()  # once, and not for each line
@@ -128,7 +128,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
 
     def prepare(self, request: HttpRequest) -> None:
         observation = Observation(self.request_id(request), method=method_name(request.method))
-        observation.queued = queueing.take()
+        observation.queued = queueing.take(request.META)
         request.request_id = observation.request_id  # type: ignore[attr-defined]  # for templates and error pages
         request.observation = observation  # type: ignore[attr-defined]  # Django requests carry any attribute
         activate(observation)
@@ -255,8 +255,9 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
             "request_finished",
             method=observation.method,
             route=observation.route,
-            status=observation.status,
+            status_code=observation.status,
             duration_ms=round(seconds * 1000, 1),
+            queue_ms=round(observation.queued * 1000, 1),
             db_queries=observation.db_queries,
             db_ms=round(observation.db_ms, 1),
             db_wait_ms=round(observation.db_wait_ms, 1),

@@ -33,7 +33,7 @@ def test_its_first_pages_ask_for_nothing_that_is_not_there(stack: Callable[..., 
         page.goto(link, wait_until="load")
     page.goto(f"{site.url}/favicon.ico")
     assert len(first) > 10
-    missed = [line for line in site.log_events("request_finished") if int(line["status"]) >= 400]
+    missed = [line for line in site.log_events("request_finished") if int(line["status_code"]) >= 400]
     assert missed == []
 
 

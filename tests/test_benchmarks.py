@@ -7,8 +7,8 @@ import pytest
 from benchmarks import overhead
 from benchmarks.sink import running_sink
 
-BOUNDS = {overhead.ALL_TRACED: 1.4, overhead.TENTH_TRACED: 1.3}
-"""Wider than the benchmark's 1.25 and 1.15, which medians of many rounds are held to."""
+BOUNDS = {overhead.ALL_TRACED: 1.35, overhead.TENTH_TRACED: 1.25}
+"""Wider than the benchmark's 1.20 and 1.08, which medians of many rounds are held to."""
 TRIES = 5
 
 

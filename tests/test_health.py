@@ -231,7 +231,7 @@ def test_it_logs_once_that_a_dependency_is_degraded_however_it_tells() -> None:
             check._running.acquire()
             check._run()
     told = {"event": "dependency_degraded", "log_level": "warning", "dependency": "email"}
-    assert log == [{**told, "error": "ConnectionRefusedError"}, told]
+    assert log == [{**told, "error_type": "ConnectionRefusedError"}, told]
 
 
 def test_it_connects_to_the_mail_server(settings: Any) -> None:

@@ -105,14 +105,14 @@ def test_a_receiver_adds_to_the_line_of_a_finished_request(client: Client, lines
     def add_size(response: HttpResponse, logger: object, log_kwargs: dict[str, object], **kwargs: object) -> None:
         seen.append((log_kwargs["code"], log_kwargs["request"]))
         log_kwargs["size_class"] = "small"
-        log_kwargs["status"] = "nonsense"
+        log_kwargs["status_code"] = "nonsense"
         structlog.contextvars.bind_contextvars(type=response["Content-Type"])
 
     receive(signals.bind_extra_request_finished_metadata, add_size)
     client.get("/bare/")
     assert seen == [(200, "GET /bare/")]
     finished = lines.one("request_finished")
-    assert (finished["size_class"], finished["type"], finished["status"]) == (
+    assert (finished["size_class"], finished["type"], finished["status_code"]) == (
         "small",
         "text/html; charset=utf-8",
         200,
@@ -165,7 +165,7 @@ def test_a_receiver_that_fails_fails_no_request(client: Client, lines: Lines, re
     ):
         receive(signal, fail)
     assert client.get(path).status_code == expected
-    assert lines.one("request_finished")["status"] == expected
+    assert lines.one("request_finished")["status_code"] == expected
 
 
 def test_it_is_the_same_under_asgi(lines: Lines, receive: Receive) -> None:

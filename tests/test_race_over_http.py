@@ -70,4 +70,4 @@ def test_it_gives_one_window_to_one_of_twenty(stack: Callable[..., Stack]) -> No
             "SELECT count(*), count(DISTINCT starts_at) FROM bookings_booking WHERE customer_name LIKE 'Customer %'"
         ).fetchone()
     assert booked == (ROUNDS, ROUNDS)
-    assert not [line for line in site.log_events("request_finished") if line["status"] >= 500]
+    assert not [line for line in site.log_events("request_finished") if line["status_code"] >= 500]

@@ -80,7 +80,7 @@ def test_it_asks_the_primary_while_the_replica_is_down(site: Stack, standby: Sta
     before = answered(site, "primary")
     assert all("Brand new service" in site.get("/services/", timeout=30)[1] for _ in range(8))
     assert answered(site, "primary") == before + 8
-    assert not [line for line in site.log_events("request_finished") if line["status"] >= 500]
+    assert not [line for line in site.log_events("request_finished") if line["status_code"] >= 500]
     standby.start()
     since = answered(site, "replica")
 

@@ -2,9 +2,12 @@
 
 import json
 import logging
+import time
+import urllib.request
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from typing import Any
 
 import pytest
 import requests
@@ -129,8 +132,32 @@ def test_it_writes_one_line_when_the_stream_has_ended(serve: Serve, lines: Lines
     response.close()
     response.close()
     (line,) = lines.named("request_finished")
-    assert (line["status"], line["bytes"], line.get("aborted")) == (200, 7, None)
+    assert (line["status_code"], line["bytes"], line.get("aborted")) == (200, 7, None)
     assert current() is None
+
+
+@pytest.mark.parametrize(
+    ("ago", "form", "waited"),
+    [
+        (2, "t={:.3f}", 2),
+        (2, "{:.0f}", 2),
+        (2, "{:.0f}000", 2),
+        (2, "{:.0f}000000", 2),
+        (-5, "{:.3f}", 0),
+        (3600, "{:.3f}", 0),
+        (2, "t=0{:.0f}", 0),
+    ],
+)
+def test_it_knows_since_when_a_trusted_proxy_has_had_the_request(
+    serve: Serve, lines: Lines, settings: Any, ago: int, form: str, waited: float
+) -> None:
+    stamp = form.format(time.time() - ago)
+    for proxies in (["127.0.0.1"], []):
+        settings.TRUSTED_PROXIES = proxies
+        serve(HTTP_X_REQUEST_START=stamp)
+    believed, stranger = (line["queue_ms"] for line in lines.named("request_finished"))
+    assert (waited - 0.5) * 1000 * bool(waited) <= believed <= (waited + 1.5) * 1000 * bool(waited)
+    assert stranger == 0
 
 
 def test_it_says_when_the_client_left_a_stream(serve: Serve, lines: Lines) -> None:
@@ -149,7 +176,7 @@ def test_it_ends_the_observation_when_even_the_error_page_fails(serve: Serve, li
     with pytest.raises(RuntimeError):
         serve(view)
     (line,) = lines.named("request_finished")
-    assert line["status"] == 500
+    assert line["status_code"] == 500
     assert current() is None
 
 
@@ -219,12 +246,19 @@ def test_it_keeps_its_series_whatever_clients_invent(
     assert series() == before
 
 
-def test_it_sends_the_request_id_along_with_outgoing_calls() -> None:
-    heard: list[str | None] = []
+class Continued(traces.Tracing):
+    """Tracing whose current span is always the same."""
+
+    def outgoing(self) -> dict[str, str]:
+        return {"traceparent": "of-the-span"}
+
+
+def test_it_sends_the_request_id_and_the_span_along_with_outgoing_calls() -> None:
+    heard: list[tuple[str | None, str | None]] = []
 
     class Peer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            heard.append(self.headers["X-Request-ID"])
+            heard.append((self.headers["X-Request-ID"], self.headers["traceparent"]))
             self.send_response(204)
             self.end_headers()
 
@@ -234,17 +268,23 @@ def test_it_sends_the_request_id_along_with_outgoing_calls() -> None:
         Thread(target=peer.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{peer.server_port}/"
         outgoing_http.install()
+        traces.use(Continued())
         with observing(Observation("the-request-0001")), requests.Session() as session:
             session.get(url)
-            session.get(url, headers={"x-request-id": "the-callers-own"})
+            session.get(url, headers={"x-request-id": "the-callers-own", "Traceparent": "as-well"})
             session.get(url)
+            urllib.request.urlopen(url, timeout=5).close()
         requests.get(url, timeout=5)
+        traces.stop()
         peer.shutdown()
-    assert heard == ["the-request-0001", "the-callers-own", "the-request-0001", None]
+    ours = ("the-request-0001", "of-the-span")
+    assert heard == [ours, ("the-callers-own", "as-well"), ours, ours, (None, None)]
 
 
 def test_it_formats_a_library_s_template_and_not_what_was_put_into_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOG_FORMAT", "json")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "kettles")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=pans,deployment.environment.name=staging%2F2")
     conf.forget()
     from telemetry.logs.setup import install
 
@@ -260,6 +300,8 @@ def test_it_formats_a_library_s_template_and_not_what_was_put_into_it(monkeypatc
     finally:
         root.handlers[:] = kept
     assert (line["event"], line["message"]) == ("Login of %s failed", "Login of … failed")
+    assert line["service.name"] == "kettles"
+    assert (line["service.version"], line["deployment.environment.name"]) == ("development", "staging/2")
     assert {"timestamp", "level", "logger", "pid"} <= line.keys()
 
 

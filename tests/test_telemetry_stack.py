@@ -223,7 +223,7 @@ def test_it_logs_a_mixed_run_as_json_with_the_id_of_each_request(stack: StartSta
 
     (failed,) = [each for each in events if "exception" in each]
     assert failed["event"] == "request_failed"
-    assert failed["error"] == "RuntimeError"
+    assert failed["error_type"] == "RuntimeError"
     assert 'File "tests/broken/views.py"' in failed["exception"]
     assert "kettle" not in failed["exception"]
     assert "secret" not in site.log_text

@@ -77,7 +77,9 @@ def test_it_names_the_request_by_its_route_and_what_it_waited_for(stack: Start, 
     for secret in CANARY[:2]:
         assert secret not in "".join(collector.text)
     [line] = [line for line in site.log_events("request_finished") if line["route"] == "/broken/queries/"]
-    assert (line["trace_id"], line["span_id"]) == (server.trace_id, server.span_id)
+    assert (line["trace_id"], line["span_id"], line["trace_sampled"]) == (server.trace_id, server.span_id, True)
+    named = {"service.name", "service.version", "deployment.environment.name"}
+    assert {name: line[name] for name in named} == {name: server.resource[name] for name in named}
     assert server.attributes["request.id"] == line["request_id"]
 
 
@@ -221,7 +223,14 @@ def test_it_links_a_task_to_the_request_that_deferred_it(stack: Start, collector
     server = wait_for_span(collector, "GET /broken/defer/<task>/")
     assert task.trace_id == server.trace_id
     assert (task.kind, task.links) == ("consumer", [(server.trace_id, task.parent_id)])
-    assert task.parent_id in {span.span_id for span in collector.trace(server.trace_id)}
+    [sent] = [span for span in collector.trace(server.trace_id) if span.span_id == task.parent_id]
+    assert (sent.name, sent.kind) == ("send working_task", "producer")
+    assert sent.attributes == {
+        "messaging.system": "procrastinate",
+        "messaging.destination.name": "default",
+        "messaging.operation.name": "send",
+        "messaging.operation.type": "send",
+    }
     assert task.resource["service.name"] == "xfhandyman-worker"
     assert {
         "messaging.system": "procrastinate",

@@ -79,7 +79,7 @@ class StaleReadsMiddleware:
             except Http404:  # or only not there yet: the primary knows
                 pass
             except Error as error:  # gone since it was asked, or it broke off a query that stood in its way
-                log.warning("replica_failed", error=type(error).__name__)
+                log.warning("replica_failed", error_type=type(error).__name__)
             finally:
                 _reading.reset(reading)
         metrics.db_replica_requests.labels("primary").inc()

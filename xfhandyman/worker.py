@@ -38,7 +38,9 @@ async def work_until_told(app: App, work: Callable[[App], Awaitable[None]], *, o
         except asyncio.CancelledError:
             return
         except Exception as error:
-            log.warning("task_worker_interrupted", error=type(error).__name__, reason=str(error.__cause__ or error))
+            log.warning(
+                "task_worker_interrupted", error_type=type(error).__name__, reason=str(error.__cause__ or error)
+            )
         if once:
             return
         with suppress(TimeoutError):

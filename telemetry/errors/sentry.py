@@ -61,7 +61,7 @@ _FRAME_KEYS = {
     "post_context",
     "pre_context",
 }
-_LOG_KEYS = {"task", "job_id", "kind", "reason", "outcome", "status", "query", "route", "dependency", "error_type"}
+_LOG_KEYS = {"task", "job_id", "kind", "reason", "outcome", "status_code", "query", "route", "dependency", "error_type"}
 _WORD = re.compile(r"[\w ./<>:-]{1,100}", re.ASCII)
 
 

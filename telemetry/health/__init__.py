@@ -40,7 +40,7 @@ class Check:
         try:
             state = self._ask()
         except Exception as error:  # any fault of a dependency is its state, not ours
-            state, why = "degraded", {"error": type(error).__name__}
+            state, why = "degraded", {"error_type": type(error).__name__}
         finally:
             self._running.release()
         before, self.state = self.state, state

@@ -16,7 +16,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict
 
-from telemetry import redaction
+from telemetry import identity, redaction
 from telemetry.context import current
 from telemetry.logger import Output
 from telemetry.logs import libraries
@@ -24,6 +24,7 @@ from telemetry.logs import libraries
 _STANDARD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 """What every record of the standard library has."""
 _LEVELS = {"exception": "error", "warn": "warning", "fatal": "critical"}
+_about: dict[str, str] = {}
 MAX_FRAMES, MAX_CAUSES = 30, 5
 _OUR_PATHS = re.compile(rf"^.*/site-packages/|^.*/lib/python3\.\d+/|^{re.escape(os.getcwd())}/")
 
@@ -48,9 +49,15 @@ def to_json(event: EventDict, **_options: Any) -> str:
     return line if line.isascii() and "\x7f" not in line else _CONTROL.sub(_escaped, line)
 
 
-def put_message(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Each line has a `message` for people; where nobody wrote one it is the name of the event."""
+def introduce(service: str = "") -> None:
+    """Say on each line from now on who speaks: `service`, its version and environment."""
+    _about.update(identity.attributes(service))
+
+
+def complete(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Each line says who speaks, and has a `message` for people: the event's name where nobody wrote one."""
     event.setdefault("message", event["event"])
+    event.update(_about)
     return event
 
 
@@ -79,6 +86,7 @@ def add_context(_logger: Any, _method: str, event: EventDict) -> EventDict:
         event.setdefault("request_id", observation.request_id)
         if observation.trace_id:
             event["trace_id"], event["span_id"] = observation.trace_id, observation.span_id
+            event["trace_sampled"] = observation.sampled
     event["pid"] = os.getpid()
     return event
 
@@ -91,7 +99,7 @@ def format_exception(_logger: Any, _method: str, event: EventDict) -> EventDict:
     elif isinstance(error, tuple):
         error = error[1]
     if isinstance(error, BaseException):
-        event["error"] = type(error).__name__
+        event["error_type"] = type(error).__name__
         event["exception"] = _stack(error)
     return event
 

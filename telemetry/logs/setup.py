@@ -25,6 +25,7 @@ _QUIET = {"httpx": logging.WARNING, "urllib3": logging.WARNING, "django.server":
 def install(*, keep_root_level: bool = False) -> None:
     """Set up, or set up again after settings have changed. `keep_root_level`: the host has chosen one."""
     as_json = conf.log_format == "json"
+    lines.introduce()
     begun: list[Processor] = [
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
@@ -40,7 +41,7 @@ def install(*, keep_root_level: bool = False) -> None:
         colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
     rendering: list[Processor] = (
-        [lines.put_message, structlog.processors.JSONRenderer(serializer=lines.to_json)]
+        [lines.complete, structlog.processors.JSONRenderer(serializer=lines.to_json)]
         if as_json
         else [lines.show_message, lines.show_control_characters, console]
     )

@@ -1,7 +1,8 @@
-"""Outgoing HTTP calls: accounted by host, and sent with the request id, so that the other side's logs match ours.
+"""Outgoing HTTP calls: accounted by host, and sent with the request id and `traceparent`, so that the other side's logs
+and spans match ours.
 
 `requests`, urllib3 and urllib all send through the standard library's `HTTPConnection`, so its steps are the one place
-to observe. A request id that a caller has set itself stays.
+to observe. What a caller, or an instrumentation of its library, has set itself stays.
 """
 
 import time
@@ -10,6 +11,7 @@ from functools import wraps
 from http.client import HTTPConnection, HTTPSConnection
 from typing import Any
 
+from telemetry import traces
 from telemetry.context import current
 from telemetry.metrics.labels import BoundedLabel
 
@@ -58,13 +60,16 @@ def _accounted(step: Callable[..., Any], operations: int) -> Callable[..., Any]:
 
 
 def _noting(self: HTTPConnection, header: Any, *values: Any) -> None:
-    if (header.decode("latin-1") if isinstance(header, bytes) else header).lower() == HEADER.lower():
-        self._has_request_id = True  # type: ignore[attr-defined]  # ours, on their object
+    name = (header.decode("latin-1") if isinstance(header, bytes) else header).lower()
+    self.__dict__.setdefault("_telemetry_headers", set()).add(name)  # ours, on their object
     _put_header(self, header, *values)
 
 
 def _adding(self: HTTPConnection, *body: Any, **options: Any) -> None:
     observation = current()
-    if observation is not None and not self.__dict__.pop("_has_request_id", False):
-        _put_header(self, HEADER, observation.request_id)
+    given = self.__dict__.pop("_telemetry_headers", ())
+    if observation is not None:
+        for name, value in {HEADER: observation.request_id, **traces.outgoing()}.items():
+            if name.lower() not in given:
+                _put_header(self, name, value)
     _end_headers(self, *body, **options)

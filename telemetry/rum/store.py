@@ -225,7 +225,7 @@ class Writer:
             catalogue.telemetry_dropped.labels("rum", "refused").inc(len(batch))
             log.error("rum_rows_lost", rows=len(batch), reason=type(error).__name__)
         except Exception as error:  # the thread must live: whatever it is, the rows can wait
-            log.warning("rum_write_failed", waiting=len(self._rows), error=type(error).__name__)
+            log.warning("rum_write_failed", waiting=len(self._rows), error_type=type(error).__name__)
             return False
         with self._wake:
             for _ in batch:

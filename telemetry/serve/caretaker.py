@@ -72,7 +72,7 @@ class Caretaker:
             return list(found)
         except Exception as error:  # a fault of a check is no fault of the host
             self._due = min(self._due, time.monotonic() + RETRY)
-            log.warning("ticket_check_failed", check=name, error=type(error).__name__)
+            log.warning("ticket_check_failed", check=name, error_type=type(error).__name__)
             return []
 
     def _count(self, kinds: list[str]) -> None:

@@ -117,7 +117,7 @@ class MetricsServer:
                 log.warning("metrics_port_unavailable", port=self._address[1], reason=error.strerror)
             self._told = True
             return False
-        log.info("metrics_served", host=self._address[0], port=self._address[1])
+        log.info("metrics_served", address=self._address[0], port=self._address[1])
         return True
 
     def _serve(self) -> None:

@@ -12,6 +12,7 @@ from django.core import mail
 from telemetry import errors, traces
 from telemetry.conf import conf
 from telemetry.logger import get_logger
+from telemetry.logs import lines
 from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
 from telemetry.observe import drivers
@@ -72,6 +73,7 @@ def _start(service: str, parts: tuple[Part, ...], threads: int) -> None:
     if threads and not conf.web_threads:
         conf.web_threads = threads  # found out, where nobody has set it
     catalogue.app_info.labels(conf.release, conf.environment).set(1)
+    lines.introduce(service)
     _tell_what_is_off()
     _start_traces(service)
     _start_errors()
@@ -96,7 +98,7 @@ def _start_traces(service: str) -> None:
     if traces.wanted() and _sound("traces", traces.faults()):
         from telemetry.traces import opentelemetry
 
-        opentelemetry.start(service, conf.release, conf.environment)
+        opentelemetry.start(service)
 
 
 @failsafe("sentry")

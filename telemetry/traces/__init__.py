@@ -48,6 +48,9 @@ class Tracing:
     def carrier(self) -> dict[str, str]:
         return {}
 
+    def outgoing(self) -> dict[str, str]:
+        return {}
+
     @contextmanager
     def task(self, observation: Observation, carrier: Mapping[str, str], attributes: Attributes) -> Iterator[None]:
         yield
@@ -164,6 +167,11 @@ def exemplar() -> dict[str, str] | None:
 def carrier() -> dict[str, str]:
     """`{"traceparent": ...}` of the current span for whoever continues the work, or nothing."""
     return _sink.active.carrier()
+
+
+def outgoing() -> dict[str, str]:
+    """The headers by which an outgoing call continues the current span: those of OTEL_PROPAGATORS."""
+    return _sink.active.outgoing()
 
 
 def task(observation: Observation, carrier: Mapping[str, str], attributes: Attributes) -> AbstractContextManager[None]:

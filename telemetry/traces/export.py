@@ -39,6 +39,7 @@ _SPOKEN = ("http.", "url.", "client.", "user_agent.", "user.", "net.", "network.
 _INSTRUMENTATION = "opentelemetry.instrumentation."
 _PATIENCE = 5.0
 """Seconds a collector gets for one batch; loss is reported that much later."""
+_TEXTS = {"exception.message", "exception.stacktrace"}
 _FRAME = re.compile(r'^  File "[^"]*", line \d+, in \S+$', re.MULTILINE)
 
 
@@ -115,7 +116,7 @@ class BoundedProcessor(BatchSpanProcessor):
 def cleaned(span: ReadableSpan) -> ReadableSpan:
     """The span as it may leave; itself where nothing of it is in question."""
     foreign = span.instrumentation_scope is not None and span.instrumentation_scope.name.startswith(_INSTRUMENTATION)
-    if not foreign and not span.events and not span.status.description:
+    if not (foreign or span.status.description or any(map(_has_texts, span.events))):
         return span
     attributes: dict[str, Any] = dict(span.attributes or {})
     return ReadableSpan(
@@ -149,10 +150,14 @@ def _allowed(attributes: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def _has_texts(event: Event) -> bool:
+    return not _TEXTS.isdisjoint(event.attributes or ())
+
+
 def _without_texts(event: Event) -> Event:
-    attributes = dict(event.attributes or {})
-    if "exception.message" not in attributes and "exception.stacktrace" not in attributes:
+    if not _has_texts(event):
         return event
+    attributes = dict(event.attributes or {})
     attributes.pop("exception.message", None)
     frames = _FRAME.findall(str(attributes.pop("exception.stacktrace", "")))
     if frames:

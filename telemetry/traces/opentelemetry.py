@@ -28,7 +28,8 @@ from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from telemetry import traces
+from telemetry import identity, traces
+from telemetry.conf import conf
 from telemetry.context import TRUSTED_CALLER, UNMATCHED, Observation, current
 from telemetry.traces import Attributes, Tracing, configuration, export, pages
 from telemetry.traces.finished import KINDS, Finished, Processors
@@ -74,9 +75,9 @@ def rehearse() -> None:
         export.otlp_over_http()
 
 
-def start(service: str, version: str, environment: str) -> None:
+def start(service: str) -> None:
     """Begin to trace, after fork. `service` is the service name unless OTEL_SERVICE_NAME says otherwise."""
-    traces.use(OpenTelemetry(service, version, environment))
+    traces.use(OpenTelemetry(service))
 
 
 def _began(span: Span, request: HttpRequest) -> None:
@@ -113,25 +114,19 @@ _CLAIMED = "telemetry.claimed_parent"
 class OpenTelemetry(Tracing):
     """Tracing that is on."""
 
-    def __init__(self, service: str, version: str, environment: str) -> None:
+    def __init__(self, service: str) -> None:
         given = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-        resource: dict[str, Any] = {
-            "service.version": version,
-            "deployment.environment.name": environment,
-            "host.name": socket.gethostname(),
-            "process.pid": os.getpid(),
-        }
+        resource: dict[str, Any] = {"host.name": socket.gethostname(), "process.pid": os.getpid()}
         resource = {name: value for name, value in resource.items() if f"{name}=" not in given}
-        if "OTEL_SERVICE_NAME" not in os.environ and "service.name=" not in given:
-            resource["service.name"] = service
+        resource |= identity.attributes(service)
         self._processors = export.processors()
         processors = Processors(self._processors)
         provider = TracerProvider(
             resource=Resource.create(resource), shutdown_on_exit=False, active_span_processor=processors
         )
         trace.set_tracer_provider(provider)
-        self._resource, self._scope = provider.resource, InstrumentationScope(_SCOPE, version, _SCHEMA)
-        self._tracer = provider.get_tracer(_SCOPE, version, schema_url=_SCHEMA)
+        self._resource, self._scope = provider.resource, InstrumentationScope(_SCOPE, conf.release, _SCHEMA)
+        self._tracer = provider.get_tracer(_SCOPE, conf.release, schema_url=_SCHEMA)
         self._finished = Finished(provider, processors, self._tracer, self._scope)
         self._parents = [f"HTTP_{name.upper().replace('-', '_')}" for name in propagate.get_global_textmap().fields]
         RequestsInstrumentor().instrument(tracer_provider=provider, meter_provider=NoOpMeterProvider())
@@ -200,6 +195,11 @@ class OpenTelemetry(Tracing):
             _TRACE_CONTEXT.inject(carrier)
             carrier.pop("tracestate", None)
         return carrier
+
+    def outgoing(self) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        propagate.inject(headers)
+        return headers
 
     @contextmanager
     def task(self, observation: Observation, carrier: Mapping[str, str], attributes: Attributes) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 The SDK's encoder makes a protobuf object of each attribute, 50 µs a span, in a thread that takes its turns from
 requests. Here a span's bytes are joined, and those of an attribute that comes again and again are kept. What is rare
-(events, links, lists, a `tracestate`, what a limit dropped) is left to the SDK's encoder.
+(links, lists, a `tracestate`, what a limit dropped) is left to the SDK's encoder.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import StatusCode
 
 _RESOURCE_SPANS, _SCOPE_SPANS, _SPANS, _NAME, _ATTRIBUTES = b"\x0a", b"\x12", b"\x12", b"\x2a", b"\x4a"
+_EVENTS, _EVENT_NAME, _EVENT_ATTRIBUTES = b"\x5a", b"\x12", b"\x1a"
 """What stands before a field: its number in its message, and that a length and so many bytes follow."""
 _HEAD, _PARENT = Struct("!2sQQ2sQ"), Struct("!2sQ")
 """The ids of trace and span, and of the span's parent."""
-_TIMES = Struct("<BBBQBQ")
+_TIMES, _EVENT_TIME = Struct("<BBBQBQ"), Struct("<BQ")
 """Kind, start and end."""
 _STATUS = {code: bytes([0x7A, 2, 0x18, code.value]) if code.value else b"\x7a\x00" for code in StatusCode}
 _LOCAL, _REMOTE = b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\x00\x03\x00\x00"
@@ -63,8 +64,8 @@ def _frames(span: ReadableSpan) -> tuple[bytes, bytes]:
 
 
 def _span(span: ReadableSpan) -> bytes:
-    context, parent, attributes = span.context, span.parent, span.attributes or {}
-    if _is_rare(span) or not _PLAIN.issuperset(map(type, attributes.values())):
+    context, parent, attributes, events = span.context, span.parent, span.attributes or {}, span.events
+    if _is_rare(span) or not _is_plain(span) or not all(map(_is_plain, events)):
         [resource] = encode_spans([span]).resource_spans
         return resource.scope_spans[0].spans[0].SerializeToString()
     high, low = divmod(context.trace_id, 1 << 64)
@@ -74,7 +75,8 @@ def _span(span: ReadableSpan) -> bytes:
             _PARENT.pack(b"\x22\x08", parent.span_id) if parent else b"",
             _field(_NAME, span.name.encode()),
             _TIMES.pack(0x30, span.kind.value + 1, 0x39, span.start_time, 0x41, span.end_time),
-            *[_attribute(name, value) for name, value in attributes.items()],
+            *[_attribute(_ATTRIBUTES, name, value) for name, value in attributes.items()],
+            *[_field(_EVENTS, _event(event)) for event in events],
             _STATUS[span.status.status_code],
             _REMOTE if parent and parent.is_remote else _LOCAL,
         ]
@@ -82,11 +84,10 @@ def _span(span: ReadableSpan) -> bytes:
 
 
 def _is_rare(span: ReadableSpan) -> bool:
-    lost = span.dropped_attributes or span.dropped_events or span.dropped_links
     return bool(
-        lost
-        or span.events
-        or span.links
+        span.links
+        or span.dropped_events
+        or span.dropped_links
         or span.status.description
         or span.context.trace_state
         or not span.start_time
@@ -94,13 +95,29 @@ def _is_rare(span: ReadableSpan) -> bool:
     )
 
 
-def _attribute(name: str, value: Any) -> bytes:
+def _is_plain(said: ReadableSpan | Event) -> bool:
+    """Whether nothing of its attributes is lost, and all are texts, numbers or truths."""
+    return not said.dropped_attributes and _PLAIN.issuperset(map(type, (said.attributes or {}).values()))
+
+
+def _event(event: Event) -> bytes:
+    attributes = (event.attributes or {}).items()
+    return b"".join(
+        [
+            _EVENT_TIME.pack(0x09, event.timestamp),
+            _field(_EVENT_NAME, event.name.encode()),
+            *[_attribute(_EVENT_ATTRIBUTES, name, value) for name, value in attributes],
+        ]
+    )
+
+
+def _attribute(tag: bytes, name: str, value: Any) -> bytes:
     if type(value) is str and len(value) > _LONGEST:
-        return _key_value(name, value)
-    return _kept(name, value)
+        return _key_value(tag, name, value)
+    return _kept(tag, name, value)
 
 
-def _key_value(name: str, value: Any) -> bytes:
+def _key_value(tag: bytes, name: str, value: Any) -> bytes:
     """The bytes of an attribute; none of one that the format cannot hold, which the SDK leaves out too."""
     kind = {str: "string_value", bool: "bool_value", int: "int_value", float: "double_value"}[type(value)]
     try:
@@ -108,7 +125,7 @@ def _key_value(name: str, value: Any) -> bytes:
         setattr(pair.value, kind, value)
     except ValueError:  # a lone surrogate, a number of more than 64 bits
         return b""
-    return _field(_ATTRIBUTES, pair.SerializeToString())
+    return _field(tag, pair.SerializeToString())
 
 
 _kept = lru_cache(_MOST, typed=True)(_key_value)

@@ -53,10 +53,10 @@ def test_two_lines_observe_a_project_on_sqlite(host: Host, server: str) -> None:
         wait_for("the lines", lambda: len(host.lines("request_finished")) >= 6)
     line = next(line for line in host.lines("request_finished") if line["route"] == "/orders/<number>/")
     assert line["request_id"] == headers["X-Request-ID"]
-    assert (line["status"], line["db_queries"]) == (200, 1)
+    assert (line["status_code"], line["db_queries"]) == (200, 1)
     later = next(line for line in host.lines("request_finished") if line["route"] == "/later/")
     assert later["db_queries"] == 1  # an async view's, in whatever thread Django runs it
-    assert host.lines("request_failed")[0]["error"] == "RuntimeError"
+    assert host.lines("request_failed")[0]["error_type"] == "RuntimeError"
     [counted] = host.lines("orders are counted")
     assert (counted["number"], counted["request_id"]) == (7, line["request_id"])
     assert "orders are counted" in own.read_text()
@@ -81,7 +81,7 @@ def test_a_task_of_any_queue_is_observed(host: Host) -> None:
     assert (shipped["task"], shipped["outcome"], shipped["db_queries"]) == ("shop.ship", "ok", 1)
     assert shipped["request_id"] == headers["X-Request-ID"]
     assert (lost["task"], lost["outcome"]) == ("shop.lose", "failed")
-    assert host.lines("task_failed")[0]["error"] == "RuntimeError"
+    assert host.lines("task_failed")[0]["error_type"] == "RuntimeError"
     assert 'tasks_total{outcome="ok",task="shop.ship"} 1.0' in metrics
 
 

@@ -101,7 +101,7 @@ def test_a_request_is_a_line_a_count_and_a_trace(shop: Shop) -> None:
     assert (status, body) == (200, "0")
     own = headers["X-Request-ID"]
     [line] = wait_for("the line", lambda: [x for x in shop.host.lines("request_finished") if x["request_id"] == own])
-    assert (line["route"], line["status"], line["db_queries"]) == (ORDERS, 200, 1)
+    assert (line["route"], line["status_code"], line["db_queries"]) == (ORDERS, 200, 1)
     [counted] = [line for line in shop.host.lines("orders are counted") if line["request_id"] == own]
     assert counted["number"] == 7
     assert "orders are counted" in (shop.host.directory / "own.log").read_text()
@@ -120,10 +120,10 @@ def test_an_error_is_one_report_and_one_stack(shop: Shop) -> None:
     status, headers, _ = shop.host.get("/broken/")
     assert status == 500
     [failed] = wait_for("the line", lambda: shop.host.lines("request_failed"))
-    assert (failed["error"], failed["request_id"]) == ("RuntimeError", headers["X-Request-ID"])
+    assert (failed["error_type"], failed["request_id"]) == ("RuntimeError", headers["X-Request-ID"])
     wait_for("the report", lambda: shop.envelopes.events)
     shop.host.get("/orders/8/")
-    wait_for("its end", lambda: [line for line in shop.host.lines("request_finished") if line["status"] == 500])
+    wait_for("its end", lambda: [line for line in shop.host.lines("request_finished") if line["status_code"] == 500])
     [event] = shop.envelopes.events
     assert event["exception"]["values"][-1]["type"] == "RuntimeError"
     assert (event["transaction"], event["tags"]["request_id"]) == ("/broken/", headers["X-Request-ID"])

@@ -11,6 +11,8 @@ from telemetry.events import Event, Level, register
 from xfhandyman.wiring import metrics
 
 _WORRYING = events.EmailFailed | events.LimitUnchecked | events.StripeFailed | events.WebhookRefused
+_LOGGED = {"service": "service_slug", "error": "error_type"}
+"""Fields whose names mean something else to what keeps logs."""
 BOOKINGS = signals.flow("bookings", says="Bookings stop", because="something on the way to a booking")
 
 
@@ -22,7 +24,7 @@ def watch_bookings() -> None:
 def _observe(*, event: events.Event, **_signal: Any) -> None:
     if count := _COUNTS.get(type(event)):
         count(event)
-    _REGISTERED[type(event)].happened(**asdict(event))
+    _REGISTERED[type(event)].happened(**{_LOGGED.get(name, name): value for name, value in asdict(event).items()})
 
 
 def _registered(kind: type[events.Event]) -> Event:

@@ -5,7 +5,8 @@ worker takes it out before the task sees its arguments. So neither a task nor it
 setting of procrastinate: PROCRASTINATE_ON_APP_READY = "telemetry.contrib.procrastinate.jobs.install".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from procrastinate import App, JobContext, types
@@ -35,15 +36,24 @@ class CarryingJobManager(JobManager):
         return await super().register_worker()
 
     def batch_defer_jobs(self, jobs: list[Job], connection: Any = None) -> list[Job]:
-        return super().batch_defer_jobs(_carrying(jobs), connection)
+        with _sending(jobs) as sent:
+            return super().batch_defer_jobs(sent, connection)
 
     async def batch_defer_jobs_async(self, jobs: list[Job], connection: Any = None) -> list[Job]:
-        return await super().batch_defer_jobs_async(_carrying(jobs), connection)
+        with _sending(jobs) as sent:
+            return await super().batch_defer_jobs_async(sent, connection)
 
 
-def _carrying(jobs: list[Job]) -> list[Job]:
-    carrier: types.JSONDict = {**background.carrier()}
-    return [job.evolve(task_kwargs={**job.task_kwargs, KEY: carrier}) for job in jobs] if carrier else jobs
+@contextmanager
+def _sending(jobs: list[Job]) -> Iterator[list[Job]]:
+    """The jobs as they are written down; all of them are of one task."""
+    if not jobs:
+        yield jobs
+        return
+    name, queue = jobs[0].task_name, jobs[0].queue
+    with background.sending(name, system="procrastinate", queue=queue, tasks=len(jobs)) as carrier:
+        said: types.JSONDict = {**carrier}
+        yield [job.evolve(task_kwargs={**job.task_kwargs, KEY: said}) for job in jobs] if said else jobs
 
 
 def install(app: App) -> None:
