@@ -7,6 +7,7 @@ from django.db import transaction
 from bookings import country
 from bookings import phone as phones
 from bookings.models import (
+    Assurance,
     Booking,
     Handyman,
     Holiday,
@@ -168,6 +169,10 @@ def load(*, now: datetime) -> bool:
         WorkingHours.objects.bulk_create(
             WorkingHours(handyman=handyman, weekday=d, start=s, end=e) for d, s, e in hours
         )
+    Handyman.objects.update(checked_for="Identity\nReferences\nInsured for public liability")
+    Assurance.objects.bulk_create(
+        Assurance(title=title, body=body, position=position) for position, (title, body) in enumerate(_ASSURANCES)
+    )
     at_home = country.current().code == "GB"
     ServiceArea.objects.bulk_create(ServiceArea(prefix=prefix, name=name) for prefix, name in _AREA if at_home)
     zone, today = calendars.current_rules().zone, calendars.current_rules().today(now)
@@ -191,6 +196,12 @@ def load(*, now: datetime) -> bool:
               address=address, postcode=postcode, notes=notes)  # fmt: skip
     Notification.objects.all().delete()  # of visits that nobody asked for
     return True
+
+
+_ASSURANCES = (
+    ("Twelve months' guarantee", "If our work fails within a year, we come back and put it right, free of charge."),
+    ("Insured", "We are insured for what could go wrong in your home. Ask to see the certificate."),
+)
 
 
 def _holidays(today: date) -> list[tuple[date, str]]:

@@ -188,9 +188,17 @@ class ContactMessageReceived(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewWritten(Event):
+    """A customer has reviewed a visit, from 1 to 5; staff have not approved it yet."""
+
+    service: str
+    rating: int
+
+
+@dataclass(frozen=True, slots=True)
 class EmailSent(Event):
     """`kind` is confirmation, moved, cancelled, restored, address, reminder, prove, held, late, refunded, message,
-    on_the_way, running_late, notification, waitlist, offer, visits or security."""
+    on_the_way, running_late, notification, waitlist, offer, visits, review or security."""
 
     kind: str
 

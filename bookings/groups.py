@@ -20,6 +20,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "holiday": _ALL,
         "officecontact": _ALL,
         "review": _ALL,
+        "portrait": ("view", "add", "delete"),
+        "assurance": ("view",),
         "payment": ("view", "refund"),
         "service": ("view",),
         "servicearea": ("view",),

@@ -7,12 +7,15 @@ from django.conf import settings
 from django.utils.safestring import SafeString, mark_safe
 
 from bookings import money
-from bookings.models import Review, Service, ServiceArea, Weekday, WorkingHours
+from bookings.models import Review, ReviewSummary, Service, ServiceArea, Weekday, WorkingHours
 
 
-def business(areas: Sequence[ServiceArea], reviews: Sequence[Review]) -> SafeString:
+def business(
+    areas: Sequence[ServiceArea], reviews: Sequence[Review], summary: ReviewSummary | None = None
+) -> SafeString:
     """The business as a schema.org HomeAndConstructionBusiness."""
     data: dict[str, object] = {**_business(), "areaServed": [area.name or area.prefix for area in areas]}
+    data |= _rated(summary)
     data["openingHoursSpecification"] = opening_hours()
     data["review"] = [
         {
@@ -27,7 +30,7 @@ def business(areas: Sequence[ServiceArea], reviews: Sequence[Review]) -> SafeStr
     return _script(data)
 
 
-def service(each: Service) -> SafeString:
+def service(each: Service, summary: ReviewSummary | None = None) -> SafeString:
     """One service with its lowest price; a quote has no offer."""
     data: dict[str, object] = {
         "@context": "https://schema.org",
@@ -36,11 +39,20 @@ def service(each: Service) -> SafeString:
         "description": each.summary,
         "url": settings.SITE_URL + each.get_absolute_url(),
         "provider": _business(),
+        **_rated(summary),
     }
     if each.from_pence is not None:
         price = f"{money.exact(each.from_pence):f}"
         data["offers"] = {"@type": "Offer", "price": price, "priceCurrency": settings.BUSINESS_CURRENCY}
     return _script(data)
+
+
+def _rated(summary: ReviewSummary | None) -> dict[str, object]:
+    """What customers give on average, and how many; nothing where nobody has said anything."""
+    if summary is None:
+        return {}
+    rating = {"ratingValue": summary.average, "reviewCount": summary.count, "bestRating": 5}
+    return {"aggregateRating": {"@type": "AggregateRating", **rating}}
 
 
 def _business() -> dict[str, object]:

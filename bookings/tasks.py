@@ -12,7 +12,7 @@ from django.utils import timezone
 from procrastinate import builtin_tasks
 from procrastinate.contrib.django import app
 
-from bookings.messaging import emails, notifications, reminders
+from bookings.messaging import emails, notifications, reminders, reviews
 from bookings.messaging.delivery import Patience, send_once
 from bookings.models import (
     Booking,
@@ -100,6 +100,12 @@ def after_old_address(former: FormerAddress) -> None:
     send_address_notice.defer(booking_id=former.booking_id, former_id=former.pk)
 
 
+def after_completion(booking: Booking) -> None:
+    """Ask for a review the next morning, if the visit is done then."""
+    if booking.customer_email:
+        send_review_request.configure(schedule_at=reviews.ask_at(timezone.now())).defer(booking_id=booking.pk)
+
+
 def after_message(message: ContactMessage) -> None:
     """Tell staff of a message."""
     send_message_to_staff.defer(message_id=message.pk)
@@ -112,7 +118,7 @@ def forget_emails(*, booking_ids: Sequence[int], message_ids: Sequence[int], ent
             """
             DELETE FROM procrastinate_jobs WHERE status <> 'doing' AND (
                 task_name IN ('send_booking_email', 'send_payment_link', 'send_reminder', 'send_address_notice',
-                              'send_visit_news', 'send_customer_link')
+                              'send_visit_news', 'send_customer_link', 'send_review_request')
                 AND (args ->> 'booking_id')::bigint = ANY(%s)
                 OR task_name = 'send_message_to_staff' AND (args ->> 'message_id')::bigint = ANY(%s)
                 OR task_name IN ('send_waitlist_email', 'send_waitlist_offer')
@@ -166,6 +172,14 @@ def send_customer_link(*, booking_id: int, link_id: int) -> None:
     link = CustomerLink.objects.filter(pk=link_id).exclude(mailed_key="").select_related("booking").first()
     if link is not None and link.booking.customer_email:
         send_once(f"visits:{link_id}:{link.made_at:%Y%m%d%H%M%S}", "visits", emails.visits_email(link))
+
+
+@app.task(name="send_review_request", retry=_PATIENTLY)
+def send_review_request(*, booking_id: int) -> None:
+    """Ask for a review of a visit, once, unless it is not done after all or has one."""
+    booking = Booking.objects.filter(pk=booking_id).with_jobs().select_related("payment", "review").first()
+    if booking is not None and booking.customer_email and reviews.can_be_written(booking):
+        send_once(f"booking:{booking_id}:review", "review", emails.booking_email(booking, "review"))
 
 
 @app.task(name="send_address_notice", retry=_PATIENTLY)

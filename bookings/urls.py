@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.views.decorators.http import require_safe
 
 from bookings.sitemaps import SITEMAPS
-from bookings.views import booking, contact, correct, manage, own_page, payment, proof, site, waitlist
+from bookings.views import booking, contact, correct, manage, own_page, payment, proof, review, site, waitlist
 
 urlpatterns = [
     path("", site.home, name="home"),
@@ -19,6 +19,8 @@ urlpatterns = [
     path("api/availability", booking.availability, name="availability"),
     path("bookings/<str:token>/", manage.manage, name="manage_booking"),
     path("bookings/<str:token>/details/", correct.correct, name="booking_correct"),
+    path("bookings/<str:token>/review/", review.review, name="booking_review"),
+    path("people/<int:pk>.jpg", review.portrait, name="portrait"),
     path("bookings/<str:token>/earlier/", waitlist.join_with, name="booking_waitlist"),
     path("waitlist/thanks/", waitlist.thanks, name="waitlist_thanks"),
     path("waitlist/<str:token>/", waitlist.entry, name="waitlist_entry"),

@@ -15,12 +15,14 @@ from django.utils import timezone
 from bookings import scheduling
 from bookings.admin.office import OfficeAdmin
 from bookings.models import (
+    Assurance,
     Booking,
     ContactMessage,
     Handyman,
     Holiday,
     OfficeContact,
     Payment,
+    Portrait,
     Review,
     Service,
     ServiceArea,
@@ -35,7 +37,7 @@ from tests.forms import Posted, posted
 
 pytestmark = pytest.mark.django_db
 ADMINS = [each for each in admin.site._registry.values() if each.model._meta.app_label == "bookings"]
-EDITED = [each for each in ADMINS if each.model not in (Payment, WaitlistEntry)]
+EDITED = [each for each in ADMINS if each.model not in (Payment, Portrait, WaitlistEntry)]
 
 
 def make(model: type[models.Model]) -> Any:
@@ -67,6 +69,8 @@ _MADE: dict[type[models.Model], Any] = {
     ContactMessage: lambda: ContactMessage.objects.create(name="Robin", email="robin@example.com", body="Hello"),
     Holiday: lambda: Holiday.objects.create(date="2030-01-01", name="New Year"),
     Review: lambda: Review.objects.create(author="Robin", body="Good", date="2026-01-01"),
+    Assurance: lambda: Assurance.objects.create(title="Insured", body="We are."),
+    Portrait: lambda: Portrait.objects.create(handyman=factories.handyman(), jpeg=b"x"),
     ServiceArea: lambda: ServiceArea.objects.create(prefix="SE", name="South East"),
     WaitlistEntry: lambda: WaitlistEntry.objects.create(service=factories.service(), last_day="2030-01-01"),
 }

@@ -186,6 +186,6 @@ def test_it_needs_no_more_queries_the_more_there_is(
         ContactMessage.objects.create(name="N", email="a@example.com", body="B")
     # Session and user; visits, handymen and their hours, days off and holidays; each panel, twice where it counts;
     # twice the further jobs of visits.
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         page = admin_client.get(TODAY).content.decode()
     assert "99+" in page

@@ -2,8 +2,8 @@
 
 from django.contrib import admin
 
-from bookings.admin import booking, catalogue, inbox, payments, people, reports, waitlist
+from bookings.admin import booking, catalogue, inbox, payments, people, reports, trust, waitlist
 
-__all__ = ["booking", "catalogue", "inbox", "payments", "people", "reports", "waitlist"]
+__all__ = ["booking", "catalogue", "inbox", "payments", "people", "reports", "trust", "waitlist"]
 
 admin.site.site_title = admin.site.index_title = "Office"

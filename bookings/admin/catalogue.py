@@ -5,8 +5,10 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
 from bookings import money
@@ -107,15 +109,40 @@ class HolidayAdmin(OfficeAdmin):
         clashes.warn(request, clashes.on_day(obj.date))
 
 
+class ApprovalFilter(admin.SimpleListFilter):
+    title = "approval"
+    parameter_name = "approval"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return (("waits", "To approve"),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:
+        return queryset.filter(looked_at=None, published=False) if self.value() == "waits" else queryset
+
+
 @admin.register(Review)
 class ReviewAdmin(OfficeAdmin):
+    """Whoever saves a review has looked at it: it is shown or not as the box says, and waits for nobody."""
+
     formfield_overrides = NATIVE_PICKERS
     list_display = ("author", "place", "rating", "service", "date", "published")
     list_editable = ("published",)
-    list_filter = ("published", "rating", "service")
+    list_filter = (ApprovalFilter, "published", "rating", "service")
+    readonly_fields = ("visit",)
     list_select_related = ("service",)
     search_fields = ("author", "body")
     date_hierarchy = "date"
+
+    def save_model(self, request: HttpRequest, obj: Review, form: Any, change: bool) -> None:
+        obj.looked_at = obj.looked_at or timezone.now()
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description="visit")
+    def visit(self, review: Review) -> str:
+        if review.booking is None:
+            return "-"
+        address = reverse("admin:bookings_booking_change", args=[review.booking.pk])
+        return format_html('<a href="{}">{}</a>', address, review.booking)
 
 
 @admin.register(ServiceArea)

@@ -16,7 +16,7 @@ from django.utils.timesince import timesince
 from bookings import crew
 from bookings.admin import clashes
 from bookings.admin.schedule import in_day, visits_between
-from bookings.models import Booking, ContactMessage, Handyman, Payment, Status, TimeOff
+from bookings.models import Booking, ContactMessage, Handyman, Payment, Review, Status, TimeOff
 from bookings.slots import calendars, rules
 
 LISTED = 6
@@ -237,7 +237,20 @@ def unpaid(desk: Desk) -> Panel | None:
     return Panel("Deposits not paid yet", lines, count, link, "No deposit is waited for.")
 
 
-PANELS: tuple[Callable[[Desk], Panel | None], ...] = (late, clashing, unanswered, unpaid)
+def unapproved(desk: Desk) -> Panel | None:
+    """Reviews that customers have written, which nobody reads before staff approve them."""
+    if not desk.may("change_review"):
+        return None
+    shown, count = _first(Review.objects.to_approve())
+    lines = [
+        Line(f"{review.author}: {review.rating} of 5", reverse("admin:bookings_review_change", args=[review.pk]))
+        for review in shown
+    ]
+    link = f"{reverse('admin:bookings_review_changelist')}?approval=waits"
+    return Panel("Reviews to approve", lines, count, link, "Every review is decided.")
+
+
+PANELS: tuple[Callable[[Desk], Panel | None], ...] = (late, clashing, unanswered, unpaid, unapproved)
 """In the order of the page. Each answers None where the user may not see such things."""
 
 

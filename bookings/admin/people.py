@@ -38,7 +38,7 @@ class TimeOffInline(admin.TabularInline):
 @admin.register(Handyman)
 class HandymanAdmin(OfficeAdmin):
     list_display = ("name", "active", "email", "notifications", "does")
-    fields = ("name", "slug", "bio", "active", "email", "notifications", "skills", "user")
+    fields = ("name", "slug", "bio", "checked_for", "active", "email", "notifications", "skills", "user")
     list_filter = ("active", "skills")
     search_fields = ("name",)
     prepopulated_fields = {"slug": ("name",)}

@@ -1,4 +1,6 @@
-"""`python -I drawing.py`: one picture on standard input, drawn anew as a JPEG on standard output.
+"""`python -I drawing.py [SIDE]`: one picture on standard input, drawn anew as a JPEG on standard output.
+
+With SIDE its middle is drawn, as a square of so many pixels.
 
 A process of its own, so that what a picture makes the decoder do ends with it: it may take so much memory and time and
 no more, and gives all of it back. It knows nothing of the site. Exit codes: 0, TOO_MANY_PIXELS, UNREADABLE.
@@ -42,8 +44,8 @@ class TooManyPixelsError(Exception):
     """The header says so."""
 
 
-def draw(content: bytes) -> bytes:
-    """The picture upright, as a JPEG of at most 1600 px, without anything but its pixels.
+def draw(content: bytes, square: int | None = None) -> bytes:
+    """The picture upright, as a JPEG of at most 1600 px (or a `square` of its middle), with nothing but its pixels.
 
     Raises TooManyPixelsError before anything is decoded, and whatever Pillow raises for what it cannot read.
     """
@@ -61,6 +63,8 @@ def draw(content: bytes) -> bytes:
         )
         picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
         upright = ImageOps.exif_transpose(picture).convert("RGB")
+    if square:
+        upright = ImageOps.fit(upright, (square, square))
     upright.info.clear()
     drawn = BytesIO()
     upright.save(drawn, "JPEG", quality=82, optimize=True)
@@ -107,7 +111,7 @@ def main() -> int:
     _bound()
     content = sys.stdin.buffer.read()
     try:
-        drawn = draw(content)
+        drawn = draw(content, int(sys.argv[1]) if len(sys.argv) > 1 else None)
     except TooManyPixelsError:
         return TOO_MANY_PIXELS
     except Exception:  # also MemoryError; the caller says what the sender can do

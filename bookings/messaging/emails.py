@@ -37,6 +37,7 @@ _SUBJECTS = {
     "held": "Pay the deposit to book: {service}",
     "late": "We are sorry: your payment for {reference} comes back",
     "restored": "Your booking {reference} stands after all",
+    "review": "How was it? {service}",
     "refunded": "Your deposit for {reference} comes back",
     "on_the_way": "On the way to you, there about {at}",
     "running_late": "Running late, there about {at}",
@@ -71,6 +72,7 @@ def booking_email(booking: Booking, kind: str, expected_at: datetime | None = No
         "changeable": booking.can_be_changed(now),
         "business": business(),
         "link": f"{settings.SITE_URL}{booking.get_absolute_url()}?mail={mail}",
+        "review_link": settings.SITE_URL + reverse("booking_review", args=[booking.link_token]),
         "prove_link": f"{settings.SITE_URL}{reverse('booking_prove', args=[booking.link_token])}?mail={mail}",
         "pay_link": settings.SITE_URL + reverse("booking_pay", args=[booking.link_token]),
     }

@@ -33,18 +33,20 @@ _REFUSALS = {
 _UNREADABLE = "We could not read that photo. Send a JPEG, PNG or WebP picture, or save it anew."
 
 
-def redraw(file: IO[bytes], *, size: int) -> bytes:
-    """The picture as a JPEG of at most 1600 px. Raises ValidationError for what is too large or not a picture.
+def redraw(file: IO[bytes], *, size: int, square: int | None = None) -> bytes:
+    """The picture as a JPEG of at most 1600 px, or its middle as a `square` of so many.
 
     A process of its own draws it, one at a time on this machine: a few kilobytes can ask for all memory and minutes.
+    Raises ValidationError for what is too large or not a picture.
     """
     if size > MOST_BYTES:
         raise ValidationError("Each photo may have 10 MB at most.")
+    command = [*_COMMAND, str(square)] if square else _COMMAND
     connections.release()
     with _turn():
         try:
             done = subprocess.run(  # noqa: S603  # a fixed command of our own
-                _COMMAND, input=file.read(), capture_output=True, timeout=SECONDS, env={}, check=False
+                command, input=file.read(), capture_output=True, timeout=SECONDS, env={}, check=False
             )
         except (subprocess.TimeoutExpired, OSError) as error:  # no processor, or no process, is to be had
             raise ValidationError(_BUSY) from error

@@ -17,11 +17,12 @@ from bookings.models.customers import CustomerLink
 from bookings.models.emails import FormerAddress, SentEmail
 from bookings.models.history import BookingEvent
 from bookings.models.lines import MOST_OF_ONE, BookingLine, Total, Visit, lasting
-from bookings.models.messages import WORDS_OF_A_MESSAGE, ContactMessage, MessagePhoto, Review
+from bookings.models.messages import WORDS_OF_A_MESSAGE, ContactMessage, MessagePhoto, Review, ReviewSummary
 from bookings.models.notifications import Notification, OfficeContact
 from bookings.models.payments import Payment, StripeEvent
 from bookings.models.people import Handyman, Holiday, HowOften, TimeOff, Weekday, WorkingHours
 from bookings.models.posts import new_idempotency_key
+from bookings.models.trust import Assurance, Portrait
 from bookings.models.visits import TimeOffRequest, VisitReport
 from bookings.models.waitlist import WaitlistEntry, WaitlistEntryQuerySet, WaitlistOffer
 
@@ -32,6 +33,7 @@ __all__ = [
     "WORDS_OF_A_BOOKING",
     "WORDS_OF_A_MESSAGE",
     "Allowance",
+    "Assurance",
     "Booking",
     "BookingEvent",
     "BookingLine",
@@ -46,9 +48,11 @@ __all__ = [
     "Notification",
     "OfficeContact",
     "Payment",
+    "Portrait",
     "Priced",
     "Pricing",
     "Review",
+    "ReviewSummary",
     "SentEmail",
     "Service",
     "ServiceArea",

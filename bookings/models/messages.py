@@ -1,14 +1,17 @@
 """What customers say: messages with photos, and reviews."""
 
+from dataclasses import dataclass
 from typing import Self
 
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from bookings import search
+from bookings.models.booking import Booking
 from bookings.models.catalogue import Service
 from bookings.models.fields import EmailField, LineField, PhoneField, ProseField
 from bookings.models.posts import new_idempotency_key
@@ -64,8 +67,31 @@ class MessagePhoto(models.Model):
         return f"Photo {self.pk}"
 
 
+class ReviewQuerySet(models.QuerySet["Review"]):
+    def shown(self) -> Self:
+        """What everybody reads."""
+        return self.filter(published=True)
+
+    def to_approve(self) -> Self:
+        """What customers have written that nobody in the office has looked at, the oldest first."""
+        return self.filter(looked_at=None, published=False).order_by("pk")
+
+    def summary(self) -> "ReviewSummary | None":
+        """How many are shown and what they give on average; None without any. One query."""
+        found = self.shown().aggregate(average=models.Avg("rating"), count=models.Count("pk"))
+        return ReviewSummary(round(found["average"], 1), found["count"]) if found["count"] else None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewSummary:
+    """`average` is from 1 to 5, with one decimal."""
+
+    average: float
+    count: int
+
+
 class Review(models.Model):
-    """What a customer said, entered and published by staff."""
+    """What a customer said: entered by staff, or written by the customer after a visit and then approved by staff."""
 
     author = LineField(max_length=80)
     place = LineField(max_length=60, blank=True)
@@ -73,7 +99,20 @@ class Review(models.Model):
     body = ProseField(max_length=600)
     service = models.ForeignKey(Service, models.SET_NULL, null=True, blank=True, related_name="reviews")
     date = models.DateField()
-    published = models.BooleanField(default=True)
+    published = models.BooleanField(default=True, help_text="Everybody can read it.")
+    booking = models.OneToOneField(
+        Booking, models.SET_NULL, null=True, blank=True, editable=False, related_name="review", help_text="Its visit."
+    )
+    # What staff have entered, or an older release writes beside this one, needs no approval.
+    looked_at = models.DateTimeField(
+        null=True,
+        default=timezone.now,
+        db_default=Now(),
+        editable=False,
+        help_text="When staff decided about it.",
+    )
+
+    objects = ReviewQuerySet.as_manager()
 
     class Meta:
         ordering = ("-date",)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from bookings.models.catalogue import Service
-from bookings.models.fields import EmailField, LineField
+from bookings.models.fields import EmailField, LineField, ProseField
 
 
 class HowOften(models.TextChoices):
@@ -55,6 +55,10 @@ class HandymanQuerySet(models.QuerySet["Handyman"]):
             found = found.filter(skills=service)
         return found
 
+    def with_portraits(self) -> Self:
+        """With which picture each has, and not the picture."""
+        return self.select_related("portrait").defer("portrait__jpeg")
+
     def for_change(self) -> list["Handyman"]:
         """These handymen, locked in the order of their ids until the transaction ends.
 
@@ -68,6 +72,13 @@ class Handyman(Recipient):
     slug = models.SlugField(unique=True)
     name = LineField(max_length=80)
     bio = LineField(max_length=200, blank=True)
+    checked_for = ProseField(
+        max_length=500,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="One a line: identity, references.",
+    )
     skills = models.ManyToManyField(Service, related_name="handymen", blank=True)
     active = models.BooleanField(default=True)
     email = EmailField(blank=True, db_default="", help_text="Empty: not notified of bookings.")

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from bookings import events, money
-from bookings.models import Booking, ContactMessage, Payment, SentEmail, WaitlistEntry
+from bookings.models import Booking, ContactMessage, Payment, Review, SentEmail, WaitlistEntry
 from bookings.personal_data import records
 from bookings.scheduling import Customer
 
@@ -66,8 +66,14 @@ def _booking(booking: Booking) -> dict[str, Any]:
         "created_at": booking.created_at,
         "history": list(history),
         "reports": list(booking.reports.values("at", "kind", "minutes", "words", "materials")),
+        "review": _review(Review.objects.filter(booking=booking).first()),
         "emails_sent": [{"kind": email.key.split(":")[2], "at": email.sent_at} for email in sent],
     }
+
+
+def _review(review: Review | None) -> dict[str, Any] | None:
+    told = ("date", "rating", "body", "author", "place", "published")
+    return {name: getattr(review, name) for name in told} if review else None
 
 
 def _deposit(payment: Payment | None) -> dict[str, Any] | None:

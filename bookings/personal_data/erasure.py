@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from bookings import events, scheduling, tasks
-from bookings.models import CustomerLink, MessagePhoto, WaitlistEntry
+from bookings.models import CustomerLink, MessagePhoto, Review, WaitlistEntry
 from bookings.personal_data import forget, letters, records
 from bookings.scheduling.history import By
 
@@ -57,6 +57,7 @@ def erase(who: str, *, cancel: bool = False, user: User | None = None, now: date
         photos = MessagePhoto.objects.filter(message__in=message_ids).count()
         kept.messages.delete()
         WaitlistEntry.objects.filter(pk__in=entry_ids).delete()
+        Review.objects.filter(booking__in=booking_ids).delete()
         CustomerLink.objects.filter(booking__in=booking_ids).delete()
         elsewhere = sum(rows.delete()[0] for rows in kept.elsewhere)
         bookings = forget.anonymise(kept.bookings, now)

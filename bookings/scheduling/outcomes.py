@@ -44,7 +44,8 @@ def _end(
         if (now or timezone.now()) < current.starts_at:
             raise TooEarly
 
-    return change(booking, kind, status, allowed=allowed, by=By.STAFF, user=user, check=check)
+    after = tasks.after_completion if status == Status.COMPLETED else None
+    return change(booking, kind, status, allowed=allowed, by=By.STAFF, user=user, check=check, after=after)
 
 
 def undoable_until(booking: Booking) -> datetime | None:

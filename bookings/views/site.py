@@ -11,20 +11,23 @@ from django.views.decorators.http import require_safe
 
 from bookings import structured_data
 from bookings.forms import PostcodeForm
-from bookings.models import Review, Service, ServiceArea
+from bookings.models import Assurance, Review, Service, ServiceArea
 from bookings.slots import calendars
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Hero, area check (`?postcode=`), services by job, reviews, questions."""
-    areas, reviews = list(ServiceArea.objects.all()), list(Review.objects.filter(published=True)[:3])
+    areas, reviews = list(ServiceArea.objects.all()), list(Review.objects.shown()[:3])
+    summary = Review.objects.summary()
     context = {
         **_area_check(request),
         "areas": areas,
         "groups": _by_group(Service.objects.active()),
         "reviews": reviews,
-        "structured_data": structured_data.business(areas, reviews),
+        "summary": summary,
+        "assurances": Assurance.objects.shown(),
+        "structured_data": structured_data.business(areas, reviews, summary),
     }
     return render(request, "bookings/home.html", context)
 
@@ -40,14 +43,17 @@ def services(request: HttpRequest) -> HttpResponse:
 def service(request: HttpRequest, slug: str) -> HttpResponse:
     """A job with its price, who does it, and the area check (`?postcode=`)."""
     chosen = get_object_or_404(Service.objects.active(), slug=slug)
+    summary = chosen.reviews.all().summary()
     context = {
         **_area_check(request),
         "areas": ServiceArea.objects.all(),  # read only where the answer is no
         "service": chosen,
-        "handymen": chosen.handymen.active(),
+        "handymen": chosen.handymen.active().with_portraits(),
         "possible": calendars.Reader(now=timezone.now(), service=chosen).is_possible(),
-        "reviews": chosen.reviews.filter(published=True)[:2],
-        "structured_data": structured_data.service(chosen),
+        "reviews": chosen.reviews.all().shown()[:2],
+        "summary": summary,
+        "assurances": Assurance.objects.shown(),
+        "structured_data": structured_data.service(chosen, summary),
         "section": "services",
     }
     return render(request, "bookings/service.html", context)

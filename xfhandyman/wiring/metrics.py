@@ -24,6 +24,7 @@ _EMAILS = [
     "refunded",
     "reminder",
     "restored",
+    "review",
     "running_late",
     "visits",
     "waitlist",
@@ -47,6 +48,12 @@ visit_reports = counter(
     ),
 )
 contact_forms_submitted = counter("contact_forms_submitted_total", "Contact messages received.", ("topic",))
+reviews = counter(
+    "reviews_total",
+    "Reviews that customers wrote, by their rating.",
+    ("rating",),
+    known=_words("1 2 3 4 5"),
+)
 customer_links = counter(
     "customer_links_total",
     "Links to all visits of a customer (step: sent, not_sent, opened).",
