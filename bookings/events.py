@@ -212,6 +212,20 @@ class EmailFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PushSent(Event):
+    """A push service took a notification for a handyman's phone, or said that the phone is `gone`: the `outcome`."""
+
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushFailed(Event):
+    """One did not; the e-mail goes instead. `error` is the exception's class."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class LimitReached(Event):
     """Somebody was asked to wait. `limit` is one of limits.Purpose, `whose` is client or everybody."""
 

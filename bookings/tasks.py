@@ -12,13 +12,14 @@ from django.utils import timezone
 from procrastinate import builtin_tasks
 from procrastinate.contrib.django import app
 
-from bookings.messaging import emails, notifications, reminders, reviews
+from bookings.messaging import emails, notifications, push, reminders, reviews
 from bookings.messaging.delivery import Patience, send_once
 from bookings.models import (
     Booking,
     ContactMessage,
     CustomerLink,
     FormerAddress,
+    Handyman,
     Payment,
     SentEmail,
     Status,
@@ -218,11 +219,15 @@ def send_message_to_staff(*, message_id: int) -> None:
 
 @app.task(name="send_notifications", retry=_PATIENTLY)
 def send_notifications(*, recipient: str, event_ids: list[int], more: int) -> None:
-    """Notify a handyman or the office of these changes; they are given to no other task."""
+    """Notify a handyman, on his phone or by e-mail, or the office; the changes are given to no other task."""
     to, changes = notifications.recipient(recipient), notifications.changes(event_ids)
     if to is not None and changes:
         key = f"notifications:{recipient}:{event_ids[-1]}"
-        send_once(key, "notification", emails.notification_email(to, changes, more))
+        email = emails.notification_email(to, changes, more)
+        if isinstance(to, Handyman) and push.send(to, title=str(email.subject), tag=key):
+            return
+        if to.address:
+            send_once(key, "notification", email)
 
 
 @app.periodic(cron="* * * * *")

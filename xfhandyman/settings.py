@@ -256,6 +256,13 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{BUSINESS_NAME} <bookings@example.com>")
 STAFF_EMAIL = env.str("STAFF_EMAIL", "office@example.com")
 
+# Notifications to handymen's phones (docs/crew.md): on when there is a key.
+VAPID_PRIVATE_KEY = env.str("VAPID_PRIVATE_KEY", "")
+PUSH_HOSTS: list[str] = env.list(  # whom the site sends to; a subscription names its own service
+    "PUSH_HOSTS",
+    ["fcm.googleapis.com", "push.services.mozilla.com", "push.apple.com", "notify.windows.com"],
+)
+
 LANGUAGE_CODE = "en" if _country.month_first else "en-gb"
 FORMAT_MODULE_PATH = "bookings.formats"
 TIME_ZONE = BUSINESS_TIME_ZONE

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bookings.crew import offline, views
+from bookings.crew import feed, offline, phones, views
 
 urlpatterns = [
     path("", views.own(views.days), name="crew"),
@@ -10,5 +10,7 @@ urlpatterns = [
     path("kept/<str:which>/", views.own(views.kept), name="crew_kept"),
     path("worker.js", offline.worker, name="crew_worker"),
     path("manifest.webmanifest", offline.manifest, name="crew_manifest"),
+    path("phone/", views.own(phones.phone), name="crew_phone"),
+    path("calendar/<str:token>.ics", feed.feed, name="crew_feed"),
     path("time-off/", views.own(views.time_off), name="crew_time_off"),
 ]

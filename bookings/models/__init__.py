@@ -21,6 +21,7 @@ from bookings.models.messages import WORDS_OF_A_MESSAGE, ContactMessage, Message
 from bookings.models.notifications import Notification, OfficeContact
 from bookings.models.payments import Payment, StripeEvent
 from bookings.models.people import Handyman, Holiday, HowOften, TimeOff, Weekday, WorkingHours
+from bookings.models.phones import CalendarFeed, PushSubscription
 from bookings.models.posts import new_idempotency_key
 from bookings.models.trust import Assurance, Portrait
 from bookings.models.visits import TimeOffRequest, VisitReport
@@ -38,6 +39,7 @@ __all__ = [
     "BookingEvent",
     "BookingLine",
     "BookingQuerySet",
+    "CalendarFeed",
     "ContactMessage",
     "CustomerLink",
     "FormerAddress",
@@ -51,6 +53,7 @@ __all__ = [
     "Portrait",
     "Priced",
     "Pricing",
+    "PushSubscription",
     "Review",
     "ReviewSummary",
     "SentEmail",

@@ -103,8 +103,9 @@ class Handyman(Recipient):
 
     @property
     def is_notified(self) -> bool:
-        """Whoever has left gets no more of the customers' details."""
-        return self.active and super().is_notified
+        """Whoever has left gets no more of the customers' details. A phone will do in the place of an address."""
+        wants = self.active and self.notifications != HowOften.NEVER
+        return wants and (bool(self.address) or self.subscriptions.exists())
 
 
 class Weekday(models.IntegerChoices):

@@ -79,3 +79,11 @@ addEventListener("fetch", (event) => {
   if (mode === "navigate" && pathname.startsWith("/crew/")) event.respondWith(page(event));
   else if (pathname.startsWith("/static/")) event.respondWith(kept(url).then((found) => found ?? fetch(event.request)));
 });
+addEventListener("push", (event) => {
+  const { title, tag } = event.data.json();
+  event.waitUntil(Promise.all([registration.showNotification(title, { tag }), keep().catch(() => undefined)]));
+});
+addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(clients.openWindow("/crew/"));
+});

@@ -80,12 +80,37 @@ const tapped = async (event) => {
   await deliver();
 };
 
+// Ask the browser for a subscription, and let the form take it to the site.
+const subscribe = async (event) => {
+  const form = event.target;
+  event.preventDefault();
+  const { pushManager } = await navigator.serviceWorker.ready;
+  const given = await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: form.dataset.push }).catch(() => undefined);
+  if (!given) return board.append(line("This browser does not allow notifications. Allow them in its settings.", "bad"));
+  const { endpoint, keys } = given.toJSON();
+  Object.assign(form.elements.endpoint, { value: endpoint });
+  Object.assign(form.elements.p256dh, { value: keys.p256dh });
+  Object.assign(form.elements.auth, { value: keys.auth });
+  return form.submit();
+};
+
+// A phone that is logged out is notified no more.
+const unsubscribe = async () => {
+  const registration = await navigator.serviceWorker?.getRegistration("/crew/");
+  const given = await registration?.pushManager?.getSubscription();
+  if (!given) return;
+  const body = new URLSearchParams({ action: "push_off", endpoint: given.endpoint });
+  await fetch("/crew/phone/", { method: "POST", body, headers: { "X-CSRFToken": token() }, redirect: "manual" });
+  await given.unsubscribe();
+};
+
 // Nothing of a customer's stays: the pages that were kept, and what waits once it is sent or given up.
 const leave = async (event) => {
   event.preventDefault();
   await send(token()).catch(() => undefined);
   const left = (await waiting()).length;
   if (left && !confirm(`${left} of your reports could not be sent. Log out and lose them?`)) return;
+  await unsubscribe().catch(() => undefined);
   await Promise.all((await caches.keys()).map((name) => caches.delete(name)));
   await forget();
   event.target.submit();
@@ -97,6 +122,7 @@ if (board && globalThis.indexedDB && navigator.locks) {
     addEventListener("online", handler(back));
     addEventListener("offline", handler(() => draw()));
     addEventListener("visibilitychange", handler(() => document.visibilityState === "visible" && deliver()));
+    document.querySelector("[data-push]")?.addEventListener("submit", handler(subscribe));
     document.querySelector(".log-out").addEventListener("submit", handler(leave));
     navigator.serviceWorker?.register(trusted.createScriptURL("/crew/worker.js")).catch(() => undefined);
     handler(deliver)();

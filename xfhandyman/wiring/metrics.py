@@ -72,6 +72,12 @@ emails = counter(
     ("kind", "outcome"),
     known=product(_EMAILS, ("sent", "failed")),
 )
+pushes = counter(
+    "pushes_total",
+    "Notifications to handymen's phones (outcome: sent, gone, failed).",
+    ("outcome",),
+    known=_words("sent gone failed"),
+)
 limits = counter(
     "rate_limits_total",
     "Requests asked to wait, or let through unchecked.",

@@ -10,7 +10,7 @@ from telemetry import signals
 from telemetry.events import Event, Level, register
 from xfhandyman.wiring import metrics
 
-_WORRYING = events.EmailFailed | events.LimitUnchecked | events.StripeFailed | events.WebhookRefused
+_WORRYING = events.EmailFailed | events.PushFailed | events.LimitUnchecked | events.StripeFailed | events.WebhookRefused
 _LOGGED = {"service": "service_slug", "error": "error_type"}
 """Fields whose names mean something else to what keeps logs."""
 BOOKINGS = signals.flow("bookings", says="Bookings stop", because="something on the way to a booking")
@@ -73,6 +73,8 @@ _COUNTS: dict[type[events.Event], Callable[[Any], None]] = {
     events.WebhookRefused: lambda event: metrics.webhooks_refused.labels(event.reason).inc(),
     events.EmailSent: lambda event: metrics.emails.labels(event.kind, "sent").inc(),
     events.EmailFailed: lambda event: metrics.emails.labels(event.kind, "failed").inc(),
+    events.PushSent: lambda event: metrics.pushes.labels(event.outcome).inc(),
+    events.PushFailed: lambda _: metrics.pushes.labels("failed").inc(),
     events.LimitReached: lambda event: metrics.limits.labels(event.limit, event.whose).inc(),
     events.LimitUnchecked: lambda event: metrics.limits.labels(event.limit, "unchecked").inc(),
 }
