@@ -66,6 +66,10 @@ class BookingReopened(BookingEvent):
     """That a visit was completed, or missed, was taken back."""
 
 
+class JobAdded(BookingEvent):
+    """Another job was added to a booked visit; `service` is that job's."""
+
+
 class BookingReinstated(BookingEvent):
     """A booking that was off is confirmed again: its deposit came late, or staff took back that it was cancelled."""
 
@@ -197,8 +201,8 @@ class ReviewWritten(Event):
 
 @dataclass(frozen=True, slots=True)
 class EmailSent(Event):
-    """`kind` is confirmation, moved, cancelled, restored, address, reminder, prove, held, late, refunded, message,
-    on_the_way, running_late, notification, waitlist, offer, visits, review or security."""
+    """`kind` is confirmation, moved, added, cancelled, restored, address, reminder, prove, held, late, refunded,
+    message, on_the_way, running_late, notification, waitlist, offer, visits, review or security."""
 
     kind: str
 

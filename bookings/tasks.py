@@ -66,6 +66,11 @@ def after_move(booking: Booking) -> None:
         send_booking_email.defer(booking_id=booking.pk, kind="moved", sequence=booking.sequence)
 
 
+def after_added_job(booking: Booking) -> None:
+    """Tell the customer what is done in the visit now, and what it costs."""
+    send_booking_email.defer(booking_id=booking.pk, kind="added", sequence=booking.sequence)
+
+
 def after_cancellation(booking: Booking) -> None:
     """Tell the customer that the visit is off."""
     send_booking_email.defer(booking_id=booking.pk, kind="cancelled", sequence=booking.sequence)

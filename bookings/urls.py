@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.views.decorators.http import require_safe
 
 from bookings.sitemaps import SITEMAPS
-from bookings.views import booking, contact, correct, manage, own_page, payment, proof, review, site, waitlist
+from bookings.views import add_job, booking, contact, correct, manage, own_page, payment, proof, review, site, waitlist
 
 urlpatterns = [
     path("", site.home, name="home"),
@@ -24,6 +24,7 @@ urlpatterns = [
     path("bookings/<str:token>/earlier/", waitlist.join_with, name="booking_waitlist"),
     path("waitlist/thanks/", waitlist.thanks, name="waitlist_thanks"),
     path("waitlist/<str:token>/", waitlist.entry, name="waitlist_entry"),
+    path("bookings/<str:token>/jobs/", add_job.add_job, name="booking_add_job"),
     path("bookings/<str:token>/prove/", proof.prove, name="booking_prove"),
     path("bookings/<str:token>/pay/", payment.pay, name="booking_pay"),
     path("bookings/<str:token>/paid/", payment.paid, name="booking_paid"),

@@ -12,8 +12,10 @@ import pytest
 from django.db import connection, connections
 
 from bookings import scheduling
-from bookings.models import OCCUPYING, Booking, BookingEvent, Status
+from bookings.basket import Basket
+from bookings.models import OCCUPYING, Booking, BookingEvent, Service, Status
 from bookings.scheduling import By
+from bookings.scheduling.errors import DoesNotFit, NotPossible
 from tests import factories
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
@@ -123,6 +125,8 @@ def test_it_gives_twenty_posts_of_one_form_the_same_booking(in_threads: InThread
 def test_it_stays_right_under_random_operations(in_threads: InThreads, operations: int) -> None:
     """Every booking that was acknowledged stands as it was last acknowledged; nobody is in two places."""
     services = [factories.service(duration_minutes=minutes) for minutes in (60, 120)]
+    one, other = services
+    wanted: list[Service | Basket] = [one, other, Basket.read(one, [f"{one.slug}:2", f"{other.slug}:1"])]
     people = [factories.handyman(*services) for _ in range(3)]
     seed = random.randrange(10**6)
 
@@ -133,12 +137,12 @@ def test_it_stays_right_under_random_operations(in_threads: InThreads, operation
         counted: Counter[str] = Counter()
         for step in range(operations // THREADS):
             at = factories.tomorrow(chance.randrange(8, 17), days=chance.randrange(3, 10))
-            action = chance.choice(("book", "book", "move", "cancel")) if mine else "book"
+            action = chance.choice(("book", "book", "move", "cancel", "add")) if mine else "book"
             booking = mine[chance.choice(list(mine))] if action != "book" else None
             try:
                 if booking is None:
                     booking = scheduling.book(
-                        service=chance.choice(services),
+                        service=chance.choice(wanted),
                         starts_at=at,
                         customer=factories.customer(),
                         handyman=chance.choice([None, *people]),
@@ -147,10 +151,14 @@ def test_it_stays_right_under_random_operations(in_threads: InThreads, operation
                     mine[booking.pk] = booking
                 elif action == "move":
                     mine[booking.pk] = scheduling.move(booking=booking, starts_at=at, by=By.CUSTOMER)
+                elif action == "add":
+                    mine[booking.pk] = scheduling.add_job(
+                        booking=booking, service=chance.choice(services), position=len(booking.jobs), by=By.CUSTOMER
+                    )
                 else:
                     scheduling.cancel(booking=mine.pop(booking.pk), by=By.CUSTOMER)
                 counted[action] += 1
-            except scheduling.SlotUnavailable:
+            except (scheduling.SlotUnavailable, DoesNotFit, NotPossible):
                 counted["refused"] += 1
         return mine, counted
 
@@ -162,9 +170,13 @@ def test_it_stays_right_under_random_operations(in_threads: InThreads, operation
     assert overlaps() == 0, f"seed {seed}"
     assert standing.keys() == acknowledged.keys(), f"seed {seed}"
     for pk, booking in acknowledged.items():
-        told = (booking.handyman_id, booking.starts_at, booking.sequence)
-        assert (standing[pk].handyman_id, standing[pk].starts_at, standing[pk].sequence) == told, f"seed {seed}"
+        told, stands = (
+            (each.handyman_id, each.starts_at, each.sequence, each.content) for each in (booking, standing[pk])
+        )
+        assert stands == told, f"seed {seed}"
+        minutes = sum(job.service.duration_minutes * job.quantity for job in standing[pk].jobs)
+        assert standing[pk].duration == timedelta(minutes=minutes), f"seed {seed}"
     counted = sum((counted for _, counted in answers), Counter[str]())
     assert sum(counted.values()) == operations
-    assert min(counted[action] for action in ("book", "move", "cancel", "refused")) > operations / 100, counted
+    assert min(counted[action] for action in ("book", "move", "cancel", "add", "refused")) > operations / 100, counted
     assert BookingEvent.objects.count() >= Booking.objects.count()

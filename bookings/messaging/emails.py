@@ -31,6 +31,7 @@ from bookings.templatetags.business import clock
 _SUBJECTS = {
     "confirmation": "Your booking {reference}: {service}",
     "moved": "New time for your booking {reference}",
+    "added": "Another job in your booking {reference}",
     "cancelled": "Your booking {reference} is cancelled",
     "reminder": "{when}: {service}",
     "prove": "Confirm your booking: {service}",
@@ -48,7 +49,7 @@ _REPORTED = {
     BookingEvent.Kind.COULD_NOT.value: "Could not be done",
     BookingEvent.Kind.REPORTED.value: "Reported after it was changed",
 }
-_WITH_CALENDAR_ENTRY = ("confirmation", "moved", "cancelled", "restored")
+_WITH_CALENDAR_ENTRY = ("confirmation", "moved", "added", "cancelled", "restored")
 
 
 def booking_email(booking: Booking, kind: str, expected_at: datetime | None = None) -> EmailMessage:
@@ -189,6 +190,8 @@ class _Visit:
             return "New for you"
         if self.moved:
             return "Moved"
+        if any(change.kind == BookingEvent.Kind.ADDED for change in self.changes):
+            return "Job added"
         return "Details corrected" if self.corrected else "Booked again"
 
     @property

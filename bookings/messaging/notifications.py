@@ -21,7 +21,7 @@ from bookings.slots import rules
 _Kind = BookingEvent.Kind
 _MADE = (_Kind.CREATED, _Kind.CONFIRMED, _Kind.REINSTATED)
 _OFFICE_ONLY = (_Kind.COULD_NOT, _Kind.REPORTED)
-_NOTIFIED = (*_MADE, _Kind.MOVED, _Kind.CANCELLED, _Kind.CORRECTED, *_OFFICE_ONLY)
+_NOTIFIED = (*_MADE, _Kind.MOVED, _Kind.ADDED, _Kind.CANCELLED, _Kind.CORRECTED, *_OFFICE_ONLY)
 
 DIGEST_AT = time(7)
 """Local time of the daily e-mail: before the first visit of the day."""

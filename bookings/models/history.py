@@ -15,6 +15,7 @@ class BookingEvent(models.Model):
         CREATED = "created", "Booked"
         CONFIRMED = "confirmed", "Confirmed"
         MOVED = "moved", "Moved"
+        ADDED = "added", "Job added"
         CORRECTED = "corrected", "Corrected"
         COMPLETED = "completed", "Completed"
         CANCELLED = "cancelled", "Cancelled"

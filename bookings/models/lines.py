@@ -123,7 +123,10 @@ class Visit:
     @property
     def chosen(self) -> list[str]:
         """The jobs as addresses and forms carry them: "door-repair:3" for each; none for one service once."""
-        return [f"{job.service.slug}:{job.quantity}" for job in self.jobs] if self.has_several_jobs else []
+        wanted: dict[str, int] = {}
+        for job in self.jobs if self.has_several_jobs else ():
+            wanted[job.service.slug] = wanted.get(job.service.slug, 0) + job.quantity
+        return [f"{slug}:{min(quantity, MOST_OF_ONE)}" for slug, quantity in wanted.items()]
 
     @property
     def query(self) -> str:

@@ -26,6 +26,7 @@ from bookings.scheduling.errors import TooEarly as TooEarly
 from bookings.scheduling.errors import TooLate as TooLate
 from bookings.scheduling.errors import TooManyUnproven as TooManyUnproven
 from bookings.scheduling.history import By, Kind
+from bookings.scheduling.jobs import add as add_job  # noqa: F401  # part of the API
 from bookings.scheduling.outcomes import complete as complete
 from bookings.scheduling.outcomes import no_show as no_show
 from bookings.scheduling.outcomes import reinstate as reinstate

@@ -77,6 +77,12 @@ class NotYours(SchedulingError):
     code = "not_yours"
 
 
+class DoesNotFit(SchedulingError):
+    """A visit has no room for another job: its handyman does not do it, or has not the time."""
+
+    code = "does_not_fit"
+
+
 class NotPossible(SchedulingError):
     """The booking's status does not allow it, such as moving a cancelled one."""
 

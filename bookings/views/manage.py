@@ -16,7 +16,7 @@ from bookings import scheduling
 from bookings.forms import WeekForm, read_instant
 from bookings.models import Booking, BookingEvent, Status
 from bookings.ratelimit import limits
-from bookings.scheduling import corrections, proofs
+from bookings.scheduling import corrections, jobs, proofs
 from bookings.slots.week import week
 from bookings.views.errors import wait_a_while
 
@@ -112,6 +112,7 @@ def _context(request: HttpRequest, booking: Booking, problem: str) -> dict[str, 
         "done": request.GET.get("done", ""),
         "changeable": booking.can_be_changed(now),
         "correctable": corrections.is_correctable(booking, now),
+        "extendable": jobs.is_open_for_more(booking, BookingEvent.By.CUSTOMER, now),
     }
     if context["changeable"]:
         asked = WeekForm(request.GET)

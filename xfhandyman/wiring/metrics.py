@@ -6,10 +6,11 @@ from bookings.ratelimit.rates import Purpose
 from telemetry.metrics import counter, histogram
 
 _REFUSED = """
-already_booked closed horizon not_possible not_yours notice off_grid out_of_area past taken too_early too_late travel
-unproven
+already_booked closed does_not_fit horizon not_possible not_yours notice off_grid out_of_area past taken
+too_early too_late travel unproven
 """
 _EMAILS = [
+    "added",
     "address",
     "cancelled",
     "confirmation",
@@ -36,6 +37,7 @@ def _words(words: str) -> list[tuple[str]]:
 
 
 bookings_created = counter("bookings_created_total", "Bookings made.", ("service",), most=100)
+jobs_added = counter("booking_jobs_added_total", "Jobs added to booked visits.", ("service",), most=100)
 bookings_rejected = counter("bookings_rejected_total", "Bookings refused.", ("reason",), known=_words(_REFUSED))
 bookings_cancelled = counter("bookings_cancelled_total", "Bookings cancelled.", ("by",), known=_words("customer staff"))
 visit_reports = counter(
