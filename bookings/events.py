@@ -192,6 +192,15 @@ class ContactMessageReceived(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PhotosAdded(Event):
+    """A customer has sent photos for a visit: how many."""
+
+    booking_id: int
+    service: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewWritten(Event):
     """A customer has reviewed a visit, from 1 to 5; staff have not approved it yet."""
 

@@ -77,14 +77,15 @@ class BookingForm(PersonForm):
         help_text="Your handyman rings it on the way.",
         widget=forms.TextInput({"type": "tel", "autocomplete": "tel"}),
     )
+    postcode = PostcodeField(
+        widget=forms.TextInput({"autocomplete": "postal-code", "class": "short", "spellcheck": "false"}),
+    )
     address = ProseField(
         label="Address of the job",
+        help_text="House or flat, and street.",
         max_length=300,
         error_messages={"required": "Enter the address of the job."},
         widget=forms.Textarea({"rows": 2, "autocomplete": "street-address"}),
-    )
-    postcode = PostcodeField(
-        widget=forms.TextInput({"autocomplete": "postal-code", "class": "short", "spellcheck": "false"}),
     )
     notes = ProseField(
         label="Anything we should know? (optional)",
@@ -161,11 +162,27 @@ class PhotosInput(forms.FileInput):
     allow_multiple_selected = True
 
 
+def photos_input() -> PhotosInput:
+    """An input for photos, with the limits that the browser checks before it sends anything."""
+    return PhotosInput(
+        {
+            "multiple": True,
+            "accept": "image/jpeg,image/png,image/webp",
+            "data-most": photos.MOST,
+            "data-most-bytes": photos.MOST_BYTES,
+            "data-too-many": _TOO_MANY,
+            "data-too-large": _TOO_LARGE,
+        }
+    )
+
+
 class PhotosField(forms.FileField):
     """Cleans up to five uploads to JPEGs without metadata."""
 
     def clean(self, value: Sequence[UploadedFile] | None, initial: object = None) -> list[bytes]:
         uploads = [each for each in value or () if each]
+        if self.required and not uploads:
+            raise forms.ValidationError(self.error_messages["required"], code="required")
         if len(uploads) > photos.MOST:
             raise forms.ValidationError(_TOO_MANY)
         if any(isinstance(each, TooLargeFile) for each in uploads):
@@ -209,16 +226,7 @@ class ContactForm(PersonForm):
         label="Photos (optional)",
         help_text="Up to five. Your location is removed from them.",
         required=False,
-        widget=PhotosInput(
-            {
-                "multiple": True,
-                "accept": "image/jpeg,image/png,image/webp",
-                "data-most": photos.MOST,
-                "data-most-bytes": photos.MOST_BYTES,
-                "data-too-many": _TOO_MANY,
-                "data-too-large": _TOO_LARGE,
-            }
-        ),
+        widget=photos_input(),
     )
     opened = forms.CharField(required=False, widget=forms.HiddenInput)
     website = forms.CharField(required=False, widget=forms.TextInput({"autocomplete": "off", "tabindex": "-1"}))

@@ -6,7 +6,20 @@ from django.urls import include, path
 from django.views.decorators.http import require_safe
 
 from bookings.sitemaps import SITEMAPS
-from bookings.views import add_job, booking, contact, correct, manage, own_page, payment, proof, review, site, waitlist
+from bookings.views import (
+    add_job,
+    booking,
+    contact,
+    correct,
+    manage,
+    own_page,
+    payment,
+    photos,
+    proof,
+    review,
+    site,
+    waitlist,
+)
 
 urlpatterns = [
     path("", site.home, name="home"),
@@ -19,6 +32,9 @@ urlpatterns = [
     path("api/availability", booking.availability, name="availability"),
     path("bookings/<str:token>/", manage.manage, name="manage_booking"),
     path("bookings/<str:token>/details/", correct.correct, name="booking_correct"),
+    path("bookings/<str:token>/photos/", photos.manage, name="booking_photos"),
+    path("bookings/<str:token>/photo.jpg", photos.own, name="booking_photo"),
+    path("visits/photos/<int:pk>.jpg", admin.site.admin_view(photos.photo), name="visit_photo"),
     path("bookings/<str:token>/review/", review.review, name="booking_review"),
     path("people/<int:pk>.jpg", review.portrait, name="portrait"),
     path("bookings/<str:token>/earlier/", waitlist.join_with, name="booking_waitlist"),

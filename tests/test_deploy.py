@@ -48,7 +48,7 @@ def test_nginx_takes_bodies_of_the_length_that_the_site_takes_on_each_path() -> 
     conf = (BASE_DIR / "ops" / "nginx" / "nginx.conf").read_text()
     everywhere, *more = re.findall(r"client_max_body_size (\w+);", conf)
     assert int(everywhere) == settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    by_path = re.findall(r"location = (\S+) \{\s+client_max_body_size (\d+);", conf)
+    by_path = re.findall(r"location ~ (\S+) \{\s+client_max_body_size (\d+);", conf)
     assert {path: int(size) for path, size in by_path} == settings.BODY_LIMITS
     assert len(more) == len(by_path)
 

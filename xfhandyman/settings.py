@@ -276,8 +276,12 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 MEDIA_ROOT = DATA_DIR / "media"
-# Bytes: five photos and the form, a portrait. Elsewhere DATA_UPLOAD_MAX_MEMORY_SIZE.
-BODY_LIMITS = {"/contact/": 55_000_000, "/admin/bookings/portrait/add/": 11_000_000}
+# Bytes, by pattern of the path: five photos and the form, a portrait. Elsewhere DATA_UPLOAD_MAX_MEMORY_SIZE.
+BODY_LIMITS = {
+    "^/contact/$": 55_000_000,
+    "^/bookings/[^/]+/photos/$": 55_000_000,
+    "^/admin/bookings/portrait/add/$": 11_000_000,
+}
 FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.MemoryFileUploadHandler",  # up to 2.5 MB
     "bookings.messaging.uploads.RoomyUploadHandler",

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 
 from bookings import crew, scheduling, text
 from bookings.admin import pages
@@ -97,7 +97,9 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     inlines = (HistoryInline, ReportInline)
     resource_classes = (BookingResource,)
     change_list_template = "admin/bookings/booking/change_list.html"
-    readonly_fields = ("reference", "service", "state", "times", "agreed_price", "deposit", "proof", "created_at")
+    readonly_fields = (
+        *("reference", "service", "state", "times", "agreed_price", "deposit", "proof", "created_at", "photos"),
+    )
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Without the side bar: seven columns want the width."""
@@ -105,7 +107,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Booking | None = None) -> Any:
         customer = ("Customer", {"fields": CUSTOMER_FIELDS})
-        made = ("deposit", "proof", "created_at")
+        made = ("deposit", "proof", "created_at", "photos")
         if not self.has_change_permission(request, obj):
             visit = ("reference", "state", "service", "handyman", "times", "agreed_price", *made)
             return ((None, {"fields": visit}), customer)
@@ -171,6 +173,12 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     @admin.display(description="price")
     def agreed_price(self, booking: Booking) -> str:
         return price(booking)
+
+    @admin.display(description="photos")
+    def photos(self, booking: Booking) -> str:
+        pages = [reverse("visit_photo", args=[pk]) for pk in booking.photos.values_list("pk", flat=True)]
+        picture = '<a href="{0}"><img src="{0}" alt="Photo from the customer" height="160" loading="lazy"></a> '
+        return format_html_join("", picture, ((page,) for page in pages)) or "-"
 
     @admin.display(description="e-mail")
     def proof(self, booking: Booking) -> str:

@@ -21,6 +21,7 @@ from bookings.models import (
     Handyman,
     Status,
     TimeOff,
+    VisitPhoto,
     VisitReport,
     new_idempotency_key,
 )
@@ -152,7 +153,8 @@ def days(handyman: Handyman, first: date, count: int) -> list[Day]:
 def with_details(bookings: BookingQuerySet) -> list[Visit]:
     """These visits with what was reported of them and what was done there before."""
     accepted = Prefetch("reports", VisitReport.objects.accepted(), to_attr="accepted")
-    found = list(bookings.with_jobs().prefetch_related(accepted))
+    photos = Prefetch("photos", VisitPhoto.objects.defer("jpeg"))
+    found = list(bookings.with_jobs().prefetch_related(accepted, photos))
     before = _before(found)
     return [Visit(each, each.accepted, before[each.pk]) for each in found]
 

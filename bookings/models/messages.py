@@ -67,6 +67,21 @@ class MessagePhoto(models.Model):
         return f"Photo {self.pk}"
 
 
+class VisitPhoto(models.Model):
+    """A photo that a customer sent for a visit, for who comes and the office. It comes and goes with its booking."""
+
+    booking = models.ForeignKey(Booking, models.CASCADE, related_name="photos")
+    jpeg = models.BinaryField(help_text="Drawn anew from what was sent: no metadata.")
+    digest = models.CharField(max_length=64, help_text="Of the picture: the same one sent twice is one.")
+
+    class Meta:
+        ordering = ("pk",)
+        constraints = (models.UniqueConstraint(name="visit_photo_once", fields=["booking", "digest"]),)
+
+    def __str__(self) -> str:
+        return f"Photo {self.pk}"
+
+
 class ReviewQuerySet(models.QuerySet["Review"]):
     def shown(self) -> Self:
         """What everybody reads."""

@@ -23,9 +23,13 @@ def write(who: str, file: IO[bytes], now: datetime | None = None) -> int:
     Raises ValueError for whom nobody knows.
     """
     kept = records.of(who)
-    bookings = [_booking(booking) for booking in kept.bookings.select_related("service", "handyman").order_by("pk")]
-    messages = []
+    bookings, messages = [], []
     with ZipFile(file, "w", ZIP_DEFLATED) as archive:
+        for booking in kept.bookings.select_related("service", "handyman").order_by("pk"):
+            photos = {f"photos/visit-{booking.reference}-{photo.pk}.jpg": photo.jpeg for photo in booking.photos.all()}
+            for name, jpeg in photos.items():
+                archive.writestr(name, bytes(jpeg))
+            bookings.append(_booking(booking) | {"photos": list(photos)})
         for message in kept.messages.order_by("pk"):
             photos = {
                 f"photos/message-{message.pk}-{photo.pk}.jpg": photo.jpeg for photo in message.photos.order_by("pk")

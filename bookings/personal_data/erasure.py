@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from bookings import events, scheduling, tasks
-from bookings.models import CustomerLink, MessagePhoto, Review, WaitlistEntry
+from bookings.models import CustomerLink, MessagePhoto, Review, VisitPhoto, WaitlistEntry
 from bookings.personal_data import forget, letters, records
 from bookings.scheduling.history import By
 
@@ -55,6 +55,7 @@ def erase(who: str, *, cancel: bool = False, user: User | None = None, now: date
         entry_ids = list(kept.waiting.values_list("pk", flat=True))
         waiting = tasks.forget_emails(booking_ids=booking_ids, message_ids=message_ids, entry_ids=entry_ids)
         photos = MessagePhoto.objects.filter(message__in=message_ids).count()
+        photos += VisitPhoto.objects.filter(booking__in=booking_ids).count()
         kept.messages.delete()
         WaitlistEntry.objects.filter(pk__in=entry_ids).delete()
         Review.objects.filter(booking__in=booking_ids).delete()

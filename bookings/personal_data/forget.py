@@ -13,6 +13,7 @@ from bookings.models import (
     BookingQuerySet,
     ContactMessage,
     FormerAddress,
+    VisitPhoto,
     VisitReport,
     WaitlistEntry,
     new_link_key,
@@ -52,6 +53,7 @@ def anonymise(bookings: BookingQuerySet, now: datetime) -> int:
         BookingEvent.objects.filter(booking__in=chosen).update(note="")
         VisitReport.objects.filter(booking__in=chosen).update(words="", materials="")
         FormerAddress.objects.filter(booking__in=chosen).delete()
+        VisitPhoto.objects.filter(booking__in=chosen).delete()
     return len(chosen)
 
 

@@ -98,7 +98,8 @@ def details(request: HttpRequest, slug: str) -> HttpResponse:
         return _book(request, basket, start, handyman, gone=gone)
     if request.method == "POST":
         return _details(request, basket, BookingForm(initial=asked.dict()), start, handyman, offer=True)
-    form = BookingForm(initial={"key": new_idempotency_key()})
+    known = {"postcode": request.GET.get("postcode", "")[:12]}
+    form = BookingForm(initial={"key": new_idempotency_key(), **known})
     if start:
         return _details(request, basket, form, start, handyman, gone=gone)
     return redirect(f"{reverse('book', args=[slug])}?{basket.query}" if basket.query else reverse("book", args=[slug]))

@@ -1,5 +1,6 @@
 """Bodies that are refused by their length alone, before anything of them is read, and those that did not come whole."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,7 @@ class WholeStream(LimitedStream):
 
 
 class BodyLimitMiddleware:
-    """413 above BODY_LIMITS[path], elsewhere above what Django reads into memory; 408 where the rest did not come.
+    """413 above BODY_LIMITS of the path, elsewhere above what Django reads into memory; 408 where not all of it came.
 
     Stands before who reads forms. A body without a length is no way around it: Django then reads none. Browsers check
     photos by themselves first (static/js/draft.js), and so need not send what is refused.
@@ -47,11 +48,12 @@ class BodyLimitMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
-        self.limits: dict[str, int] = settings.BODY_LIMITS
+        self.limits = [(re.compile(path), limit) for path, limit in settings.BODY_LIMITS.items()]
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        limit = self.limits.get(request.path_info, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        own = (limit for path, limit in self.limits if path.search(request.path_info))
+        limit = next(own, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         if len(length) > 15 or (length.isdecimal() and int(length) > limit):
             return _refusal(request, 413, megabytes=limit // 1_000_000)
         response = self.get_response(request)

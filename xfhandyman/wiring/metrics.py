@@ -50,6 +50,7 @@ visit_reports = counter(
     ),
 )
 contact_forms_submitted = counter("contact_forms_submitted_total", "Contact messages received.", ("topic",))
+visit_photos = counter("visit_photos_total", "Photos that customers sent for visits.")
 reviews = counter(
     "reviews_total",
     "Reviews that customers wrote, by their rating.",

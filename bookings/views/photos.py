@@ -1,0 +1,84 @@
+"""Photos of a visit: sent and removed by its customer behind the signed link, seen by who comes and the office."""
+
+from django import forms
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from bookings import crew
+from bookings.forms import PhotosField, photos_input
+from bookings.messaging import photos as drawn
+from bookings.messaging import visit_photos
+from bookings.models import Booking, VisitPhoto
+from bookings.ratelimit import limits
+from bookings.scheduling import corrections
+from bookings.views.errors import wait_a_while
+from bookings.views.manage import by_link
+
+
+class PhotosForm(forms.Form):
+    photos = PhotosField(
+        label="Photos",
+        help_text="Up to five. Your location is removed from them.",
+        error_messages={"required": "Choose a photo."},
+        widget=photos_input(),
+    )
+
+
+@by_link
+@require_http_methods(["GET", "HEAD", "POST"])
+def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
+    """GET shows what was sent; POST adds `photos`, or removes the one that `remove` names. 422 for what is no photo."""
+    if not corrections.is_correctable(booking, timezone.now()):
+        return redirect(booking)
+    if request.method != "POST":
+        return _page(request, booking, PhotosForm())
+    if pause := limits.wait(request, limits.Purpose.CONTACT):
+        return wait_a_while(request, pause, "bookings/photos.html", _context(booking, PhotosForm()))
+    if remove := request.POST.get("remove", ""):
+        booking.photos.filter(pk=int(remove[:18]) if remove.isdecimal() else 0).delete()
+        return redirect("booking_photos", booking.link_token)
+    form = PhotosForm(request.POST, request.FILES)
+    if form.is_valid():
+        try:
+            visit_photos.add(booking=booking, jpegs=form.cleaned_data["photos"])
+            return redirect("booking_photos", booking.link_token)
+        except visit_photos.TooManyPhotos:
+            form.add_error("photos", f"A visit has at most {drawn.MOST} photos. Remove one first.")
+    limits.give_back(request, limits.Purpose.CONTACT)
+    return _page(request, booking, form, 422)
+
+
+@by_link
+@require_safe
+def own(request: HttpRequest, booking: Booking) -> HttpResponse:
+    """One of them (`?photo=`), for the customer."""
+    pk = request.GET.get("photo", "")
+    return _jpeg(get_object_or_404(booking.photos, pk=int(pk[:18]) if pk.isdecimal() else 0))
+
+
+@require_safe
+@never_cache
+def photo(request: HttpRequest, pk: int) -> HttpResponse:
+    """One of them, for who comes and the office; the URLconf asks for the whole login, as for the admin."""
+    user: User | AnonymousUser = request.user
+    if not crew.may_see(user):
+        raise PermissionDenied
+    visible = crew.visible(VisitPhoto.objects.all(), user, by="booking__handyman__user")
+    return _jpeg(get_object_or_404(visible, pk=pk))
+
+
+def _jpeg(shown: VisitPhoto) -> HttpResponse:
+    return HttpResponse(bytes(shown.jpeg), content_type="image/jpeg")
+
+
+def _context(booking: Booking, form: PhotosForm) -> dict[str, object]:
+    return {"booking": booking, "form": form, "photos": booking.photos.defer("jpeg"), "wrong": form.is_bound}
+
+
+def _page(request: HttpRequest, booking: Booking, form: PhotosForm, status: int = 200) -> HttpResponse:
+    return render(request, "bookings/photos.html", _context(booking, form), status=status)
