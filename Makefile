@@ -38,6 +38,7 @@ screenshots: .venv/dev.stamp staticfiles/stamp  ## every page and state, at each
 lock: .venv/dev.stamp  ## after a change to requirements*.in
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-postcodes.in -o requirements-postcodes.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header tests/peers/bugsink-requirements.in -o tests/peers/bugsink-requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header benchmarks/peers/stock-requirements.in -o benchmarks/peers/stock-requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header benchmarks/peers/appointment-requirements.in -o benchmarks/peers/appointment-requirements.txt

@@ -133,3 +133,11 @@ def english(code: str) -> Locale:
 def current() -> Country:
     """BUSINESS_COUNTRY."""
     return of(settings.BUSINESS_COUNTRY)
+
+
+def read_postcode(typed: str | None) -> str | None:
+    """The postcode as it is written in BUSINESS_COUNTRY; None when that cannot be read."""
+    try:
+        return current().postcode((typed or "")[:20])
+    except ValueError:
+        return None

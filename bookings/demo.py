@@ -4,7 +4,7 @@ from datetime import date, datetime, time, timedelta
 
 from django.db import transaction
 
-from bookings import country
+from bookings import country, postcodes
 from bookings import phone as phones
 from bookings.models import (
     Assurance,
@@ -126,6 +126,9 @@ _HANDYMEN = (
     ),
 )  # fmt: skip
 
+_HOMES = {"amara": "SE15 4QL", "tomasz": "N16 5QA", "grace": "SW11 3LU", "dev": "E8 3RT"}
+"""Where their days begin and end."""
+
 _AREA = (("E", "East London"), ("EC", "City"), ("N", "North London"), ("NW", "North West London"),
          ("SE", "South East London"), ("SW", "South West London"), ("W", "West London"), ("WC", "Holborn"))  # fmt: skip
 
@@ -146,7 +149,7 @@ _BOOKINGS = (
     ("Mei Lin", "07700 900102", "Flat 3, 88 Sample Road, London", "N1 2AB", "shelves", 2, ""),
     ("Alex Morgan", "07700 900103", "5 Demo Mews, London", "E8 3RT", "tv-mounting", 2, "65 inches, brick wall."),
     ("Sam Taylor", "07700 900104", "21 Test Lane, London", "SW9 8HG", "flat-pack", 3, "One wardrobe, one desk."),
-    ("Nadia Rahman", "07700 900105", "9 Pattern Square, London", "NW5 1TT", "gutter-cleaning", 5, ""),
+    ("Nadia Rahman", "07700 900105", "9 Pattern Square, London", "NW5 1UA", "gutter-cleaning", 5, ""),
 )
 
 
@@ -175,6 +178,10 @@ def load(*, now: datetime) -> bool:
     )
     at_home = country.current().code == "GB"
     ServiceArea.objects.bulk_create(ServiceArea(prefix=prefix, name=name) for prefix, name in _AREA if at_home)
+    if at_home:
+        postcodes.keep(postcodes.demo())
+        for slug, home in _HOMES.items():
+            Handyman.objects.filter(slug=slug).update(start_postcode=home, end_postcode=home)
     zone, today = calendars.current_rules().zone, calendars.current_rules().today(now)
     Holiday.objects.bulk_create(Holiday(date=day, name=name) for day, name in _holidays(today))
     TimeOff.objects.create(
@@ -213,13 +220,13 @@ def _holidays(today: date) -> list[tuple[date, str]]:
 
 def _book(service: Service, day: date, now: datetime, number: int, **customer: str) -> None:
     """A visit in the diary, without the e-mails of a real one."""
-    slots = calendars.next_slots(service=service, after=day, limit=5, now=now)
+    slots = calendars.next_slots(service=service, after=day, limit=5, now=now, postcode=customer["postcode"])
     slot = slots[number * 2 % len(slots)]  # not a pile of early mornings
     booking = Booking(
         service=service, handyman_id=slot.handyman_ids[0], customer_email=f"customer{number}@example.com",
         consent_at=now, idempotency_key=f"demo-{number}", **customer,
     )  # fmt: skip
-    booking.take_time(slot.starts_at, slot.planned[0])
+    booking.take_time(slot.starts_at, slot.planned[0], kept=slot.buffer)
     booking.take_price()
     booking.save()
     history.record(booking, history.Kind.CREATED, by=history.By.CUSTOMER)

@@ -109,9 +109,12 @@ class BookingForm(PersonForm):
         key = self.cleaned_data["key"] + (f" second {start.isoformat()}" if twice == "second" else "")
         return {"customer": customer, "idempotency_key": key, "instead": twice == "move"}
 
-    def refuse_postcode(self) -> None:
-        """Say that the business does not come there."""
-        self.add_error("postcode", self._out_of_area(self.cleaned_data.get("postcode", "")))
+    def refuse_postcode(self, *, too_far: bool = False) -> None:
+        """Say that the business does not come there, or that the handyman is not there in time."""
+        if too_far:
+            self.add_error("postcode", "Your handyman cannot be there at that time. Move the visit first, or ring us.")
+        else:
+            self.add_error("postcode", self._out_of_area(self.cleaned_data.get("postcode", "")))
 
     def clean_postcode(self) -> str:
         """Judged with the other fields, so that all that is wrong is said in one answer."""

@@ -9,6 +9,7 @@ from environs import Env, EnvError
 
 from bookings import country, money, phone
 from bookings.ratelimit.rates import Limit
+from bookings.slots.travel import speeds_by_hour
 from telemetry.conf import conf
 from xfhandyman import embedded
 from xfhandyman.security import policy
@@ -88,6 +89,15 @@ BOOKING_HORIZON_DAYS = env.int("BOOKING_HORIZON_DAYS", 60)
 BOOKING_GRACE_MINUTES = env.int("BOOKING_GRACE_MINUTES", 15)  # to mend a mistake, however close the visit is
 BOOKING_CHANGE_HOURS = env.int("BOOKING_CHANGE_HOURS", 24)  # move or cancel online until then
 BOOKING_LINK_DAYS = env.int("BOOKING_LINK_DAYS", 30)  # an e-mailed link works until so long after the visit
+
+# How the crew gets from door to door, where postcodes are imported (bookings/slots/travel.py).
+try:
+    TRAVEL_SPEEDS = speeds_by_hour(env.str("TRAVEL_SPEEDS", "0=35,7=20,10=24,16=19,19=28,22=35"))
+except ValueError as error:
+    raise EnvError(f"TRAVEL_SPEEDS {error}") from error
+TRAVEL_DETOUR_PERCENT = env.int("TRAVEL_DETOUR_PERCENT", 130)  # of the distance as the crow flies
+TRAVEL_PARKING_MINUTES = env.int("TRAVEL_PARKING_MINUTES", 8)
+TRAVEL_NEARBY_METRES = env.int("TRAVEL_NEARBY_METRES", 2000)  # so little more to drive is on the way
 
 
 def _limit(name: str, default: str) -> Limit:

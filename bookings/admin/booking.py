@@ -112,7 +112,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
             visit = ("reference", "state", "service", "handyman", "times", "agreed_price", *made)
             return ((None, {"fields": visit}), customer)
         return (
-            (None, {"fields": ("reference", "state", "service", "times", "starts", "who", *made)}),
+            (None, {"fields": ("reference", "state", "service", "times", "starts", "who", "however_far", *made)}),
             customer,
             ("Price", {"fields": ("pricing", "price_pence", "minimum_minutes")}),
         )
@@ -132,7 +132,8 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         """Write the corrected details alone, lest a status that changed meanwhile be written back."""
         details = {name: getattr(obj, name) for name in form.changed_data if name in corrections.FIELDS}
         if details:
-            corrections.correct(booking=obj, details=details, by=STAFF, user=staff_user(request))
+            user = staff_user(request)
+            corrections.correct(booking=obj, details=details, by=STAFF, user=user, however_far=True)  # they were warned
         price = [name for name in form.changed_data if name in ("pricing", "price_pence", "minimum_minutes")]
         if price:
             obj.save(update_fields=price)

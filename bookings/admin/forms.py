@@ -22,6 +22,7 @@ from bookings.admin.fields import MomentWidget, MoneyField
 from bookings.basket import Basket, Work
 from bookings.fields import PostcodeField
 from bookings.models import Booking, BookingEvent, Handyman, Payment, Service
+from bookings.scheduling import corrections
 from bookings.templatetags.business import price
 
 STAFF = BookingEvent.By.STAFF
@@ -33,6 +34,7 @@ REFUSALS = {
     "off_grid": "Visits do not start at that minute.",
     "closed": "Nobody who does this works long enough then.",
     "taken": "That time is taken.",
+    "travel": "Nobody who is free then gets there in time from the visit before, or from there to the next.",
     "out_of_area": f"The business does not come to this {country.current().postcode_name}.",
     "not_possible": "The booking's status does not allow that.",
     "too_late": "It is too late for that.",
@@ -76,6 +78,11 @@ class VisitForm(forms.ModelForm):
             self.add_error("postcode", refusal(error))
         except scheduling.SchedulingError as error:
             self.add_error("starts", refusal(error))
+            if isinstance(error, scheduling.TooFar):
+                self.offer_however_far()
+
+    def offer_however_far(self) -> None:
+        """Show how staff have their way, now that they are warned."""
 
     def check(self) -> None:
         """Look whether the time can be had, as far as it is known. Raises SchedulingError."""
@@ -83,7 +90,14 @@ class VisitForm(forms.ModelForm):
         if service and start and "who" in self.cleaned_data:
             moving = self.instance if self.instance.pk else None
             who = self.cleaned_data["who"]
-            scheduling.check(service=service, starts_at=start, handyman=who, by=STAFF, moving=moving)
+            scheduling.check(
+                service=service,
+                starts_at=start,
+                handyman=who,
+                by=STAFF,
+                moving=moving,
+                postcode=self.cleaned_data.get("postcode", ""),
+            )
 
     def wanted_service(self) -> Work | None:
         """The job that a time is wanted for; None when no time is asked for."""
@@ -164,6 +178,9 @@ class BookingForm(VisitForm):
     """Corrects details and the price, and moves the visit when its time or handyman is changed."""
 
     shown_as = ("starts_at", "arrival_until", "ends_at", "handyman")  # by `starts` and `who`
+    however_far = forms.BooleanField(
+        label="However far it is", required=False, widget=forms.HiddenInput, help_text="The way there is too long."
+    )
 
     class Meta(VisitForm.Meta):
         fields = (*CUSTOMER_FIELDS, "pricing", "price_pence", "minimum_minutes")
@@ -179,6 +196,11 @@ class BookingForm(VisitForm):
             who.required = True
             who.queryset = Handyman.objects.filter(Q(active=True) | Q(pk=self.instance.handyman_id))
             self.fields["starts"].disabled = self.fields["who"].disabled = not self.instance.is_open
+            if self.data.get("however_far") == "on":
+                self.offer_however_far()
+
+    def offer_however_far(self) -> None:
+        self.fields["however_far"].widget = forms.CheckboxInput()
 
     def wanted_service(self) -> Service | None:
         return self.instance.service if {"starts", "who"} & set(self.changed_data) else None
@@ -194,7 +216,10 @@ class BookingForm(VisitForm):
         return price
 
     def schedule(self) -> None:
+        postcode, however_far = self.cleaned_data["postcode"], self.cleaned_data["however_far"]
         if not {"starts", "who"} & set(self.changed_data):
+            if "postcode" in self.changed_data and self.instance.is_open and not however_far:
+                corrections.require_reachable(self.instance, postcode)
             return
         moved = scheduling.move(
             booking=Booking.objects.select_related("service", "handyman").get(pk=self.instance.pk),
@@ -202,6 +227,8 @@ class BookingForm(VisitForm):
             handyman=self.cleaned_data["who"],
             by=STAFF,
             user=self.user,
+            postcode=postcode,
+            overtime=however_far,
         )
         for name in (
             "handyman",
@@ -209,6 +236,7 @@ class BookingForm(VisitForm):
             "arrival_until",
             "ends_at",
             "during",
+            "reserve",
             "sequence",
             "asked_for_handyman",
             "grace_until",

@@ -13,6 +13,7 @@ from bookings.admin import clashes
 from bookings.admin.catalogue import warn_of_impossible
 from bookings.admin.fields import NATIVE_PICKERS
 from bookings.admin.office import OfficeAdmin
+from bookings.fields import PostcodeField
 from bookings.models import Handyman, OfficeContact, Service, TimeOff, WorkingHours
 
 
@@ -38,7 +39,19 @@ class TimeOffInline(admin.TabularInline):
 @admin.register(Handyman)
 class HandymanAdmin(OfficeAdmin):
     list_display = ("name", "active", "email", "notifications", "does")
-    fields = ("name", "slug", "bio", "checked_for", "active", "email", "notifications", "skills", "user")
+    fields = (
+        "name",
+        "slug",
+        "bio",
+        "checked_for",
+        "active",
+        "email",
+        "notifications",
+        "start_postcode",
+        "end_postcode",
+        "skills",
+        "user",
+    )
     list_filter = ("active", "skills")
     search_fields = ("name",)
     prepopulated_fields = {"slug": ("name",)}
@@ -48,6 +61,13 @@ class HandymanAdmin(OfficeAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Handyman]:
         shown = crew.visible(super().get_queryset(request), request.user, by="user")
         return shown.prefetch_related(Prefetch("skills", Service.objects.only("name")))
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Postcodes, as they are written in BUSINESS_COUNTRY."""
+        if db_field.name in ("start_postcode", "end_postcode"):
+            label, help_text = db_field.verbose_name.capitalize(), db_field.help_text
+            return PostcodeField(required=False, label=label, help_text=help_text)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: Handyman | None = None) -> bool:
         """Handymen choose for themselves how often they are notified, and no more."""

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 
-from bookings import crew
+from bookings import country, crew
 from bookings.admin import find, why_not
 from bookings.admin.audit import staff_user
 from bookings.admin.forms import CUSTOMER_FIELDS, PhoneBookingForm
@@ -111,10 +111,10 @@ def _page(request: HttpRequest, of: "BookingAdmin", form: PhoneBookingForm, *, a
     given: Mapping[str, Any] = form.data if form.is_bound else form.initial
     basket = form.basket
     handyman = _chosen(Handyman.objects.active(), given.get("who"))
-    starts_at = form.time_of(given)
-    findings = None
+    starts_at, postcode = form.time_of(given), country.read_postcode(given.get("postcode"))
+    findings, first = None, asked_day(given, "first")
     if asked and basket and starts_at:
-        findings = why_not.findings(service=basket, starts_at=starts_at, handyman=handyman)
+        findings = why_not.findings(service=basket, starts_at=starts_at, handyman=handyman, postcode=postcode)
     like = _like(request)
     context = of.admin_site.each_context(request) | {
         "title": "Book by phone",
@@ -128,7 +128,7 @@ def _page(request: HttpRequest, of: "BookingAdmin", form: PhoneBookingForm, *, a
         "chosen": {service.slug for service in basket.services} if basket else (),
         "handyman": handyman,
         "given": given,
-        "windows": windows(basket, handyman=handyman, first=asked_day(given, "first")) if basket else None,
+        "windows": windows(basket, handyman=handyman, first=first, postcode=postcode) if basket else None,
         "findings": findings,
         "nobody": why_not.nobody(basket, handyman) if basket else "",
         "starts_at": starts_at,

@@ -29,11 +29,21 @@ class Finding:
 
 
 def findings(
-    *, service: Work, starts_at: datetime, handyman: Handyman | None = None, moving: Booking | None = None
+    *,
+    service: Work,
+    starts_at: datetime,
+    handyman: Handyman | None = None,
+    moving: Booking | None = None,
+    postcode: str | None = calendars.ANYWHERE,
 ) -> list[Finding]:
     """Of the handymen who do all of it, or of one, at this time; those who could come first. Six queries at most."""
     reader = calendars.Reader(
-        now=timezone.now(), service=service, handyman=handyman, ignoring=moving, by_rules=calendars.staff_rules()
+        now=timezone.now(),
+        service=service,
+        handyman=handyman,
+        ignoring=moving,
+        by_rules=calendars.staff_rules(),
+        postcode=moving.postcode if moving else postcode,
     )
     answers = reader.answers(starts_at)
     people = Handyman.objects.in_bulk([answer.handyman_id for answer in answers])
@@ -88,7 +98,9 @@ def _sentence(
         case Clash.HOURS:
             return f"{person} {_hours(person, day)}."
     where = "; ".join(_at(person, visits.get((person.pk, start)), end) for start, end in answer.visits)
-    return f"{where}: the way is too long." if answer.reason is Reason.TRAVEL else f"{where}."
+    if answer.reason is Reason.TRAVEL:
+        return f"{where}: the way is too long." if where else f"{person} has too long a way to be there then."
+    return f"{where}."
 
 
 def _at(person: Handyman, visit: Booking | None, end: datetime) -> str:
@@ -111,7 +123,7 @@ def _remedy(answer: Answer, person: Handyman) -> str:
     if answer.instead:
         possible.append(f"at {_clock(answer.instead)} that day")
     if answer.overtime:
-        odd = answer.reason is Reason.OFF_GRID
+        odd = answer.reason in (Reason.OFF_GRID, Reason.TRAVEL)
         possible.append("all the same, by agreement" if odd else f"out of hours, if {person} agrees")
     return f"Possible {' or '.join(possible)}." if possible else "Not possible that day."
 

@@ -37,11 +37,24 @@ class Windows:
 
 
 def windows(
-    service: Work, *, handyman: Handyman | None = None, first: date | None = None, moving: Booking | None = None
+    service: Work,
+    *,
+    handyman: Handyman | None = None,
+    first: date | None = None,
+    moving: Booking | None = None,
+    postcode: str | None = calendars.ANYWHERE,
 ) -> Windows:
     """Five queries at most."""
     now, by_rules = timezone.now(), calendars.staff_rules()
-    reader = calendars.Reader(now=now, service=service, handyman=handyman, ignoring=moving, by_rules=by_rules)
+    where = moving.postcode if moving else postcode
+    reader = calendars.Reader(
+        now=now,
+        service=service,
+        handyman=handyman,
+        ignoring=moving,
+        by_rules=by_rules,
+        postcode=where,
+    )
     today, last = by_rules.today(now), by_rules.last_day(now)
     begins = min(max(first or today, today), last)
     slots = reader.slots(begins, begins + 6 * DAY)

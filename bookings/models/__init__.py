@@ -22,6 +22,7 @@ from bookings.models.notifications import Notification, OfficeContact
 from bookings.models.payments import Payment, StripeEvent
 from bookings.models.people import Handyman, Holiday, HowOften, TimeOff, Weekday, WorkingHours
 from bookings.models.phones import CalendarFeed, PushSubscription
+from bookings.models.postcodes import Postcode
 from bookings.models.posts import new_idempotency_key
 from bookings.models.trust import Assurance, Portrait
 from bookings.models.visits import TimeOffRequest, VisitReport
@@ -51,6 +52,7 @@ __all__ = [
     "OfficeContact",
     "Payment",
     "Portrait",
+    "Postcode",
     "Priced",
     "Pricing",
     "PushSubscription",

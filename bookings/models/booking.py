@@ -118,8 +118,9 @@ class Booking(Visit, Priced):
     Service, quantity and price are those of its first job; there is a BookingLine for each further one.
 
     The customer was promised an arrival from `starts_at` to `arrival_until`. Within that, `during` is the place of the
-    visit in the handyman's day: it begins with the planned arrival and holds the job and the buffer after it. It is
-    what the exclusion constraint compares, so the windows of two visits may overlap, and their work may not.
+    visit in the handyman's day: it begins with the planned arrival and holds the job and, where its place is not known,
+    the buffer after it. It is what the exclusion constraint compares, so the windows of two visits may overlap, and
+    their work may not. The ways between visits whose places are known are judged by the rules (bookings.slots).
     """
 
     reference = models.CharField(max_length=8, default=new_reference, editable=False)
@@ -133,6 +134,11 @@ class Booking(Visit, Priced):
     arrival_until = models.DateTimeField(help_text="The arrival window closes.")
     ends_at = models.DateTimeField(help_text="The job is done if it begins as planned.")
     during = DateTimeRangeField(editable=False)
+    reserve = models.DurationField(
+        null=True,
+        editable=False,
+        help_text="Kept free where the way to the next is not known. Empty: see during.",
+    )
 
     customer_name = LineField(max_length=120)
     customer_email = EmailField(blank=True, help_text="Empty: the customer rang, and is told by phone.")
@@ -244,11 +250,16 @@ class Booking(Visit, Priced):
         return reverse("manage_booking", args=[self.link_token])
 
     def take_time(
-        self, starts_at: datetime, planned_at: datetime | None = None, lasts: tuple[timedelta, timedelta] | None = None
+        self,
+        starts_at: datetime,
+        planned_at: datetime | None = None,
+        lasts: tuple[timedelta, timedelta] | None = None,
+        kept: timedelta | None = None,
     ) -> None:
         """Set every time of the visit from the opening of its window and the planned arrival, then by default.
 
-        `lasts` is its duration and buffer; without it, what they are now or, of a new visit, the service's.
+        `lasts` is its duration and buffer; without it, what they are now or, of a new visit, the service's. `kept` is
+        how much of the buffer stands in `during`: all of it by default, none where its slot was judged by the ways.
         """
         planned_at = planned_at or starts_at
         work = self if self.during else self.service
@@ -256,7 +267,8 @@ class Booking(Visit, Priced):
         self.starts_at = starts_at
         self.arrival_until = starts_at + timedelta(minutes=settings.ARRIVAL_WINDOW_MINUTES)
         self.ends_at = planned_at + duration
-        self.during = DateTimeTZRange(planned_at, self.ends_at + buffer)
+        self.during = DateTimeTZRange(planned_at, self.ends_at + (buffer if kept is None else kept))
+        self.reserve = buffer
 
     def take_price(self) -> None:
         """Keep the price of the first job as it is today."""
@@ -304,8 +316,8 @@ class Booking(Visit, Priced):
 
     @property
     def buffer(self) -> timedelta:
-        """What is kept free after them."""
-        return cast(datetime, self.during.upper) - self.ends_at
+        """What is kept free after them, where the way to the next visit is not known."""
+        return cast(datetime, self.during.upper) - self.ends_at if self.reserve is None else self.reserve
 
     @property
     def latest_end(self) -> datetime:

@@ -91,6 +91,12 @@ class Handyman(Recipient):
         help_text="Logs in as this handyman, and sees his own visits only.",
     )
     given_at = models.DateTimeField(null=True, editable=False, help_text="When a visit was last given to them.")
+    start_postcode = models.CharField(
+        "starts the day at", max_length=12, blank=True, db_default="", help_text="He leaves there when his hours begin."
+    )
+    end_postcode = models.CharField(
+        "ends the day at", max_length=12, blank=True, db_default="", help_text="He is there when his hours end."
+    )
 
     objects = HandymanQuerySet.as_manager()
 

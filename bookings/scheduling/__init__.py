@@ -23,6 +23,7 @@ from bookings.scheduling.errors import SchedulingError as SchedulingError  # the
 from bookings.scheduling.errors import SlotTaken as SlotTaken
 from bookings.scheduling.errors import SlotUnavailable
 from bookings.scheduling.errors import TooEarly as TooEarly
+from bookings.scheduling.errors import TooFar as TooFar
 from bookings.scheduling.errors import TooLate as TooLate
 from bookings.scheduling.errors import TooManyUnproven as TooManyUnproven
 from bookings.scheduling.history import By, Kind
@@ -75,6 +76,7 @@ def book(
     basket = Basket.of(service)
     request = SlotRequest(
         service=basket,
+        postcode=customer.postcode,
         starts_at=starts_at,
         handyman=handyman,
         by=by,
@@ -94,11 +96,13 @@ def check(
     by: By,
     handyman: Handyman | None = None,
     moving: Booking | None = None,
+    postcode: str = "",
     now: datetime | None = None,
 ) -> None:
     """Raise what booking this slot (or `moving` a booking there) would raise; nothing is written or published."""
     now = now or timezone.now()
-    SlotRequest(service=service, starts_at=starts_at, handyman=handyman, by=by, moving=moving, now=now).find()
+    request = SlotRequest(service=service, postcode=postcode, starts_at=starts_at, handyman=handyman, by=by, now=now)
+    replace(request, moving=moving).find()
 
 
 def hold(
@@ -114,7 +118,14 @@ def hold(
 ) -> Booking:
     """Keep a slot for a customer until it is confirmed or the time is up. Raises as `book` does."""
     now, basket = now or timezone.now(), Basket.of(service)
-    request = SlotRequest(service=basket, starts_at=starts_at, handyman=handyman, instead=instead, now=now)
+    request = SlotRequest(
+        service=basket,
+        postcode=customer.postcode,
+        starts_at=starts_at,
+        handyman=handyman,
+        instead=instead,
+        now=now,
+    )
     return _take(request, basket, customer, idempotency_key, Status.HELD, request.now + expires_in)
 
 
@@ -127,17 +138,20 @@ def move(
     user: User | None = None,
     anybody: bool = False,
     overtime: bool = False,
+    postcode: str | None = None,
     now: datetime | None = None,
 ) -> Booking:
     """Give a booking a new time, with its handyman if free, else another (or with `handyman` alone).
 
-    A customer who had asked for their handyman keeps him, unless they now ask for another or `anybody`. Moving to
-    where it is does nothing; `overtime` as for `book`. Raises TooLate, NotPossible, SlotUnavailable or SlotTaken.
+    `postcode` is where it will be, if that is about to be corrected. A customer who had asked for their handyman keeps
+    him, unless they now ask for another or `anybody`. Moving to where it is does nothing; `overtime` as for `book`.
+    Raises TooLate, NotPossible, SlotUnavailable or SlotTaken.
     """
     if by == By.CUSTOMER and booking.asked_for_handyman and not anybody:
         handyman = handyman or booking.handyman
     request = SlotRequest(
         service=booking,
+        postcode=booking.postcode if postcode is None else postcode,
         starts_at=starts_at,
         handyman=handyman,
         by=by,
@@ -156,7 +170,8 @@ def move(
         if is_there(current):  # the same form, posted twice
             return current
         require_changeable(current, request.by, request.now)
-        taker, planned_at = commit(replace(request, service=current), handyman_id)
+        where = current.postcode if postcode is None else postcode
+        taker, slot = commit(replace(request, service=current, postcode=where), handyman_id)
         was_at, was_with = current.starts_at, current.handyman
         before = f"{timezone.localtime(was_at):%a %d %b %Y %H:%M} with {was_with.name}"
         if by == By.CUSTOMER:
@@ -164,7 +179,7 @@ def move(
         else:
             current.asked_for_handyman &= taker == was_with
         current.handyman = taker
-        current.take_time(request.starts_at, planned_at)
+        current.take_time(request.starts_at, slot.planned[0], kept=slot.buffer)
         current.overtime = overtime
         current.sequence += 1
         promise(current, request.now)
@@ -253,7 +268,7 @@ def _take(
     def attempt(handyman_id: int) -> Booking:
         # Two inserts that exclude each other would wait for each other until the deadlock detector wakes (1 s).
         # The lock makes them queue; the constraint still judges.
-        taker, planned_at = commit(request, handyman_id)
+        taker, slot = commit(request, handyman_id)
         idempotency.release(key, request.now)
         email, now = customer.customer_email, request.now
         proven_at = proofs.earlier(email, now) if request.by == By.CUSTOMER else now
@@ -275,7 +290,7 @@ def _take(
             overtime=request.overtime,
             **asdict(customer),
         )
-        booking.take_time(request.starts_at, planned_at, (basket.duration, basket.buffer))
+        booking.take_time(request.starts_at, slot.planned[0], (basket.duration, basket.buffer), slot.buffer)
         booking.take_price()
         promise(booking, request.now)
         booking.save(force_insert=True)

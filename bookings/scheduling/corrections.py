@@ -1,17 +1,19 @@
 """Correcting who a visit is for, and where. A link that was mailed to a wrong address stops working."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.utils import timezone
 
 from bookings import tasks
-from bookings.models import Booking, FormerAddress, SentEmail, Status, new_link_key
+from bookings.models import Booking, FormerAddress, Handyman, SentEmail, Status, new_link_key
 from bookings.scheduling import history, idempotency, proofs
-from bookings.scheduling.errors import NotPossible, SchedulingError
+from bookings.scheduling.errors import NotPossible, SchedulingError, TooFar
 from bookings.scheduling.history import By, Kind
+from bookings.slots import calendars, rules
 
 FIELDS = {
     "customer_name": "name",
@@ -48,12 +50,14 @@ def correct(
     user: User | None = None,
     shown: str | None = None,
     fingerprint: str | None = None,
+    however_far: bool = False,
 ) -> Booking:
     """Write the details that differ and name them in the history; the booking as it is then.
 
     Another e-mail address gets the confirmation with a new link, and the link that was mailed before opens nothing any
     more. A customer's old address is notified. `shown` is idempotency.digest of the details that the form had shown,
-    `fingerprint` marks the request that this answers. Raises ChangedMeanwhile, or NotPossible where a customer may not.
+    `fingerprint` marks the request that this answers. Raises ChangedMeanwhile, NotPossible where a customer may not, or
+    TooFar where the handyman cannot be at another postcode in time (unless `however_far`, for staff).
     """
     current = Booking.objects.for_change(booking.pk)
     if current.erased_at or (by == By.CUSTOMER and not is_correctable(current, timezone.now())):
@@ -62,9 +66,11 @@ def correct(
         raise ChangedMeanwhile(current)
     changed = [name for name in FIELDS if name in details and details[name] != getattr(current, name)]
     old_address = current.customer_email
+    if "postcode" in changed and is_correctable(current, timezone.now()):
+        _stay(current, details["postcode"], however_far=however_far)
     for name in changed:
         setattr(current, name, details[name])
-    written = [*changed]
+    written = [*changed, *(["during"] if "postcode" in changed else [])]
     if fingerprint is not None:
         current.fingerprint = fingerprint
         written.append("fingerprint")
@@ -81,6 +87,36 @@ def correct(
         if old_address and by == By.CUSTOMER:
             tasks.after_old_address(FormerAddress.objects.create(booking=current, email=old_address))
     return current
+
+
+def require_reachable(booking: Booking, postcode: str) -> None:
+    """Raise TooFar where the visit's handyman could not be at another postcode in time."""
+    if not _can_stay(booking, postcode, timezone.now())[0]:
+        raise TooFar
+
+
+def _stay(booking: Booking, postcode: str, *, however_far: bool) -> None:
+    """Let a visit stand for another place, with its handyman locked. Raises TooFar."""
+    Handyman.objects.filter(pk=booking.handyman_id).for_change()
+    fits, kept = _can_stay(booking, postcode, timezone.now())
+    if not fits and not however_far:
+        raise TooFar
+    booking.during = DateTimeTZRange(booking.planned_at, booking.ends_at + (kept if fits else timedelta()))
+
+
+def _can_stay(booking: Booking, postcode: str, now: datetime) -> tuple[bool, timedelta]:
+    """Whether a visit's handyman could come to this postcode instead, and the buffer to keep then. Three queries."""
+    reader = calendars.Reader(now=now, service=booking, handyman=booking.handyman, ignoring=booking, postcode=postcode)
+    day = booking.planned_at.astimezone(reader.rules.zone).date()
+    diary, job = reader.diary(day, day), reader.job
+    kept = timedelta() if job.places else job.buffer
+    if not job.places and booking.during.upper == booking.ends_at + kept:
+        return True, kept  # neither was known, so nothing changes
+    fits = (
+        rules.gets_there(each, diary.holidays, rules=reader.rules, job=job, at=booking.planned_at)
+        for each in diary.calendars
+    )
+    return all(fits), kept
 
 
 @transaction.atomic

@@ -19,7 +19,7 @@ class SchedulingError(Exception):
 
 
 class SlotUnavailable(SchedulingError):
-    """The slot cannot be had; `reason` says why (past, notice, horizon, off_grid, closed or taken)."""
+    """The slot cannot be had; `reason` says why, as a Reason."""
 
     def __init__(self, reason: Reason, *, alternatives: Sequence[Slot] = ()) -> None:
         self.reason = reason
@@ -32,6 +32,13 @@ class SlotTaken(SlotUnavailable):
 
     def __init__(self, *, alternatives: Sequence[Slot] = ()) -> None:
         super().__init__(Reason.TAKEN, alternatives=alternatives)
+
+
+class TooFar(SlotUnavailable):
+    """Somebody has the time, and cannot be at the postcode by then. Staff may want it all the same."""
+
+    def __init__(self, *, alternatives: Sequence[Slot] = ()) -> None:
+        super().__init__(Reason.TRAVEL, alternatives=alternatives)
 
 
 class OutOfArea(SchedulingError):

@@ -65,10 +65,10 @@ def add(
             raise NotPossible
         larger = _Larger(current, line)
         try:
-            _, planned_at = commit(_request(larger, by, now), current.handyman_id)
+            _, slot = commit(_request(larger, by, now), current.handyman_id)
         except NoLongerFree as error:
             raise DoesNotFit from error
-        current.take_time(current.starts_at, planned_at, (larger.duration, larger.buffer))
+        current.take_time(current.starts_at, slot.planned[0], (larger.duration, larger.buffer), slot.buffer)
         current.sequence += 1
         current.save()
         write(current, [line], position)
@@ -108,7 +108,13 @@ def that_fit(booking: Booking, services: Iterable[Service], by: By, now: datetim
 def _request(larger: _Larger, by: By, now: datetime) -> SlotRequest:
     booking = larger.booking
     return SlotRequest(
-        service=larger, starts_at=booking.starts_at, handyman=booking.handyman, by=by, now=now, moving=booking
+        service=larger,
+        postcode=booking.postcode,
+        starts_at=booking.starts_at,
+        handyman=booking.handyman,
+        by=by,
+        now=now,
+        moving=booking,
     )
 
 

@@ -39,11 +39,11 @@ def offer_free_time(now: datetime | None = None) -> int:
     waitlist.end_stale(now)
     if not AWAKE[0] <= timezone.localtime(now).time() < AWAKE[1]:
         return 0
-    made, free = 0, dict[tuple[int | None, int], list[Slot]]()
+    made, free = 0, dict[tuple[int | None, int, str], list[Slot]]()
     for entry in _ready(now):
-        wanted = (entry.booking_id, entry.service_id)
+        wanted = (entry.booking_id, entry.service_id, _postcode(entry))
         if wanted not in free:
-            free[wanted] = _free(entry.booking or entry.service, now)
+            free[wanted] = _free(entry.booking or entry.service, _postcode(entry), now)
         slot = first_fit(_preference(entry), free[wanted], calendars.current_rules().zone)
         if slot is not None:
             made += _offer(entry, slot.starts_at, now)
@@ -73,9 +73,13 @@ def _can_answer(entry: WaitlistEntry, now: datetime) -> bool:
     return entry.booking is None or entry.booking.can_be_changed(now + keep_for())
 
 
-def _free(work: Work, now: datetime) -> list[Slot]:
+def _postcode(entry: WaitlistEntry) -> str:
+    return (entry.booking or entry).postcode
+
+
+def _free(work: Work, postcode: str, now: datetime) -> list[Slot]:
     """The free slots of a job, or of a visit's jobs, that can be booked for as long as an offer is kept."""
-    reader = calendars.Reader(now=now, service=work)
+    reader = calendars.Reader(now=now, service=work, postcode=postcode)
     slots = reader.slots(reader.rules.today(now), reader.rules.last_day(now))
     return [slot for slot in slots if slot.starts_at >= now + reader.rules.notice + keep_for()]
 
@@ -101,7 +105,9 @@ def _offer(entry: WaitlistEntry, starts_at: datetime, now: datetime) -> bool:
         if not waiting.select_for_update(of=("self",), skip_locked=True):
             return False
         work = entry.booking or entry.service
-        request = SlotRequest(service=work, starts_at=starts_at, handyman=entry.asked_for, now=now)
+        request = SlotRequest(
+            service=work, postcode=_postcode(entry), starts_at=starts_at, handyman=entry.asked_for, now=now
+        )
         hold = with_first_free(request, partial(_hold, entry, request))
         offer = WaitlistOffer.objects.create(entry=entry, hold=hold, starts_at=starts_at, made_at=now)
         app.configure_task(name="send_waitlist_offer").defer(entry_id=entry.pk, offer_id=offer.pk)
@@ -120,7 +126,7 @@ def _offer(entry: WaitlistEntry, starts_at: datetime, now: datetime) -> bool:
 
 def _hold(entry: WaitlistEntry, request: SlotRequest, handyman_id: int) -> Booking:
     """A held booking with the customer's details, which nobody has asked for yet."""
-    taker, planned_at = commit(request, handyman_id)
+    taker, slot = commit(request, handyman_id)
     details = entry.booking or entry
     hold = Booking(
         service=entry.service,
@@ -133,7 +139,8 @@ def _hold(entry: WaitlistEntry, request: SlotRequest, handyman_id: int) -> Booki
         asked_for_handyman=request.handyman is not None,
         **{name: getattr(details, name) for name in _CARRIED},
     )
-    hold.take_time(request.starts_at, planned_at, (request.service.duration, request.service.buffer))
+    lasts = (request.service.duration, request.service.buffer)
+    hold.take_time(request.starts_at, slot.planned[0], lasts, slot.buffer)
     hold.take_price()
     hold.save(force_insert=True)
     history.record(hold, Kind.HELD, by=By.SYSTEM)

@@ -63,6 +63,7 @@ def undo(*, booking: Booking, user: User | None = None, now: datetime | None = N
     now = now or timezone.now()
     request = SlotRequest(
         service=booking,
+        postcode=booking.postcode,
         starts_at=booking.starts_at,
         handyman=booking.handyman,
         by=By.STAFF,
@@ -76,8 +77,9 @@ def undo(*, booking: Booking, user: User | None = None, now: datetime | None = N
         current = locked(booking)
         was = _require_undoable(current, now)
         if handyman_id is not None:
-            current.handyman, planned_at = commit(replace(request, service=current), handyman_id)
-            current.take_time(current.starts_at, planned_at)
+            again = replace(request, service=current, postcode=current.postcode)
+            current.handyman, slot = commit(again, handyman_id)
+            current.take_time(current.starts_at, slot.planned[0], kept=slot.buffer)
         current.status = Status.CONFIRMED
         current.sequence += was == Status.CANCELLED
         promise(current, now)
@@ -108,6 +110,7 @@ def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
     now = now or timezone.now()
     request = SlotRequest(
         service=booking,
+        postcode=booking.postcode,
         starts_at=booking.starts_at,
         handyman=booking.handyman if booking.asked_for_handyman else None,
         by=By.SYSTEM,
@@ -120,8 +123,9 @@ def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
         current = locked(booking)
         if current.status != Status.CANCELLED:
             raise NotPossible
-        current.handyman, planned_at = commit(replace(request, service=current), handyman_id)
-        current.take_time(request.starts_at, planned_at)
+        again = replace(request, service=current, postcode=current.postcode)
+        current.handyman, slot = commit(again, handyman_id)
+        current.take_time(request.starts_at, slot.planned[0], kept=slot.buffer)
         current.status = Status.CONFIRMED
         current.proven_at = now
         current.sequence += 1

@@ -15,7 +15,7 @@ from django.db import IntegrityError
 from bookings.basket import Work
 from bookings.models import Booking, Handyman
 from bookings.scheduling import holds
-from bookings.scheduling.errors import SlotTaken, SlotUnavailable
+from bookings.scheduling.errors import SlotTaken, SlotUnavailable, TooFar
 from bookings.scheduling.history import By
 from bookings.scheduling.retries import atomically, violated_constraint
 from bookings.slots import assignment, calendars, why
@@ -24,7 +24,7 @@ from bookings.slots.rules import Reason, Slot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotRequest:
-    """A slot that somebody asks for. `service` may be a basket, or a booking with its jobs.
+    """A slot that somebody asks for. `service` may be a basket, or a booking with its jobs; `postcode` is where.
 
     `moving` is the booking that would leave its place for it.
     `instead` moves the booking that the same form has made, where the customer would be asked about it. `client` is
@@ -34,6 +34,7 @@ class SlotRequest:
     service: Work
     starts_at: datetime
     now: datetime
+    postcode: str | None
     handyman: Handyman | None = None
     by: By = By.CUSTOMER
     user: User | None = None
@@ -41,7 +42,7 @@ class SlotRequest:
     instead: bool = False
     client: str | None = None
     overtime: bool = False
-    """The handyman works out of hours, or begins at an odd minute, as staff have agreed with him."""
+    """Out of hours, at an odd minute, or after too long a way, as staff have agreed with the handyman."""
 
     def find(self) -> Slot:
         """The free slot. Raises SlotUnavailable or SlotTaken, with alternatives."""
@@ -50,6 +51,8 @@ class SlotRequest:
             return found
         if found is Reason.TAKEN:
             raise SlotTaken(alternatives=self.alternatives())
+        if found is Reason.TRAVEL:
+            raise TooFar(alternatives=self.alternatives())
         raise SlotUnavailable(found, alternatives=self.alternatives())
 
     def judge(self, handyman: Handyman | None) -> Slot | Reason:
@@ -63,6 +66,7 @@ class SlotRequest:
             ignoring=self.moving,
             by_rules=why.at_odd_times(rules) if self.overtime else rules,
             overtime=self.overtime,
+            postcode=self.postcode,
         )
 
     def alternatives(self) -> list[Slot]:
@@ -72,12 +76,13 @@ class SlotRequest:
             handyman=self.handyman,
             now=self.now,
             ignoring=self.moving,
+            postcode=self.postcode,
         )
 
 
 def with_first_free(request: SlotRequest, attempt: Callable[[int], Booking]) -> Booking:
     """Try the handymen who are free in their turn, each in a transaction (or savepoint) of its own."""
-    handyman_ids = assignment.in_turn(request.find().handyman_ids, request.starts_at, request.now)
+    handyman_ids = assignment.nearest_first(request.find(), request.now)
     if request.moving is not None:
         handyman_ids.sort(key=request.moving.handyman_id.__ne__)
     for handyman_id in handyman_ids:
@@ -94,8 +99,8 @@ def with_first_free(request: SlotRequest, attempt: Callable[[int], Booking]) -> 
     raise SlotTaken(alternatives=request.alternatives())
 
 
-def commit(request: SlotRequest, handyman_id: int) -> tuple[Handyman, datetime]:
-    """The handyman, locked and given the visit, and when he will arrive. Raises NoLongerFree."""
+def commit(request: SlotRequest, handyman_id: int) -> tuple[Handyman, Slot]:
+    """The handyman, locked and given the visit, and the slot as it is for him. Raises NoLongerFree."""
     (taker,) = Handyman.objects.filter(pk=handyman_id).for_change()
     _release_expired_holds(handyman_id, request)
     found = request.judge(taker)
@@ -103,7 +108,7 @@ def commit(request: SlotRequest, handyman_id: int) -> tuple[Handyman, datetime]:
         raise NoLongerFree
     taker.given_at = request.now
     taker.save(update_fields=["given_at"])
-    return taker, found.planned[0]
+    return taker, found
 
 
 class NoLongerFree(Exception):

@@ -6,8 +6,16 @@ from datetime import UTC, datetime, time, timedelta
 
 from bookings.models import Booking, Handyman
 from bookings.slots import calendars, rules
+from bookings.slots.rules import Slot
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def nearest_first(slot: Slot, now: datetime) -> list[int]:
+    """Those who would drive the least more for it first, then those of whom that is not known; equal ones in turn."""
+    order = in_turn(slot.handyman_ids, slot.starts_at, now)
+    extra = dict(zip(slot.handyman_ids, slot.extra, strict=True)) if slot.extra else dict[int, int | None]()
+    return sorted(order, key=lambda pk: (extra.get(pk) is None, extra.get(pk) or 0))
 
 
 def in_turn(handyman_ids: Sequence[int], starts_at: datetime, now: datetime) -> list[int]:

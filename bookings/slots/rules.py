@@ -116,6 +116,8 @@ class Slot:
     extra: tuple[int | None, ...] = ()
     is_nearby: bool = False
     """It lies on the way of one of them."""
+    buffer: timedelta = timedelta()
+    """What is kept free after the job, because the way to the next is not known."""
 
 
 class Reason(StrEnum):
@@ -157,14 +159,15 @@ def free_slots(diary: Diary, *, rules: Rules, job: Job, first: date, last: date,
                 planned = time_of.plan(at, rules, job)
                 if planned is not None:
                     takers.setdefault(at, []).append((calendar.handyman_id, planned, time_of.added(planned, job)))
-    return [_slot(at, rules, found) for at, found in sorted(takers.items())]
+    return [_slot(at, rules, job, found) for at, found in sorted(takers.items())]
 
 
-def _slot(at: datetime, rules: Rules, found: list[tuple[int, datetime, int | None]]) -> Slot:
+def _slot(at: datetime, rules: Rules, job: Job, found: list[tuple[int, datetime, int | None]]) -> Slot:
     handyman_ids, planned, extra = zip(*found, strict=True)
     known = [each for each in extra if each is not None]
     is_nearby = rules.travel is not None and any(each <= rules.travel.nearby for each in known)
-    return Slot(at, at + rules.window, handyman_ids, planned, extra if known else (), is_nearby)
+    kept = timedelta() if rules.travel and len(job.places) == 1 else job.buffer
+    return Slot(at, at + rules.window, handyman_ids, planned, extra if known else (), is_nearby, kept)
 
 
 def is_ever_possible(calendars: Iterable[Calendar], *, rules: Rules, job: Job, now: datetime) -> bool:
@@ -190,22 +193,21 @@ def find_slot(diary: Diary, *, rules: Rules, job: Job, starts_at: datetime, now:
     if starts_at < now + rules.notice:
         return Reason.NOTICE
     if job.places and rules.travel:
-        rules, job = replace(rules, travel=None), replace(job, places=())
-        if any(slot.starts_at == starts_at for slot in regardless_of_travel(diary, rules, job, day, now)):
+        diary, job = regardless_of_travel(diary, job)
+        in_time = free_slots(diary, rules=rules, job=job, first=day, last=day, now=now)
+        if any(slot.starts_at == starts_at for slot in in_time):
             return Reason.TRAVEL
     unbooked = Diary([Calendar(c.handyman_id, c.shifts, c.time_off) for c in diary.calendars], diary.holidays)
     open_slots = free_slots(unbooked, rules=rules, job=job, first=day, last=day, now=now)
     return Reason.TAKEN if any(slot.starts_at == starts_at for slot in open_slots) else Reason.CLOSED
 
 
-def regardless_of_travel(diary: Diary, rules: Rules, job: Job, day: date, now: datetime) -> list[Slot]:
-    """The slots of a day, were there no ways between the visits."""
-    calendars = [
-        replace(each, booked=[Visit(*visit[:2]) for visit in each.booked], begins=(), ends=())
-        for each in diary.calendars
+def regardless_of_travel(diary: Diary, job: Job) -> tuple[Diary, Job]:
+    """The same as if all visits were next door to each other."""
+    next_door = [
+        replace(each, booked=[visit[:2] for visit in each.booked], begins=(), ends=()) for each in diary.calendars
     ]
-    at_once = Job(job.duration)
-    return free_slots(Diary(calendars, diary.holidays), rules=rules, job=at_once, first=day, last=day, now=now)
+    return Diary(next_door, diary.holidays), Job(job.duration)
 
 
 def clash(
@@ -221,6 +223,19 @@ def clash(
     return Clash.HOLIDAY if holidays.intersection(_days(first, last)) else Clash.HOURS
 
 
+def gets_there(calendar: Calendar, holidays: frozenset[date], *, rules: Rules, job: Job, at: datetime) -> bool:
+    """Whether the handyman gets to a job at `at` from the visit before it, and from it to the one after, in time.
+
+    And from where his day begins, and back; a visit outside of his hours, which staff have arranged, is not judged by
+    that. `calendar` is without the visit in question.
+    """
+    day, ends = at.astimezone(rules.zone).date(), at + job.duration
+    time_of = _Time.of(calendar, holidays, rules, job, day - _DAY, rules.reach(job, day))
+    if time_of.taken.touch(at, ends):
+        return False
+    return not job.places or not time_of.work.hold(at, ends) or time_of.room.hold(at, ends)
+
+
 def working_time(calendar: Calendar, holidays: frozenset[date], zone: ZoneInfo, first: date, last: date) -> timedelta:
     """How long a handyman is at work from `first` to `last` (local days, inclusive): hours less time off."""
     unbooked = Calendar(calendar.handyman_id, calendar.shifts, calendar.time_off)
@@ -230,14 +245,17 @@ def working_time(calendar: Calendar, holidays: frozenset[date], zone: ZoneInfo, 
 
 @dataclass(frozen=True, slots=True)
 class _Time:
-    """One handyman's time as it is for one job: `hours` by his shifts, `work` less time off, `free` less visits.
+    """One handyman's time as it is for one job: `hours` by his shifts, `work` less time off, `free` for the job.
 
-    The job may lie anywhere in `free`: ways and buffers are taken off at both ends.
+    `room` is work less the ways from and to where the day begins and ends, `taken` the visits with the ways between
+    them and the job. The job may lie anywhere in `room` that is not `taken`, which is `free`.
     """
 
     hours: Spans
     off: Spans
     work: Spans
+    room: Spans
+    taken: Spans
     free: Spans
     route: Route | None
 
@@ -256,12 +274,12 @@ class _Time:
         work = minus(hours, off)
         visits = [Visit(*each) for each in calendar.booked]
         route = None
-        within: Iterable[Interval] = ((start, end - job.buffer) for start, end in work)
+        room = [(start, end - job.buffer) for start, end in work]
         if rules.travel and job.places:
             route = Route(calendar.begins, calendar.ends, visits, work, rules.travel)
-            within = route.within(job.places, job.buffer)
-        blocked = joined(without(visit, job.places, job.buffer, rules.travel) for visit in visits)
-        return cls(Spans(hours), Spans(off), Spans(work), Spans(minus(within, blocked)), route)
+            room = list(route.within(job.places, job.buffer))
+        taken = joined(without(visit, job.places, job.buffer, rules.travel) for visit in visits)
+        return cls(Spans(hours), Spans(off), Spans(work), Spans(room), Spans(taken), Spans(minus(room, taken)), route)
 
     def plan(self, at: datetime, rules: Rules, job: Job) -> datetime | None:
         """The earliest arrival that keeps the promise of a window that opens then; None where there is none."""

@@ -36,6 +36,11 @@ class Week:
     is_possible: bool = True
     """Somebody's working hours have room for the job; looked at only where nothing is free."""
 
+    knows_postcodes: bool = False
+    """It matters where the job is."""
+    is_anywhere: bool = False
+    """The windows are those that are possible wherever in the area the job is."""
+
     @property
     def is_sold_out(self) -> bool:
         """Nothing is free for as far ahead as one can book."""
@@ -54,13 +59,14 @@ def week(
     day: date | None = None,
     first: date | None = None,
     ignoring: Booking | None = None,
+    postcode: str | None = calendars.ANYWHERE,
 ) -> Week:
     """The week that holds `day`, or the one from `first`, or the first one with a free slot.
 
     Weeks are counted from today, so the first one never begins with days gone by. Without `day` the first day
     with a free slot is selected. At most four queries, whatever the number of bookings.
     """
-    reader = calendars.Reader(now=now, service=service, handyman=handyman, ignoring=ignoring)
+    reader = calendars.Reader(now=now, service=service, handyman=handyman, ignoring=ignoring, postcode=postcode)
     rules = reader.rules
     today, last_day = rules.today(now), rules.last_day(now)
 
@@ -84,6 +90,8 @@ def week(
         previous=start - _WEEK if start > today else None,
         following=start + _WEEK if start + _WEEK <= last_day else None,
         is_possible=is_possible,
+        knows_postcodes=reader.knows_postcodes,
+        is_anywhere=len(reader.job.places) > 1,
     )
 
 

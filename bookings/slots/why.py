@@ -17,7 +17,7 @@ class Answer:
     """What one handyman's calendar says to one window; `reason` is None where he can take it.
 
     `visits` are what he does then (half-open, UTC). `instead` is the nearest window of that day that he could take,
-    `overtime` whether he could take this one if he worked out of hours, or began at an odd minute.
+    `overtime` whether he could take this one if he worked out of hours, or began at an odd minute, however far it is.
     """
 
     handyman_id: int
@@ -66,8 +66,14 @@ def _ask(calendar: Calendar, diary: Diary, by: Rules, job: Job, starts_at: datet
         reason,
         () if is_odd or isinstance(reason, Clash) else _in_the_way(calendar, diary, by, job, starts_at, now),
         _nearest(alone, by, job, starts_at, now),
-        not is_away and isinstance(find(overtime(alone), at_odd_times(by)), Slot),
+        not is_away and _could_be_agreed(alone, by, job, starts_at, now),
     )
+
+
+def _could_be_agreed(alone: Diary, by: Rules, job: Job, starts_at: datetime, now: datetime) -> bool:
+    """Whether he has the time if he works out of hours, begins at an odd minute, and is in a hurry on his way."""
+    found = rules.find_slot(overtime(alone), rules=at_odd_times(by), job=job, starts_at=starts_at, now=now)
+    return isinstance(found, Slot) or found is Reason.TRAVEL
 
 
 def _in_the_way(

@@ -8,6 +8,7 @@ gets 429. The first two offer the nearest free windows. An address without a rea
 
 from datetime import datetime
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -18,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from bookings import events, scheduling
+from bookings import country, events, scheduling
 from bookings.basket import Basket
 from bookings.forms import BookingForm, WeekForm, read_instant
 from bookings.models import MOST_OF_ONE, Booking, Handyman, Service, Status, new_idempotency_key
@@ -36,7 +37,7 @@ from bookings.views.payment import to_stripe
 @require_safe
 @never_cache
 def book(request: HttpRequest, slug: str) -> HttpResponse:
-    """Step 2: a week's windows (`?day=` or `?week=`, `?handyman=`; `?job=slug:quantity` for each of several jobs)."""
+    """Step 2: a week's windows (`?day=` or `?week=`, `?handyman=`, `?postcode=`, `?job=slug:quantity` for each job)."""
     basket = _basket(request, slug)
     if basket is None:
         return _gone(request, slug)
@@ -60,6 +61,7 @@ def jobs(request: HttpRequest, slug: str) -> HttpResponse:
         "visits": visits.split(basket, timezone.now()),
         "others": [] if basket.is_full else Service.objects.active().exclude(pk__in=chosen),
         "quantities": range(1, MOST_OF_ONE + 1),
+        "postcode": country.read_postcode(request.GET.get("postcode")),
     }
     return render(request, "bookings/jobs.html", context)
 
@@ -68,7 +70,7 @@ def jobs(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 @vary_on_headers("Accept")
 def availability(request: HttpRequest) -> HttpResponse:
-    """`/api/availability?service=…&job=…&day=…&week=…&handyman=…`: the same week as JSON, or as the page's own HTML."""
+    """`/api/availability?service=…`, with what `book` takes: the same week as JSON, or as the page's own HTML."""
     if seconds := limits.wait(request, limits.Purpose.AVAILABILITY):
         return JsonResponse({"error": "too_many_requests"}, status=429, headers={"Retry-After": str(seconds)})
     slug = request.GET.get("service", "")
@@ -98,8 +100,7 @@ def details(request: HttpRequest, slug: str) -> HttpResponse:
         return _book(request, basket, start, handyman, gone=gone)
     if request.method == "POST":
         return _details(request, basket, BookingForm(initial=asked.dict()), start, handyman, offer=True)
-    known = {"postcode": request.GET.get("postcode", "")[:12]}
-    form = BookingForm(initial={"key": new_idempotency_key(), **known})
+    form = BookingForm(initial={"key": new_idempotency_key(), "postcode": country.read_postcode(asked.get("postcode"))})
     if start:
         return _details(request, basket, form, start, handyman, gone=gone)
     return redirect(f"{reverse('book', args=[slug])}?{basket.query}" if basket.query else reverse("book", args=[slug]))
@@ -138,7 +139,7 @@ def again(request: HttpRequest, visit: Booking) -> HttpResponse:
         return _gone(request, visit.service.slug)
     basket = Basket.read(service, visit.chosen)
     asked_for = _handyman(basket, visit.handyman.slug if visit.asked_for_handyman else None)
-    free = calendars.next_slots(service=basket, handyman=asked_for)
+    free = calendars.next_slots(service=basket, handyman=asked_for, postcode=visit.postcode)
     form = BookingForm(initial={"key": new_idempotency_key(), **corrections.details_of(visit)})
     return _details(request, basket, form, free[0].starts_at if free else None, asked_for, offer=True)
 
@@ -200,15 +201,15 @@ def _details(
     """
     carried = (request.POST if request.method == "POST" else request.GET).get("offer")
     changed = carried != basket.offer and (form.is_bound or carried is not None)
-    wanted = start or timezone.now()
+    wanted, place = start or timezone.now(), country.read_postcode(form["postcode"].value())
     if gone:
         start = None
     if start and not reason and not earlier:
-        found = calendars.find_slot(service=basket, starts_at=start, handyman=handyman)
+        found = calendars.find_slot(service=basket, starts_at=start, handyman=handyman, postcode=place)
         reason = found if isinstance(found, Reason) else None
     nearest = []
     if reason or offer or not start:
-        nearest = calendars.nearest_slots(service=basket, starts_at=wanted, handyman=handyman)
+        nearest = calendars.nearest_slots(service=basket, starts_at=wanted, handyman=handyman, postcode=place)
         if handyman and not any(handyman.pk in slot.handyman_ids for slot in nearest):
             handyman = None
     possible = bool(nearest) or calendars.Reader(now=timezone.now(), service=basket).is_possible()
@@ -229,9 +230,8 @@ def _details(
         "was": Basket.as_offered(carried or "") if changed else None,
         "wrong": form.is_bound or reason or not start,
     }
-    status = (
-        409 if reason is Reason.TAKEN or (changed and form.is_bound) or earlier else 422 if context["wrong"] else 200
-    )
+    conflict = reason in (Reason.TAKEN, Reason.TRAVEL) or (changed and form.is_bound) or earlier
+    status = 409 if conflict else 422 if context["wrong"] else 200
     return render(request, "bookings/details.html", context, status=status)
 
 
@@ -270,9 +270,10 @@ def _picker(request: HttpRequest, basket: Basket) -> dict[str, Any]:
     handymen = list(Handyman.objects.skilled_in(*basket.services))
     handyman = next((each for each in handymen if each.slug == request.GET.get("handyman")), None)
     day, first = asked.cleaned_data.get("day"), asked.cleaned_data.get("week")
-    now = timezone.now()
-    shown = week(service=basket, now=now, handyman=handyman, day=day, first=first)
-    context = {**_shown(basket), "handymen": handymen, "handyman": handyman, "week": shown}
+    now, postcode = timezone.now(), country.read_postcode(request.GET.get("postcode"))
+    shown = week(service=basket, now=now, handyman=handyman, day=day, first=first, postcode=postcode)
+    context = {**_shown(basket), "handymen": handymen, "handyman": handyman, "postcode": postcode, "week": shown}
+    context["keep"] = f"{basket.query}&{urlencode({'postcode': postcode})}" if postcode else basket.query
     if basket.has_several_jobs and not shown.is_possible:
         context["visits"] = visits.split(basket, now)
     return context
@@ -289,10 +290,14 @@ def _as_json(shown: Week) -> dict[str, object]:
     return {
         "selected": shown.selected.date,
         "next_free": shown.next_free and shown.next_free.starts_at,
+        "anywhere": shown.is_anywhere,
         "days": [
             {
                 "date": each.date,
-                "slots": [{"start": slot.starts_at, "arrival_until": slot.arrival_until} for slot in each.slots],
+                "slots": [
+                    {"start": slot.starts_at, "arrival_until": slot.arrival_until, "nearby": slot.is_nearby}
+                    for slot in each.slots
+                ],
             }
             for each in shown.days
         ],

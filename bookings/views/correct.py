@@ -34,6 +34,9 @@ def correct(request: HttpRequest, booking: Booking) -> HttpResponse:
     except corrections.ChangedMeanwhile as refusal:
         form.show_conflicts(corrections.details_of(refusal.booking))
         return _page(request, refusal.booking, form, 409)
+    except corrections.TooFar:
+        form.refuse_postcode(too_far=True)
+        return _page(request, booking, form, 409, shown)
     except corrections.NotPossible:
         return redirect(booking)
     return redirect(f"{corrected.get_absolute_url()}?done=details")

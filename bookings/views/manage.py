@@ -20,6 +20,8 @@ from bookings.scheduling import corrections, jobs, proofs
 from bookings.slots.week import week
 from bookings.views.errors import wait_a_while
 
+_CONFLICTS = (scheduling.SlotTaken, scheduling.TooFar, scheduling.TooLate, scheduling.NotPossible)
+
 
 def by_link(view: Callable[[HttpRequest, Booking], HttpResponse]) -> Callable[[HttpRequest, str], HttpResponse]:
     """Give the view the booking of a link; a forged, revoked or expired one gets a 404 page with the way to help.
@@ -83,7 +85,7 @@ def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
             return _manage(request, booking, "missing", 422)
     except scheduling.SchedulingError as refusal:
         booking.refresh_from_db()
-        conflict = isinstance(refusal, scheduling.SlotTaken | scheduling.TooLate | scheduling.NotPossible)
+        conflict = isinstance(refusal, _CONFLICTS)
         return _manage(request, booking, refusal.code, 409 if conflict else 422)
     return redirect(f"{booking.get_absolute_url()}?done={request.POST['action']}")
 
@@ -121,7 +123,15 @@ def _context(request: HttpRequest, booking: Booking, problem: str) -> dict[str, 
         if not (day or first):
             day = timezone.localdate(booking.starts_at)
         asked_for = booking.handyman if booking.asked_for_handyman and "anybody" not in request.GET else None
-        shown = week(service=booking, now=now, handyman=asked_for, day=day, first=first, ignoring=booking)
+        shown = week(
+            service=booking,
+            now=now,
+            handyman=asked_for,
+            day=day,
+            first=first,
+            ignoring=booking,
+            postcode=booking.postcode,
+        )
         anybody = "&anybody=1" if "anybody" in request.GET else ""
         context |= {"week": shown, "handyman": asked_for, "anybody": anybody}
     return context

@@ -110,7 +110,8 @@ def manifest(request: HttpRequest) -> JsonResponse:
 def _area_check(request: HttpRequest) -> dict[str, object]:
     """Whether the business comes to the postcode that was asked about, before anything else is typed."""
     area = PostcodeForm(request.GET) if "postcode" in request.GET else PostcodeForm()
-    return {"area": area, "covered": area.is_valid() and ServiceArea.objects.covers(area.cleaned_data["postcode"])}
+    covered = area.is_valid() and ServiceArea.objects.covers(area.cleaned_data["postcode"])
+    return {"area": area, "covered": covered, "postcode": area.cleaned_data["postcode"] if covered else None}
 
 
 def _by_group(services: Iterable[Service]) -> list[tuple[str, list[Service]]]:

@@ -43,7 +43,7 @@ const submit = (event) => {
   const form = event.target.form ?? event.target;
   const query = new URLSearchParams(new FormData(form));
   event.preventDefault();
-  return show(query, `${form.action}?${query}`, "#handyman");
+  return show(query, `${form.action}?${query}`, `#${event.target.id || "windows"}`);
 };
 
 if (picker) {

@@ -26,6 +26,9 @@ _BOUNDS: dict[str, tuple[float, float | None]] = {
     "BOOKING_GRACE_MINUTES": (0, None),
     "BOOKING_LINK_DAYS": (1, None),
     "WAITLIST_HOLD_MINUTES": (5, 24 * 60),
+    "TRAVEL_DETOUR_PERCENT": (100, 300),
+    "TRAVEL_PARKING_MINUTES": (0, 120),
+    "TRAVEL_NEARBY_METRES": (0, 100_000),
 }
 
 
