@@ -7,6 +7,7 @@ whoever opened it projects it into metrics, the canonical log line and the span 
 import random
 import re
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -55,6 +56,8 @@ class Observation:
     """Under ASGI, what was bound to structlog's context when the response was made."""
     error: BaseException | None = None
     """What made it fail, when that was reported."""
+    trail: deque[tuple[float, str, str, str]] | None = None
+    """Its latest steps (when, category, name, level), while errors are reported."""
     spent: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     """(kind, name) of each activity that ended → [seconds, operations]."""
     doing: list[tuple[str, str]] = field(default_factory=list)

@@ -6,6 +6,7 @@ source are kept ("no slot for …") and everything that was put in at run time i
 be found in the source, none of it is kept. A browser's errors come without our source, so they are cleaned by pattern.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from types import CodeType
@@ -15,9 +16,41 @@ WITHHELD = "(message withheld)"
 GAP = "…"
 LONGEST = 300
 _READ = 1000
+_SENTENCE = 9
+"""Letters of the source in a text from which it counts as written there, and not by Python itself."""
 
 _PLACEHOLDER = re.compile(r"%\(\w+\)[#0\- +]*[\d.]*\w|%[#0\- +]*[\d.]*[a-zA-Z]|\{[^{}]*\}")
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w.]{0,99}", re.ASCII)
+_MESSAGES = [
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        r"invalid literal for int\(\) with base \d+: (.*)",
+        r"could not convert string to float: (.*)",
+        r"(?:integer |float )?(?:division|modulo)(?: or modulo)? by zero|(?:float )?modulo",
+        r"(?:list|tuple|string|range object|pop|deque|array|bytearray) (?:assignment )?index out of range",
+        r"pop from (?:an )?empty (?:list|set|deque)|pop from an empty deque",
+        r"'[\w.]+' object (?:is not|does not support|cannot be) [a-z\- ]+",
+        r"[\w. ]+ (?:indices|index) must be [a-z ]+(?:, not '?[\w.]+'?)?",
+        r"unsupported operand type\(s\) for [^:' ]+(?: or \w+\(\))?: '[\w.]+' and '[\w.]+'",
+        r"'[^']{1,2}' not supported between instances of '[\w.]+' and '[\w.]+'",
+        r"can only concatenate \w+ \(not \"[\w.]+\"\) to \w+",
+        r"(?:not enough|too many) values to unpack \(expected (?:at least )?\d+(?:, got \d+)?\)",
+        r"cannot unpack non-iterable [\w.]+ object",
+        r"[\w.<>]+\(\) (?:missing|takes) [a-z0-9 \-]+(?:: '\w+'(?:,? (?:and )?'\w+')*)?",
+        r"[\w.<>]+\(\) got (?:an unexpected keyword|multiple values for(?: keyword)?) argument (.*)",
+        r"object of type '[\w.]+' has no len\(\)",
+        r"maximum recursion depth exceeded[a-z ]*",
+        r"dictionary (?:changed size|keys changed) during iteration",
+        r"[Ss]et changed size during iteration",
+        r"'[\w-]+' codec can't (?:de|en)code [a-z]+ (.*?) in position [\d-]+: [a-z() 0-9]+",
+        r"cannot access local variable '\w+' where it is not associated with a value",
+        r"(?:day|month|hour|minute|second|year) (?:\d+ )?(?:is|must be) [a-z0-9. ]+",
+        r"Invalid isoformat string: (.*)",
+        r"generator (?:already executing|raised StopIteration)",
+        r"timed out|The read operation timed out",
+    )
+]
+"""What Python says of itself, from C; where a group stands is a value."""
 _patterns = [
     (re.compile(r"[^\s@<>\"'()]+@[^\s@<>\"'()]+"), "[e-mail]"),
     (re.compile(r"((?:https?:/)?/[^\s?#\"'<>]*)[?#][^\s\"'<>]*"), r"\1"),
@@ -36,7 +69,7 @@ def register(pattern: str | re.Pattern[str], replacement: str) -> None:
 
 def message(error: BaseException) -> str:
     """The part of an exception's text that stands in the source of the function that raised it, or `WITHHELD`."""
-    known = _structured(error)
+    known = reason_of_database(error) or _structured(error)
     if known:
         return known
     code = _raising_code(error)
@@ -44,9 +77,40 @@ def message(error: BaseException) -> str:
         text = str(error)
     except Exception:  # an exception class of somebody else, in the middle of a failure
         return WITHHELD
-    if not text or code is None:
-        return WITHHELD if text else ""
-    return (_from_source(text, [const for const in code.co_consts if isinstance(const, str)]) or WITHHELD)[:LONGEST]
+    if not text:
+        return ""
+    constants = [const for const in code.co_consts if isinstance(const, str)] if code is not None else []
+    written = _from_source(text, constants)
+    if len(written.replace(GAP, "").strip()) >= _SENTENCE:
+        return written[:LONGEST]
+    return (_of_standard_library(error, text) or written or WITHHELD)[:LONGEST]
+
+
+def reason_of_database(error: BaseException) -> str:
+    """Of an error of PostgreSQL, or what Django made of it: the driver's class, SQLSTATE, constraint and table."""
+    for each in (error, error.__cause__):
+        diagnostics: Any = getattr(each, "diag", None)
+        if diagnostics is not None:
+            parts = [getattr(each, "sqlstate", None), diagnostics.constraint_name, diagnostics.table_name]
+            said = [part for part in parts if part]
+            return " ".join([type(each).__name__, *said] if said or each is not error else [])
+    return ""
+
+
+def _of_standard_library(error: BaseException, text: str) -> str:
+    """A message that Python itself made, without the value in it: those of C have no source to look them up in."""
+    if isinstance(error, OSError) and error.errno:
+        return f"[Errno {error.errno}] {os.strerror(error.errno)}"
+    if type(error).__module__ != "builtins":
+        return ""
+    for pattern in _MESSAGES:
+        if found := pattern.fullmatch(text):
+            said = text
+            for number in range(len(found.groups()), 0, -1):  # from behind, so that what is before keeps its place
+                start, end = found.span(number)
+                said = said[:start] + GAP + said[end:]
+            return said
+    return ""
 
 
 def text(value: str) -> str:
@@ -89,11 +153,7 @@ def _nameless(value: object) -> object:
 
 
 def _structured(error: BaseException) -> str:
-    """Errors that carry safe names beside their text: a SQLSTATE, a constraint, a missing attribute."""
-    diagnostics: Any = getattr(error, "diag", None)
-    if diagnostics is not None:
-        parts = [getattr(error, "sqlstate", None), diagnostics.constraint_name, diagnostics.table_name]
-        return " ".join(part for part in parts if part)
+    """Errors that carry a safe name beside their text: a missing attribute, name or module."""
     name = getattr(error, "name", None) if isinstance(error, (AttributeError, NameError, ImportError)) else None
     return f"{name!r}" if isinstance(name, str) and _IDENTIFIER.fullmatch(name) else ""
 

@@ -1,12 +1,15 @@
 """What leaves with an error: words of the source, and nothing that was put in at run time."""
 
+import json
 import os
 import time
 from collections.abc import Callable
+from datetime import date
 
 import psycopg
 import pytest
 from django.core.exceptions import DisallowedHost
+from django.db import IntegrityError
 from django.http.request import HttpRequest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,7 +68,6 @@ def test_it_keeps_nothing_of_a_message_made_elsewhere() -> None:
 
     assert redaction.message(caught(lambda: fail(f"{NAME} called 020 7946 0123"))) == redaction.WITHHELD
     assert redaction.message(caught(lambda: {}[NAME])) == redaction.WITHHELD  # type: ignore[index] # on purpose
-    assert redaction.message(caught(lambda: int(NAME))) == redaction.WITHHELD
 
 
 def test_it_keeps_what_an_error_says_beside_its_text() -> None:
@@ -83,7 +85,43 @@ def test_it_names_the_constraint_and_not_the_row() -> None:
         connection.execute("INSERT INTO canary VALUES ('morgan@example.com')")
         error = caught(lambda: connection.execute("INSERT INTO canary VALUES ('morgan@example.com')"))
     assert "morgan" in str(error)
-    assert redaction.message(error) == "23505 one_each canary"
+    assert redaction.message(error) == "UniqueViolation 23505 one_each canary"
+    wrapped = IntegrityError("of morgan@example.com")
+    wrapped.__cause__ = error
+    assert redaction.message(wrapped) == "UniqueViolation 23505 one_each canary"
+
+
+@pytest.mark.parametrize(
+    ("work", "said"),
+    [
+        (lambda: int(NAME), "invalid literal for int() with base 10: …"),
+        (lambda: float(NAME), "could not convert string to float: …"),
+        (lambda: [][3], "list index out of range"),
+        (lambda: [].pop(), "pop from empty list"),
+        (lambda: 1 / 0, "division by zero"),
+        (lambda: NAME + 1, 'can only concatenate str (not "int") to str'),  # type: ignore[operator]  # on purpose
+        (lambda: NAME < 1, "'<' not supported between instances of 'str' and 'int'"),  # type: ignore[operator]  # on purpose
+        (lambda: len(1), "object of type 'int' has no len()"),  # type: ignore[arg-type]  # on purpose
+        (lambda: NAME(), "'str' object is not callable"),  # type: ignore[operator]  # on purpose
+        (lambda: NAME["x"], "string indices must be integers, not 'str'"),  # type: ignore[index]  # on purpose
+        (lambda: dict(**{NAME: 1}, **{NAME: 2}), "dict() got multiple values for keyword argument …"),
+        (lambda: (lambda a: a)(), "missing 1 required positional argument: 'a'"),  # type: ignore[call-arg]  # on purpose
+        (lambda: (lambda a: a)(**{NAME: 1}), "got an unexpected keyword argument …"),  # type: ignore[arg-type]  # on purpose
+        (lambda: b"Morgan\xff".decode(), "'utf-8' codec can't decode byte … in position"),
+        (
+            lambda: "é".encode("ascii"),
+            "'ascii' codec can't encode character …",
+        ),
+        (lambda: json.loads(NAME), "Expecting value…"),
+        (lambda: json.dumps(object()), "Object of type … is not JSON serializable"),
+        (lambda: date.fromisoformat(NAME), "Invalid isoformat string: …"),
+        (lambda: os.stat(f"/{NAME}"), "[Errno 2] No such file or directory"),
+    ],
+)
+def test_it_keeps_what_python_says_without_the_value(work: Callable[[], object], said: str) -> None:
+    told = redaction.message(caught(work))
+    assert said in told
+    assert "Morgan" not in told
 
 
 @given(st.text(alphabet=st.characters(categories=("L", "N", "P", "Z")), min_size=4, max_size=60))

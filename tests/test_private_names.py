@@ -130,8 +130,8 @@ PRIVATE = [
     ),
     Private(
         "sentry-sdk",
-        "utils.single_exception_from_error_tuple, walk_exception_chain",
-        lambda: takes(utils.single_exception_from_error_tuple, "mechanism") and has(utils, "walk_exception_chain"),
+        "utils.single_exception_from_error_tuple",
+        lambda: takes(utils.single_exception_from_error_tuple, "mechanism", "exception_id", "parent_id", "source"),
     ),
     Private("procrastinate", "App.worker_defaults, job_manager", lambda: sets(App, "worker_defaults", "job_manager")),
     Private("procrastinate", "get_sync_connector", lambda: has(BaseConnector, "get_sync_connector")),

@@ -17,6 +17,7 @@ from structlog.typing import EventDict
 
 from telemetry.conf import SWITCH, Kind, number, refused
 from telemetry.context import current
+from telemetry.errors import breadcrumbs
 from telemetry.sink import Sink
 
 _SILENT = ("sentry_sdk", "opentelemetry", "urllib3", "requests")
@@ -24,6 +25,10 @@ _SILENT = ("sentry_sdk", "opentelemetry", "urllib3", "requests")
 
 _CANONICAL = ("request_finished", "task_finished")
 """Lines that sum up work; what went wrong in it has been reported by itself."""
+
+_NAME = re.compile(r"[\w.:-]{1,100}", re.ASCII)
+_LEVELS = {"exception": "error", "warn": "warning", "critical": "fatal"}
+"""The words of Sentry's protocol, where it has others."""
 
 _REPORTED = "_telemetry_reported"
 
@@ -102,6 +107,12 @@ def capture(error: BaseException, *, handled: bool = True, request: Any = None) 
     _sink.active.capture(error, handled, request)
 
 
+def step(category: str, name: str, level: str = "info") -> None:
+    """Note what the current request or task does, for the report if it fails. `name` is a bounded one and no data."""
+    if _sink.on and (observation := current()) is not None:
+        breadcrumbs.leave(observation, category, name, level)
+
+
 def incident(sentence: str, *, kind: str, culprit: str) -> None:
     """Report an incident: one issue per `kind` and `culprit`, titled with `sentence`. Never raises."""
     _sink.active.incident(sentence, kind, culprit)
@@ -122,10 +133,12 @@ def processor(logger: Any, method: str, values: EventDict) -> EventDict:
     observation, and a line that says `sentry=False` to whoever wrote it (the key is removed).
     """
     wanted = values.pop("sentry", True)
-    if not wanted or method not in ("error", "exception", "critical", "fatal") or not _sink.on:
-        return values
     record = values.get("_record")
     name = record.name if record is not None else str(values.get("logger") or getattr(logger, "name", "") or "")
+    if _sink.on and values.get("event") not in _CANONICAL:
+        step("log", _event_of(values, f"a line of {name}"), _LEVELS.get(method, method))
+    if not wanted or method not in ("error", "exception", "critical", "fatal") or not _sink.on:
+        return values
     if name.startswith(_SILENT):
         return values
     info = values.get("exc_info") or (record.exc_info if record is not None else None)
@@ -135,8 +148,17 @@ def processor(logger: Any, method: str, values: EventDict) -> EventDict:
     if isinstance(error, BaseException):
         capture(error)
     elif name != "django.request" and values.get("event") not in _CANONICAL:
-        event = str(values.get("event", ""))
-        if record is not None:
-            event = record.msg if record.args and isinstance(record.msg, str) else f"{name} reported an error"
-        _sink.active.message(event, name, "fatal" if method in ("critical", "fatal") else "error", values)
+        level = "fatal" if method in ("critical", "fatal") else "error"
+        said = str(values.get("event", "")) if record is None else _event_of(values, f"{name} reported an error")
+        _sink.active.message(said, name, level, values)
     return values
+
+
+def _event_of(values: EventDict, otherwise: str) -> str:
+    """What a line is about, in words that nothing was put into: a library's template, an event's name."""
+    record = values.get("_record")
+    if record is not None:
+        filled_in = record.args or values.get("positional_args")  # where structlog's formatter keeps them
+        return record.msg if filled_in and isinstance(record.msg, str) else otherwise
+    event = str(values.get("event", ""))
+    return event if _NAME.fullmatch(event) else otherwise

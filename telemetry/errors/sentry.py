@@ -16,13 +16,12 @@ from typing import Any, cast
 from sentry_sdk import Client
 from sentry_sdk.transport import HttpTransport
 from sentry_sdk.types import Event
-from sentry_sdk.utils import single_exception_from_error_tuple, walk_exception_chain
 from sentry_sdk.worker import BackgroundWorker
 from structlog.typing import EventDict
 
 from telemetry import errors, redaction
 from telemetry.context import UNMATCHED, current
-from telemetry.errors import browser_stacks
+from telemetry.errors import breadcrumbs, browser_stacks, exceptions
 from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
 
@@ -32,6 +31,7 @@ BURST, WINDOW = 3, 60.0
 MOST_FINGERPRINTS = 512
 
 _EVENT_KEYS = {
+    "breadcrumbs",
     "contexts",
     "environment",
     "event_id",
@@ -142,17 +142,12 @@ class Sentry(errors.Errors):
 
     @failsafe("sentry")
     def capture(self, error: BaseException, handled: bool, request: Any) -> None:
-        route = _route()
-        held = self._limit.held_back((type(error), _place(error), route))
+        same = exceptions.fingerprint(error)
+        held = self._limit.held_back(tuple(same))
         if held is None:
             return
-        values = []
-        for kind, value, traceback in walk_exception_chain((type(error), error, error.__traceback__)):
-            mechanism = {"type": "generic", "handled": handled}
-            entry = single_exception_from_error_tuple(kind, value, traceback, self._server.options, mechanism)
-            entry["value"] = redaction.message(value) if value is not None else ""
-            values.append(entry)
-        self._send({"level": "error", "exception": {"values": values[::-1]}}, held, request, route)
+        values = exceptions.values(error, handled, self._server.options)
+        self._send({"level": "error", "fingerprint": same, "exception": {"values": values}}, held, request)
 
     @failsafe("sentry")
     def message(self, event: str, logger: str, level: str, values: EventDict) -> None:
@@ -160,7 +155,8 @@ class Sentry(errors.Errors):
         if held is None:
             return
         kept = {key: value for key, value in values.items() if key in _LOG_KEYS and _bounded(value)}
-        self._send({"level": level, "logger": logger, "logentry": {"message": event}, "extra": kept}, held)
+        said = {"level": level, "logger": logger, "logentry": {"message": event}, "extra": kept}
+        self._send({**said, "fingerprint": [logger, event]}, held)
 
     @failsafe("sentry")
     def incident(self, sentence: str, kind: str, culprit: str) -> None:
@@ -209,13 +205,14 @@ class Sentry(errors.Errors):
         for client in (self._server, self._browser):
             cast(_CountingTransport, client.transport).stop(max(0.05, deadline - time.monotonic()))
 
-    def _send(self, event: dict[str, Any], held: int, request: Any = None, route: str = "") -> None:
+    def _send(self, event: dict[str, Any], held: int, request: Any = None) -> None:
         """Add what is known of the current request or task, and queue it."""
         tags = event.setdefault("tags", {})
         observation = current()
-        route = route or _route()
-        if route:
+        if route := _route():
             event["transaction"] = tags["route"] = route
+        if steps := breadcrumbs.of(observation):
+            event["breadcrumbs"] = {"values": steps}
         if observation is not None:
             tags["request_id"] = observation.request_id
             _put_trace(event, observation.trace_id, observation.span_id)
@@ -232,6 +229,8 @@ def allow_list(event: Event, _hint: dict[str, Any]) -> Event:
     kept: dict[str, Any] = {key: value for key, value in event.items() if key in _EVENT_KEYS}
     if "user" in kept:
         kept["user"] = {"id": kept["user"].get("id")}
+    for step in (kept.get("breadcrumbs") or {}).get("values") or []:
+        step.pop("data", None)
     for exception in (kept.get("exception") or {}).get("values") or []:
         frames = (exception.get("stacktrace") or {}).get("frames")
         if frames:
@@ -245,16 +244,6 @@ def _put_trace(event: dict[str, Any], trace_id: str, span_id: str) -> None:
     if trace_id:
         event["tags"]["trace_id"] = trace_id
         event["contexts"] = {"trace": {"trace_id": trace_id, "span_id": span_id or "0" * 16}}
-
-
-def _place(error: BaseException) -> tuple[str, int]:
-    """The file and line that raised."""
-    traceback = error.__traceback__
-    if traceback is None:
-        return "", 0
-    while traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    return traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
 
 
 def _route() -> str:

@@ -11,7 +11,7 @@ from functools import wraps
 from http.client import HTTPConnection, HTTPSConnection
 from typing import Any
 
-from telemetry import traces
+from telemetry import errors, traces
 from telemetry.context import current
 from telemetry.metrics.labels import BoundedLabel
 
@@ -55,6 +55,8 @@ def _accounted(step: Callable[..., Any], operations: int) -> Callable[..., Any]:
             return step(self, *values, **options)
         finally:
             observation.end(time.perf_counter(), operations)
+            if operations:
+                errors.step("http", _host(self.host))
 
     return accounting
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from django.db import DEFAULT_DB_ALIAS
 
-from telemetry import traces
+from telemetry import errors, traces
 from telemetry.context import current
 from telemetry.logger import get_logger
 from telemetry.metrics import BoundedLabel, catalogue
@@ -131,6 +131,7 @@ def _tell(
         observation.db_queries += summary not in _NO_QUERIES
         observation.db_ms += seconds * 1000
     measure(name, seconds)
+    errors.step("query", name, "info" if error is None else "error")
     if seconds >= SLOW:
         route = observation.route if observation is not None else ""
         log.warning("db_query_slow", query=name, duration_ms=round(seconds * 1000, 1), route=route)

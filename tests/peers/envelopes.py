@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import brotli  # type: ignore[import-untyped]
+
 
 @dataclass
 class Envelopes:
@@ -38,7 +40,8 @@ def running_envelopes() -> Iterator[Envelopes]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            envelopes.take(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
+            opened = {"gzip": gzip.decompress, "br": brotli.decompress}.get(self.headers.get("Content-Encoding", ""))
+            envelopes.take(opened(body) if opened else body)
             self.send_response(200)
             self.send_header("Content-Length", "2")
             self.end_headers()
