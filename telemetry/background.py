@@ -67,11 +67,12 @@ def running(
     queue: str = "",
     job_id: str | int | None = None,
     attempt: int = 1,
+    schedule: str = "",
 ) -> Iterator[None]:
     """Observe the block as one run of a task, in the thread that runs it: span, metrics, one `task_finished` line.
 
-    `name` is one of a bounded number, `system` that of the software, `queue` of the queue in it. An exception
-    is logged, reported and passed on.
+    `name` is one of a bounded number, `system` that of the software, `queue` of the queue in it, `schedule` of a
+    periodic task as in a crontab. An exception is logged, reported and passed on.
     """
     if not conf.enabled:
         yield
@@ -83,7 +84,7 @@ def running(
     job = {**_messaging(system, "process", queue), f"messaging.{system}.attempt": attempt}
     if job_id is not None:
         job["messaging.message.id"] = str(job_id)
-    with observing(observation), traces.task(observation, carrier, job):
+    with observing(observation), traces.task(observation, carrier, job), errors.checking_in(name, schedule):
         work.begin(observation)
         try:
             yield

@@ -245,6 +245,9 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         work.ledger.finished(
             observation, work.failure(error or observation.error, observation.status) if failed else ""
         )
+        if not observation.apart:
+            met = error is not None or observation.error is not None
+            errors.session("crashed" if failed and error is not None else "errored" if met else "exited")
         ending = {} if sent.complete else {"aborted": True}
         if failed:
             ending["sentry"] = False  # the exception is reported, not the line that counts it

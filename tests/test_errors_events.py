@@ -3,18 +3,23 @@
 import json
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
+from django.core import signals
 from django.db import IntegrityError
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
 
 from bookings.models import Service
-from telemetry import errors
+from telemetry import background, errors
 from telemetry.context import Observation, observing
-from telemetry.errors import exceptions, sentry
+from telemetry.errors import exceptions, sentry, sessions
 from telemetry.logger import get_logger
-from tests.peers.envelopes import running_envelopes
+from telemetry.middleware import ObservingMiddleware
+from tests.peers.envelopes import Envelopes, running_envelopes
 from tests.stack import wait_for
 
 NAME = "Morgan Canary"
@@ -29,19 +34,25 @@ def caught(work: Callable[..., object], *values: object) -> Exception:
 
 
 @pytest.fixture
-def reported(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Report an exception, and return the event that a Sentry server receives."""
-    with running_envelopes() as envelopes:
-        monkeypatch.setenv("SENTRY_DSN", envelopes.environment["SENTRY_DSN"])
+def envelopes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Envelopes]:
+    """What a Sentry server receives of this process."""
+    with running_envelopes() as received:
+        monkeypatch.setenv("SENTRY_DSN", received.environment["SENTRY_DSN"])
         sentry.start("r7", "drill")
-
-        def report(error: BaseException) -> dict[str, Any]:
-            before = len(envelopes.events)
-            errors.capture(error, handled=False)
-            return wait_for("the event", lambda: envelopes.events[before:])[0]
-
-        yield report
+        yield received
         errors.stop()
+
+
+@pytest.fixture
+def reported(envelopes: Envelopes) -> Callable[..., dict[str, Any]]:
+    """Report an exception, and return the event that a Sentry server receives."""
+
+    def report(error: BaseException) -> dict[str, Any]:
+        before = len(envelopes.events)
+        errors.capture(error, handled=False)
+        return wait_for("the event", lambda: envelopes.events[before:])[0]
+
+    return report
 
 
 def refuse(name: str) -> None:
@@ -119,3 +130,57 @@ def test_it_says_what_went_before_by_name_alone(reported: Callable[..., dict[str
         ("log", "a line of library", "warning"),
     ]
     assert NAME not in json.dumps(event["breadcrumbs"])
+
+
+def test_it_counts_the_requests_of_a_release_by_minute(
+    envelopes: Envelopes, rf: RequestFactory, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        if request.path == "/meets/":
+            errors.capture(LookupError("of a supplier"))
+        if request.path == "/breaks/":
+            try:
+                raise RuntimeError("the page broke")
+            except RuntimeError:
+                signals.got_request_exception.send(sender=None, request=request)
+            return HttpResponse(status=500)
+        return HttpResponse()
+
+    now = 1_800_000_000.0 // 60 * 60
+    monkeypatch.setattr(sessions.time, "time", lambda: now)
+    watched = ObservingMiddleware(view)
+    with signals_of(watched):
+        for path in ("/", "/", "/meets/", "/breaks/"):
+            watched(rf.get(path)).close()
+        now += 60
+        watched(rf.get("/")).close()
+    errors.stop()
+    first, second = envelopes.others["sessions"]
+    assert first["attrs"] == second["attrs"] == {"release": "r7", "environment": "drill"}
+    assert first["aggregates"] == [{"started": "2027-01-15T08:00:00Z", "exited": 2, "errored": 1, "crashed": 1}]
+    assert second["aggregates"] == [{"started": "2027-01-15T08:01:00Z", "exited": 1}]
+
+
+@contextmanager
+def signals_of(middleware: ObservingMiddleware) -> Iterator[None]:
+    signals.got_request_exception.connect(middleware.process_got_request_exception)
+    yield
+    signals.got_request_exception.disconnect(middleware.process_got_request_exception)
+
+
+def test_a_periodic_task_checks_in_when_it_begins_and_ends(envelopes: Envelopes) -> None:
+    with background.running("shop.sweep", {}, system="queue", schedule="0 3 * * *"):
+        pass
+    with pytest.raises(LookupError), background.running("shop.sweep", {}, system="queue", schedule="0 3 * * *"):
+        raise LookupError(NAME)
+    with background.running("shop.ship", {}, system="queue"):
+        pass
+    errors.stop()
+    told = envelopes.others["check_in"]
+    assert [each["status"] for each in told] == ["in_progress", "ok", "in_progress", "error"]
+    assert told[0]["check_in_id"] == told[1]["check_in_id"] != told[2]["check_in_id"] == told[3]["check_in_id"]
+    assert {each["monitor_slug"] for each in told} == {"shop-sweep"}
+    assert told[0]["monitor_config"]["schedule"] == {"type": "crontab", "value": "0 3 * * *"}
+    assert told[1]["duration"] >= 0
+    [event] = envelopes.events
+    assert event["exception"]["values"][0]["mechanism"]["handled"] is False

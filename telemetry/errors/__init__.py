@@ -8,16 +8,18 @@ and errors that code turns into a response from its call of `capture` before it 
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any
 
 from structlog.typing import EventDict
 
 from telemetry.conf import SWITCH, Kind, number, refused
-from telemetry.context import current
+from telemetry.context import current, new_request_id
 from telemetry.errors import breadcrumbs
+from telemetry.errors.sessions import Outcome
 from telemetry.sink import Sink
 
 _SILENT = ("sentry_sdk", "opentelemetry", "urllib3", "requests")
@@ -45,6 +47,8 @@ class Errors:
     def browser(
         self, name: str, message: str, stack: str, route: str, release: str, trace_id: str, span_id: str
     ) -> None: ...
+    def session(self, outcome: Outcome) -> None: ...
+    def check_in(self, id_: str, task: str, schedule: str, outcome: str, seconds: float | None) -> None: ...
     def stop(self, timeout: float) -> None: ...
 
 
@@ -111,6 +115,29 @@ def step(category: str, name: str, level: str = "info") -> None:
     """Note what the current request or task does, for the report if it fails. `name` is a bounded one and no data."""
     if _sink.on and (observation := current()) is not None:
         breadcrumbs.leave(observation, category, name, level)
+
+
+def session(outcome: Outcome) -> None:
+    """Count a request for the health of the release."""
+    _sink.active.session(outcome)
+
+
+@contextmanager
+def checking_in(task: str, schedule: str) -> Iterator[None]:
+    """Report the block as one run of a periodic task: that it began, and how it ended. `schedule`: as in a crontab.
+
+    Without a schedule nothing is reported.
+    """
+    if not (schedule and _sink.on):
+        yield
+        return
+    id_, began, outcome = new_request_id(), time.monotonic(), "error"
+    _sink.active.check_in(id_, task, schedule, "in_progress", None)
+    try:
+        yield
+        outcome = "ok"
+    finally:
+        _sink.active.check_in(id_, task, schedule, outcome, time.monotonic() - began)
 
 
 def incident(sentence: str, *, kind: str, culprit: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Hashable
 from typing import Any, cast
 
 from sentry_sdk import Client
+from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import HttpTransport
 from sentry_sdk.types import Event
 from sentry_sdk.worker import BackgroundWorker
@@ -22,6 +23,7 @@ from structlog.typing import EventDict
 from telemetry import errors, redaction
 from telemetry.context import UNMATCHED, current
 from telemetry.errors import breadcrumbs, browser_stacks, exceptions
+from telemetry.errors.sessions import Outcome, Sessions
 from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
 
@@ -29,6 +31,8 @@ BURST, WINDOW = 3, 60.0
 """Events of one fingerprint per this many seconds, in each process; the rest are counted."""
 
 MOST_FINGERPRINTS = 512
+_PATIENCE = {"checkin_margin": 30, "max_runtime": 60}
+"""Minutes after which a run of a periodic task is missed, or too long."""
 
 _EVENT_KEYS = {
     "breadcrumbs",
@@ -119,7 +123,7 @@ class Sentry(errors.Errors):
     """Reporting that is on."""
 
     def __init__(self, dsn: str, release: str, environment: str) -> None:
-        self._limit = _Limit()
+        self._limit, self._sessions = _Limit(), Sessions()
         self._dsn, self._release, self._environment = dsn, release, environment
         self._server = self._client(server_name=socket.gethostname())
         self._browser = self._client(server_name="")  # its own queue: a storm in browsers hides nothing of ours
@@ -200,10 +204,37 @@ class Sentry(errors.Errors):
         _put_trace(event, trace_id, span_id)
         self._browser.capture_event(cast(Event, event))
 
+    @failsafe("sentry")
+    def session(self, outcome: Outcome) -> None:
+        self._send_sessions(self._sessions.count(outcome))
+
+    @failsafe("sentry")
+    def check_in(self, id_: str, task: str, schedule: str, outcome: str, seconds: float | None) -> None:
+        monitor = {"schedule": {"type": "crontab", "value": schedule}, "timezone": "UTC", **_PATIENCE}
+        said: dict[str, Any] = {
+            "check_in_id": id_,
+            "monitor_slug": re.sub(r"[^a-z0-9_]+", "-", task.lower())[:50],
+            "monitor_config": monitor,
+            "status": outcome,
+            "release": self._release,
+            "environment": self._environment,
+        }
+        envelope = Envelope()
+        envelope.add_checkin(said if seconds is None else {**said, "duration": round(seconds, 3)})
+        cast(HttpTransport, self._server.transport).capture_envelope(envelope)
+
     def stop(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
+        self._send_sessions(self._sessions.rest())
         for client in (self._server, self._browser):
             cast(_CountingTransport, client.transport).stop(max(0.05, deadline - time.monotonic()))
+
+    def _send_sessions(self, counted: dict[str, object] | None) -> None:
+        if counted is not None:
+            attrs = {"release": self._release, "environment": self._environment}
+            envelope = Envelope()
+            envelope.add_sessions({"aggregates": [counted], "attrs": attrs})
+            cast(HttpTransport, self._server.transport).capture_envelope(envelope)
 
     def _send(self, event: dict[str, Any], held: int, request: Any = None) -> None:
         """Add what is known of the current request or task, and queue it."""

@@ -1,6 +1,6 @@
 """The health of a release, as Sentry counts it: how many requests went well, met an error, or broke.
 
-A request is a session. They are counted by minute, so one small report a minute leaves, however many requests there are.
+A request is a session, counted by minute, so that one small report leaves for each, however many requests there are.
 """
 
 import threading
@@ -38,4 +38,4 @@ class Sessions:
         if not counts:
             return None
         started = datetime.fromtimestamp(self._minute * 60, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return {"started": started, **counts}
+        return {"started": started, **{str(outcome): number for outcome, number in counts.items()}}

@@ -14,10 +14,11 @@ import brotli  # type: ignore[import-untyped]
 
 @dataclass
 class Envelopes:
-    """`environment` is what makes a process report here; `events` are those received so far."""
+    """`environment` is what makes a process report here; `events` are those received, `others` the rest by type."""
 
     port: int
     events: list[dict[str, Any]] = field(default_factory=list)
+    others: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -26,11 +27,9 @@ class Envelopes:
     def take(self, envelope: bytes) -> None:
         """Keep the events of an envelope: a header, then for each item its header and its payload, a line each."""
         lines = [json.loads(line) for line in envelope.splitlines()[1:] if line]
-        self.events += [payload for header, payload in zip(lines[::2], lines[1::2], strict=True) if _is_event(header)]
-
-
-def _is_event(header: dict[str, Any]) -> bool:
-    return header.get("type") == "event"
+        for header, payload in zip(lines[::2], lines[1::2], strict=True):
+            into = self.events if header["type"] == "event" else self.others.setdefault(header["type"], [])
+            into.append(payload)
 
 
 @contextmanager

@@ -80,6 +80,21 @@ def observe(call_next: Callable[[], Any], context: JobContext, _worker: Worker) 
     """Run a task as one observation: span, metrics, one `task_finished` line, errors captured. Procrastinate's hook."""
     carrier = cast(dict[str, str], context.job.task_kwargs.pop(KEY, None) or {})
     job = context.job
-    about = {"system": "procrastinate", "queue": job.queue}
-    with background.running(job.task_name, carrier, **about, job_id=job.id, attempt=job.attempts + 1):
+    with background.running(
+        job.task_name,
+        carrier,
+        system="procrastinate",
+        queue=job.queue,
+        job_id=job.id,
+        attempt=job.attempts + 1,
+        schedule=_schedule(context),
+    ):
         return call_next()
+
+
+def _schedule(context: JobContext) -> str:
+    """The crontab by which procrastinate deferred the job; "" where somebody else did."""
+    if "timestamp" not in context.job.task_kwargs:
+        return ""
+    periodic = context.app.periodic_registry.periodic_tasks.values()
+    return next((each.cron for each in periodic if each.task.name == context.job.task_name), "")
