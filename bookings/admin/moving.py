@@ -14,8 +14,10 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.http import urlencode
 
 from bookings import scheduling
 from bookings.admin import why_not
@@ -102,7 +104,13 @@ def _move(
     start = timezone.localtime(moved.starts_at)
     told = "The customer gets an e-mail." if moved.customer_email else "Ring the customer: there is no e-mail address."
     messages.success(request, f"Moved to {date_format(start, 'D j M, H:i')} with {moved.handyman}. {told}")
-    return redirect("admin:bookings_booking_change", booking.pk)
+    if "next" not in request.POST:
+        return redirect("admin:bookings_booking_change", booking.pk)
+    day, _, whose = request.POST["next"].partition(" ")
+    shown = {"day": str(asked_day({"day": day}, "day") or start.date())}
+    if whose.isdecimal():
+        shown["handyman"] = whose
+    return redirect(f"{reverse('admin:bookings_booking_day')}?{urlencode(shown)}")
 
 
 def _page(

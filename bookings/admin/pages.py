@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST
 
 from bookings import scheduling
 from bookings.admin import moving
+from bookings.admin.axis import axis
 from bookings.admin.customers import customer
 from bookings.admin.find import find
 from bookings.admin.preview import preview
@@ -38,6 +39,7 @@ def urls(of: "BookingAdmin") -> list[URLPattern]:
 
     return [
         page("schedule/", schedule, "booking_schedule", of.has_view_permission),
+        page("day/", axis, "booking_day", of.has_view_permission),
         path("customer/", of.admin_site.admin_view(customer), name="bookings_customer"),
         path("cancel/", of.admin_site.admin_view(of.cancel_view), name="bookings_booking_cancel"),
         page("find/", find, "booking_find", of.has_add_permission),

@@ -1,9 +1,12 @@
 """What the pages of the admin show of the business."""
 
+from datetime import UTC, date
+
 from django import template
 from django.db.models import Model
 from django.utils.html import format_html
 
+from bookings.admin.axis import axis_start
 from bookings.admin.compared import SHOWN, shown
 from bookings.admin.desk import Desk
 
@@ -20,3 +23,9 @@ def as_shown(row: Model) -> str:
 def office_desk(context: template.Context) -> Desk:
     """What the admin's first page shows to its user."""
     return Desk(context["request"].user)
+
+
+@register.simple_tag
+def axis_begins(day: date, hour: int) -> str:
+    """The instant at which a column of the schedule begins, in UTC."""
+    return f"{axis_start(day, hour).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
