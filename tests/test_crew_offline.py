@@ -75,6 +75,10 @@ def test_a_day_without_a_net_loses_nothing_and_leaves_nothing(site: Stack, page:
     for colours in schemes:
         page.emulate_media(color_scheme=colours)
         assert objections(page) == []
+    for path in ("time-off", "phone"):
+        page.goto(f"{site.url}/crew/{path}/")
+        assert objections(page) == []
+    page.goto(f"{site.url}/crew/")
     wait_for("today and tomorrow to be kept", lambda: kept(page) == 2)
 
     page.context.set_offline(True)
@@ -85,11 +89,13 @@ def test_a_day_without_a_net_loses_nothing_and_leaves_nothing(site: Stack, page:
     first.get_by_role("button", name="On my way").click()
     expect(first).to_contain_text("not sent yet")
     first.get_by_role("button", name="Arrived").click()
+    page.evaluate("addEventListener('click', () => { globalThis.taps = (globalThis.taps ?? 0) + 1 })")
     for visit, words in ((first, "New washer."), (second, "Unblocked it.")):
         visit.locator("summary", has_text="Done").click()
         visit.get_by_label("What was done").fill(words)
         visit.get_by_role("button", name="Done").click()
         expect(visit).to_contain_text("Done")
+    assert page.evaluate("taps") == 2 * 2, "two taps for a visit that is done"
     third.locator("summary", has_text="Could not").click()
     third.get_by_role("button", name="Nobody was in").click()
     expect(page.get_by_text("5 reports not sent yet")).to_be_visible()
