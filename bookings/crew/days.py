@@ -4,8 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import reduce
-from operator import or_
 from typing import ClassVar
 from urllib.parse import urlencode
 
@@ -13,8 +11,9 @@ from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from bookings import phone
+from bookings import phone, search
 from bookings.models import (
+    WORDS_OF_A_BOOKING,
     Booking,
     BookingEvent,
     BookingQuerySet,
@@ -164,12 +163,17 @@ def _before(bookings: Iterable[Booking]) -> Mapping[int, Sequence[Booking]]:
     standing = [each for each in bookings if each.status != Status.CANCELLED and each.erased_at is None]
     if not standing:
         return defaultdict(list)
-    same: list[Q] = [Q(lowered__in={each.customer_email.lower() for each in standing if each.customer_email})]
-    same += [Q(postcode=each.postcode, address__iexact=each.address) for each in standing if each.address]
+    known = Q(lowered__in={each.customer_email.lower() for each in standing if each.customer_email})
+    places = [search.asked(f"{each.address} {each.postcode}") for each in standing]
+    there = Q(there=True) if any(places) else Q()
     done = Prefetch("reports", VisitReport.objects.accepted().filter(kind=VisitReport.Kind.DONE), to_attr="done")
     earlier = (
-        Booking.objects.alias(lowered=Lower("customer_email"))
-        .filter(reduce(or_, same), status=Status.COMPLETED, erased_at=None)
+        # Both conditions have an index; which booking is of which customer or place is told apart below.
+        Booking.objects.alias(
+            lowered=Lower("customer_email"),
+            there=search.matches(WORDS_OF_A_BOOKING, " | ".join(f"({place})" for place in places if place)),
+        )
+        .filter(known | there, status=Status.COMPLETED, erased_at=None)
         .with_jobs()
         .prefetch_related(done)
         .order_by("-starts_at")[: 20 * len(standing)]
