@@ -16,7 +16,7 @@ LISTS = {
     "bookings_booking": (
         "q={}", "p={}", "o={}", "e={}", "all={}", "_facets={}", "_to_field={}", "id={}", "nothing={}", "when={}",
         "status__exact={}", "starts_at__year={}", "starts_at__month={}", "starts_at__year=2026&starts_at__day={}",
-        "starts_at__gte={}", "handyman__id__exact={}", "service__id__exact={}",
+        "starts_at__gte={}", "handyman__id__exact={}", "job={}",
     ),
     "bookings_contactmessage": ("q={}", "folder={}", "topic__exact={}", "created_at__year={}"),
     "bookings_review": ("published__exact={}", "rating={}", "service__id__exact={}", "date__year={}"),

@@ -22,6 +22,9 @@ ADDRESSES = {
     "week": "/book/tap-repair/",
     "week, one handyman": "/book/shelves/?handyman=grace",
     "week, nothing free that day": "/book/tap-repair/?day=9999-12-31",
+    "jobs, of one visit": "/book/door-repair/jobs/?job=door-repair:2&job=shelves:1",
+    "jobs, of two visits": "/book/tap-repair/jobs/?job=tap-repair:1&job=flat-pack:3&job=light-fitting:3",
+    "week, several jobs": "/book/door-repair/?job=door-repair:2&job=shelves:1",
     "details, slot refused": "/book/tap-repair/details/?start=2020-01-01T09:00:00Z",
     "details, another price": "/book/tap-repair/details/?start=2020-01-01T09:00:00Z&offer=fixed.100.0.0.60.00000000",
     "job gone": "/book/nothing/",
@@ -106,6 +109,10 @@ def _booking(site: Stack, page: Page) -> Iterator[str]:
     page.get_by_label("Phone").wait_for()
     yield "manage, details"
     page.get_by_role("link", name="Back").click()
+    page.get_by_role("link", name="Add a job").click()
+    page.get_by_role("heading", name="Add a job to your visit").wait_for()
+    yield "manage, add a job"
+    page.get_by_role("link", name="Back to your booking").click()
     page.locator("#move ul.slots button").last.click()
     expect(page.get_by_role("status").first).to_contain_text("Moved.")
     yield "manage, moved"

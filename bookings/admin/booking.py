@@ -24,6 +24,7 @@ from bookings.admin.catalogue import price
 from bookings.admin.customers import CustomerAction
 from bookings.admin.export import BookingResource, CSVExport
 from bookings.admin.forms import CUSTOMER_FIELDS, STAFF, BookingForm, VisitForm, refusal
+from bookings.admin.lines import JobFilter, LineInline
 from bookings.admin.office import OfficeAdmin
 from bookings.admin.phone_booking import book
 from bookings.admin.reports import ReportInline
@@ -31,6 +32,7 @@ from bookings.admin.search import PeopleSearch
 from bookings.models import WORDS_OF_A_BOOKING, Booking, BookingEvent, Payment, Status
 from bookings.scheduling import corrections
 from bookings.slots.calendars import midnight
+from bookings.templatetags.business import price as said_price
 
 # A selection of more than this is a slip of the hand.
 MOST_AT_ONCE = 100
@@ -84,9 +86,9 @@ class HistoryInline(admin.TabularInline):
 class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     """Bookings are cancelled, never deleted: their history is the business's memory."""
 
-    list_display = ("when", "state", "customer", "customer_phone", "service", "handyman", "reference")
+    list_display = ("when", "state", "customer", "customer_phone", "jobs", "handyman", "reference")
     list_display_links = ("when", "reference")
-    list_filter = (WhenFilter, "status", "handyman", "service")
+    list_filter = (WhenFilter, "status", "handyman", JobFilter)
     list_select_related = ("service", "handyman")
     list_per_page = 50
     date_hierarchy = "starts_at"
@@ -98,7 +100,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     resource_classes = (BookingResource,)
     change_list_template = "admin/bookings/booking/change_list.html"
     readonly_fields = (
-        *("reference", "service", "state", "times", "agreed_price", "deposit", "proof", "created_at", "photos"),
+        *("reference", "what", "state", "times", "agreed_price", "deposit", "proof", "created_at", "photos"),
     )
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -109,10 +111,27 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         customer = ("Customer", {"fields": CUSTOMER_FIELDS})
         made = ("deposit", "proof", "created_at", "photos")
         if not self.has_change_permission(request, obj):
-            visit = ("reference", "state", "service", "handyman", "times", "agreed_price", *made)
+            visit = ("reference", "state", "what", "handyman", "times", "agreed_price", *made)
             return ((None, {"fields": visit}), customer)
+        total = ("agreed_price",) if obj and obj.lines.exists() else ()
         return (
-            (None, {"fields": ("reference", "state", "service", "times", "starts", "who", "however_far", *made)}),
+            (
+                None,
+                {
+                    "fields": (
+                        "reference",
+                        "state",
+                        "what",
+                        *total,
+                        "times",
+                        "starts",
+                        "who",
+                        "however_far",
+                        "add",
+                        *made,
+                    )
+                },
+            ),
             customer,
             ("Price", {"fields": ("pricing", "price_pence", "minimum_minutes")}),
         )
@@ -139,7 +158,11 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
             obj.save(update_fields=price)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Booking]:
-        return crew.visible(super().get_queryset(request), request.user)
+        return crew.visible(super().get_queryset(request).prefetch_related("lines"), request.user)
+
+    def get_inlines(self, request: HttpRequest, obj: Booking | None) -> Any:
+        """A visit of one job has no table of others."""
+        return (LineInline, *self.inlines) if obj and obj.lines.exists() else self.inlines
 
     def has_view_permission(self, request: HttpRequest, obj: Booking | None = None) -> bool:
         return super().has_view_permission(request, obj) or request.user.has_perm(crew.OWN)
@@ -164,6 +187,14 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     def state(self, booking: Booking) -> str:
         return format_html('<span class="status {}">{}</span>', booking.status, booking.get_status_display())
 
+    @admin.display(description="job", ordering="service__name")
+    def jobs(self, booking: Booking) -> str:
+        return booking.title
+
+    @admin.display(description="jobs")
+    def what(self, booking: Booking) -> str:
+        return booking.what
+
     @admin.display(description="visit")
     def times(self, booking: Booking) -> str:
         moments = (booking.starts_at, booking.arrival_until, booking.planned_at, booking.ends_at)
@@ -173,7 +204,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
 
     @admin.display(description="price")
     def agreed_price(self, booking: Booking) -> str:
-        return price(booking)
+        return said_price(booking) if booking.has_several_jobs else price(booking)
 
     @admin.display(description="photos")
     def photos(self, booking: Booking) -> str:

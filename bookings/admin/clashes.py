@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from django.contrib import messages
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -14,7 +14,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 
 from bookings import crew
-from bookings.models import Booking, Handyman, Holiday, Status, TimeOff, WorkingHours
+from bookings.models import Booking, BookingLine, Handyman, Holiday, Status, TimeOff, WorkingHours
 from bookings.slots import calendars, rules
 from bookings.slots.rules import Calendar, Shift
 
@@ -46,9 +46,15 @@ def expected() -> QuerySet[Booking]:
 
 
 def with_skill(bookings: QuerySet[Booking]) -> QuerySet[Booking]:
-    """The same with `skilled` on each: whether the handyman does the service."""
-    done = Handyman.skills.through.objects.filter(handyman=OuterRef("handyman"), service=OuterRef("service"))
-    return bookings.select_related("service", "handyman").prefetch_related("lines").annotate(skilled=Exists(done))
+    """The same with `skilled` on each: whether the handyman does all its jobs."""
+    skills = Handyman.skills.through.objects.filter(handyman=OuterRef("handyman"))
+    first = Exists(skills.filter(service=OuterRef("service")))
+    of_line = Handyman.skills.through.objects.filter(
+        handyman=OuterRef("booking__handyman"), service=OuterRef("service")
+    )
+    undone = BookingLine.objects.filter(~Exists(of_line), booking=OuterRef("pk"))
+    done = ExpressionWrapper(first & ~Exists(undone), output_field=BooleanField())
+    return bookings.select_related("service", "handyman").prefetch_related("lines").annotate(skilled=done)
 
 
 def why(booking: Booking, calendar: Calendar, holidays: frozenset[date]) -> str:
@@ -128,7 +134,7 @@ def _warn(request: HttpRequest, found: list[Booking], reason: str) -> None:
             (
                 reverse("admin:bookings_booking_change", args=[booking.pk]),
                 date_format(timezone.localtime(booking.starts_at), "D j M H:i"),
-                booking.service.name,
+                booking.title,
                 booking.customer_name,
                 booking.handyman.name,
                 booking.postcode,

@@ -56,7 +56,7 @@ class CSVExport(ExportMixin):
 
 
 class BookingResource(resources.ModelResource):
-    """A booking as a row. Times are the business's wall clock."""
+    """A booking as a row, with service and price of its first job. Times are the business's wall clock."""
 
     service = Field(attribute="service__name")
     handyman = Field(attribute="handyman__name")
@@ -65,6 +65,8 @@ class BookingResource(resources.ModelResource):
     ends_at = Field()
     created_at = Field()
     price = Field()
+    jobs = Field(attribute="what")
+    total_from = Field()
     currency = Field()
 
     class Meta:
@@ -72,6 +74,7 @@ class BookingResource(resources.ModelResource):
         fields = (
             "reference", "status", "starts_at", "ends_at", "service", "handyman", "customer_name", "customer_email",
             "customer_phone", "address", "postcode", "notes", "pricing", "price", "currency", "created_at",
+            "jobs", "total_from",
         )  # fmt: skip
         export_order = fields
 
@@ -86,6 +89,10 @@ class BookingResource(resources.ModelResource):
 
     def dehydrate_price(self, booking: Booking) -> str:
         return f"{money.exact(booking.price_pence):f}"
+
+    def dehydrate_total_from(self, booking: Booking) -> str:
+        """The least that all jobs cost; nothing where none has a price yet."""
+        return f"{money.exact(booking.total.least):f}" if booking.total.has_price else ""
 
     def dehydrate_currency(self, booking: Booking) -> str:
         return settings.BUSINESS_CURRENCY

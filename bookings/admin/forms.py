@@ -21,8 +21,8 @@ from bookings import country, money, scheduling
 from bookings.admin.fields import MomentWidget, MoneyField
 from bookings.basket import Basket, Work
 from bookings.fields import PostcodeField
-from bookings.models import Booking, BookingEvent, Handyman, Payment, Service
-from bookings.scheduling import corrections
+from bookings.models import Booking, BookingEvent, BookingLine, Handyman, Payment, Service
+from bookings.scheduling import corrections, jobs
 from bookings.templatetags.business import price
 
 STAFF = BookingEvent.By.STAFF
@@ -37,6 +37,7 @@ REFUSALS = {
     "travel": "Nobody who is free then gets there in time from the visit before, or from there to the next.",
     "out_of_area": f"The business does not come to this {country.current().postcode_name}.",
     "not_possible": "The booking's status does not allow that.",
+    "does_not_fit": "The visit has no time for that job, or its handyman does not do it.",
     "too_late": "It is too late for that.",
     "too_early": "The visit has not begun yet.",
 }
@@ -174,9 +175,25 @@ class PhoneBookingForm(VisitForm):
         )
 
 
-class BookingForm(VisitForm):
-    """Corrects details and the price, and moves the visit when its time or handyman is changed."""
+class LineForm(forms.ModelForm):
+    """The price of a further job of a visit."""
 
+    class Meta:
+        model = BookingLine
+        fields = ("pricing", "price_pence", "minimum_minutes")
+        field_classes = {"price_pence": MoneyField}
+        labels = {"price_pence": f"Price ({money.symbol()})"}
+
+
+class BookingForm(VisitForm):
+    """Corrects details and the price, adds a job, and moves the visit when its time or handyman is changed."""
+
+    # A choice says which price it showed: with another one it is no choice any more.
+    add = forms.ChoiceField(
+        required=False,
+        label="Add a job",
+        error_messages={"invalid_choice": "That job, or its price, has changed meanwhile. Choose again."},
+    )
     shown_as = ("starts_at", "arrival_until", "ends_at", "handyman")  # by `starts` and `who`
     however_far = forms.BooleanField(
         label="However far it is", required=False, widget=forms.HiddenInput, help_text="The way there is too long."
@@ -195,6 +212,10 @@ class BookingForm(VisitForm):
             who = cast(forms.ModelChoiceField, self.fields["who"])
             who.required = True
             who.queryset = Handyman.objects.filter(Q(active=True) | Q(pk=self.instance.handyman_id))
+            offered = self.instance.is_open and jobs.is_open_for_more(self.instance, STAFF, timezone.now())
+            more = Service.objects.active().filter(deposit_pence=0) if offered else ()
+            choices = [(f"{each.slug} {each.offer}", f"{each}, {price(each)}") for each in more]
+            cast(forms.ChoiceField, self.fields["add"]).choices = [("", "-"), *choices]
             self.fields["starts"].disabled = self.fields["who"].disabled = not self.instance.is_open
             if self.data.get("however_far") == "on":
                 self.offer_however_far()
@@ -202,34 +223,57 @@ class BookingForm(VisitForm):
     def offer_however_far(self) -> None:
         self.fields["however_far"].widget = forms.CheckboxInput()
 
-    def wanted_service(self) -> Service | None:
-        return self.instance.service if {"starts", "who"} & set(self.changed_data) else None
+    def wanted_service(self) -> Work | None:
+        return self.instance if {"starts", "who"} & set(self.changed_data) else None
 
     def clean_price_pence(self) -> int:
         """No less than what the customer has paid, or is about to pay, in advance."""
         price: int = self.cleaned_data["price_pence"]
         deposit = Payment.objects.filter(booking=self.instance, status__in=("open", "paid")).first()
-        if deposit and price < deposit.amount_pence and "price_pence" in self.changed_data:
+        total = price + sum(line.price_pence for line in self.instance.lines.all())
+        if deposit and total < deposit.amount_pence and "price_pence" in self.changed_data:
             raise forms.ValidationError(
                 f"The deposit of {deposit.amount} is more than that. Refund it first, or leave the price above it."
             )
         return price
 
+    def clean_add(self) -> Service | None:
+        slug = self.cleaned_data["add"].partition(" ")[0]
+        return Service.objects.active().filter(slug=slug).first() if slug else None
+
     def schedule(self) -> None:
-        postcode, however_far = self.cleaned_data["postcode"], self.cleaned_data["however_far"]
-        if not {"starts", "who"} & set(self.changed_data):
-            if "postcode" in self.changed_data and self.instance.is_open and not however_far:
-                corrections.require_reachable(self.instance, postcode)
-            return
-        moved = scheduling.move(
-            booking=Booking.objects.select_related("service", "handyman").get(pk=self.instance.pk),
+        moves, added = {"starts", "who"} & set(self.changed_data), self.cleaned_data.get("add")
+        if moves and added:
+            self.add_error("add", "Move the visit first, then add the job.")
+        elif moves:
+            self._take(self._moved())
+        elif "postcode" in self.changed_data and self.instance.is_open and not self.cleaned_data["however_far"]:
+            corrections.require_reachable(self.instance, self.cleaned_data["postcode"])
+        if added and not self.errors:
+            try:
+                self._take(self._with(added))
+            except scheduling.SchedulingError as error:
+                self.add_error("add", refusal(error))
+
+    def _with(self, service: Service) -> Booking:
+        booking = Booking.objects.with_jobs().get(pk=self.instance.pk)
+        return scheduling.add_job(
+            booking=booking, service=service, position=len(booking.jobs), by=STAFF, user=self.user
+        )
+
+    def _moved(self) -> Booking:
+        return scheduling.move(
+            booking=Booking.objects.with_jobs().get(pk=self.instance.pk),
             starts_at=self.cleaned_data["starts"],
             handyman=self.cleaned_data["who"],
             by=STAFF,
             user=self.user,
-            postcode=postcode,
-            overtime=however_far,
+            postcode=self.cleaned_data["postcode"],
+            overtime=self.cleaned_data["however_far"],
         )
+
+    def _take(self, changed: Booking) -> None:
+        """Have the form's own booking say what scheduling has written."""
         for name in (
             "handyman",
             "starts_at",
@@ -242,4 +286,4 @@ class BookingForm(VisitForm):
             "grace_until",
             "reminder_at",
         ):
-            setattr(self.instance, name, getattr(moved, name))
+            setattr(self.instance, name, getattr(changed, name))

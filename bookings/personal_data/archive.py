@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from bookings import events, money
-from bookings.models import Booking, ContactMessage, Payment, Review, SentEmail, WaitlistEntry
+from bookings.models import Booking, BookingLine, ContactMessage, Payment, Review, SentEmail, WaitlistEntry
 from bookings.personal_data import records
 from bookings.scheduling import Customer
 
@@ -25,7 +25,7 @@ def write(who: str, file: IO[bytes], now: datetime | None = None) -> int:
     kept = records.of(who)
     bookings, messages = [], []
     with ZipFile(file, "w", ZIP_DEFLATED) as archive:
-        for booking in kept.bookings.select_related("service", "handyman").order_by("pk"):
+        for booking in kept.bookings.with_jobs().order_by("pk"):
             photos = {f"photos/visit-{booking.reference}-{photo.pk}.jpg": photo.jpeg for photo in booking.photos.all()}
             for name, jpeg in photos.items():
                 archive.writestr(name, bytes(jpeg))
@@ -62,6 +62,7 @@ def _booking(booking: Booking) -> dict[str, Any]:
         "arrival_until": booking.arrival_until,
         "ends_at": booking.ends_at,
         **{name: getattr(booking, name) for name in Customer.__dataclass_fields__},
+        "jobs": [_job(job) for job in booking.jobs],
         "pricing": booking.pricing,
         "price": f"{money.exact(booking.price_pence):f}",
         "currency": settings.BUSINESS_CURRENCY,
@@ -78,6 +79,11 @@ def _booking(booking: Booking) -> dict[str, Any]:
 def _review(review: Review | None) -> dict[str, Any] | None:
     told = ("date", "rating", "body", "author", "place", "published")
     return {name: getattr(review, name) for name in told} if review else None
+
+
+def _job(job: BookingLine) -> dict[str, Any]:
+    kept = {"service": job.service.name, "quantity": job.quantity, "minutes": job.minutes, "pricing": job.pricing}
+    return kept | {"price": f"{money.exact(job.price_pence):f}", "minimum_minutes": job.minimum_minutes}
 
 
 def _deposit(payment: Payment | None) -> dict[str, Any] | None:
