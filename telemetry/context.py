@@ -4,6 +4,7 @@ The middleware (or the task worker) opens it; queries, the pool, tracing and the
 whoever opened it projects it into metrics, the canonical log line and the span when the work ends.
 """
 
+import os
 import random
 import re
 import time
@@ -125,6 +126,22 @@ def observing(observation: Observation) -> Iterator[Observation]:
     finally:
         in_flight.pop(id(observation), None)
         _current.reset(token)
+
+
+_pid = os.getpid()
+
+
+def pid() -> int:
+    """The process's id, asked of the system after a fork alone: it is on every line and checked at every count."""
+    return _pid
+
+
+def _forked() -> None:
+    global _pid
+    _pid = os.getpid()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def new_request_id() -> str:

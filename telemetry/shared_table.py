@@ -13,7 +13,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from typing import IO
 
 _WAYS = 8
 """Entries of a set. A key has its place in one set; a full set forgets the entry with the oldest time."""
@@ -35,8 +34,7 @@ class SharedTable:
 
     def __init__(self, entries: int, *, exact: bool) -> None:
         self._sets, self._exact = entries // _WAYS, exact
-        self._file = _memory(self._sets * _SIZE)
-        self._descriptor = self._file.fileno()
+        self._descriptor = _memory(self._sets * _SIZE)
         self._table = mmap.mmap(self._descriptor, self._sets * _SIZE)
         self._lock = threading.Lock()  # the file's locks keep out other processes, not other threads
 
@@ -92,14 +90,15 @@ class SharedTable:
         return False
 
 
-def _memory(length: int) -> IO[bytes]:
-    """A file without a name, of zeros, in memory where the system has that."""
+def _memory(length: int) -> int:
+    """The descriptor of a file without a name, of zeros, in memory where the system has that. It stays open."""
     if hasattr(os, "memfd_create"):
-        file: IO[bytes] = open(os.memfd_create("telemetry-table"), "r+b", buffering=0)  # noqa: SIM115 - stays open
+        descriptor = os.memfd_create("telemetry-table")
     else:
-        file = tempfile.TemporaryFile(prefix="telemetry-table-", buffering=0)  # noqa: SIM115 - ditto
-    os.ftruncate(file.fileno(), length)
-    return file
+        with tempfile.TemporaryFile(prefix="telemetry-table-") as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, length)
+    return descriptor
 
 
 pages = SharedTable(32_768, exact=True)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
+from django.urls import get_script_prefix, set_script_prefix
 from pytest_django import Settings
 
 from telemetry.contrib.gunicorn.worker import _request
@@ -44,6 +45,25 @@ def test_health_has_its_threads_wherever_the_urls_are_included(settings: Setting
         assert probes.beacons() == {"/hc/api/telemetry", "/hc/api/telemetry/csp"}
         assert set(probes.answers()) == {*probes.health(), *probes.beacons(), "/hc/metrics"}
     finally:
+        for each in caches:
+            each.cache_clear()
+
+
+@pytest.mark.parametrize("urls", ["tests.prefixed_urls", "tests.no_urls"])
+def test_probes_are_answered_below_the_prefix_of_a_host(settings: Settings, urls: str) -> None:
+    settings.ROOT_URLCONF = urls
+    here = "/hc" if urls == "tests.prefixed_urls" else ""
+    caches = (probes.answers, probes.health, probes.beacons)
+    before = get_script_prefix()
+    set_script_prefix("/shop/")
+    try:
+        for each in caches:
+            each.cache_clear()
+        assert probes.health() == {f"{here}/livez", f"{here}/readyz", f"{here}/api/health"}
+        assert probes.path_of("telemetry_beacon") == f"/shop{here}/api/telemetry"
+        assert f"{here}/livez" in probes.answers()
+    finally:
+        set_script_prefix(before)
         for each in caches:
             each.cache_clear()
 

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from telemetry.diagnosis.engine import State
 from telemetry.diagnosis.model import Incident, Look
@@ -37,7 +37,7 @@ class Board:
     def __init__(self, directory: Path | None) -> None:
         self._directory = _own(directory)
         self._published = deque[dict[str, Any]](maxlen=RECENT)
-        self._held: dict[str, IO[str]] = {}
+        self._held: dict[str, int] = {}
         self._read: dict[int, float] = {}
         self._history: list[dict[str, Any]] = []
         self._tickets: dict[str, Any] = {}
@@ -63,15 +63,15 @@ class Board:
         if self._directory is None or duty in self._held:
             return True
         try:
-            file = (self._directory / f"{duty}{_LOCK}").open("a")
+            file = os.open(self._directory / f"{duty}{_LOCK}", os.O_CREAT | os.O_WRONLY, 0o600)
         except OSError:
             return False
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of the process: a forked child has no part in it
         except OSError:
-            file.close()
+            os.close(file)
             return False
-        self._held[duty] = file
+        self._held[duty] = file  # open until the process ends
         return True
 
     def collect(self) -> tuple[list[Look], list[Look]]:

@@ -5,7 +5,11 @@ import os
 import select
 import stat
 import sys
+import time
 from contextlib import nullcontext, suppress
+
+KNOWN = 1.0
+"""Seconds for which it is known what stderr is: asking costs more than writing a line."""
 
 
 class LineHandler(logging.Handler):
@@ -18,6 +22,8 @@ class LineHandler(logging.Handler):
         super().__init__()
         self._stuck = self._cut = False
         """`_cut`: the last line stands there without its end."""
+        self._known: tuple[int, int, bool] | None = None
+        self._known_until = 0.0
         self._pipe: tuple[int, int, int] | None = None
         """Device and inode of stderr's pipe, and a descriptor of our own for it."""
 
@@ -39,6 +45,7 @@ class LineHandler(logging.Handler):
         try:
             written = self._write(fd, (line + "\n").encode(errors="replace"))
         except OSError:
+            self._known = None
             _dropped("sink_gone")
             return
         self._stuck = not written
@@ -52,14 +59,13 @@ class LineHandler(logging.Handler):
 
     def _write(self, fd: int, data: bytes) -> bool:
         """False when the reader does not take the line, or the rest of a long one."""
-        sink, most = self._sink(fd)
+        if self._known is None or time.monotonic() >= self._known_until:
+            self._known, self._known_until = self._sink(fd), time.monotonic() + KNOWN
+        sink, most, waits = self._known
         rest = b"\n" + data if self._cut else data
         whole = len(rest)
         while rest:  # almost always once
-            try:
-                taken = os.write(sink, rest[:most]) if self._writable(sink) else 0
-            except BlockingIOError:  # another process has filled it just now
-                taken = 0
+            taken = self._take(sink, rest[:most], waits)
             if not taken:
                 self._cut = self._cut or len(rest) < whole
                 return False
@@ -67,15 +73,27 @@ class LineHandler(logging.Handler):
         self._cut = False
         return True
 
-    def _sink(self, fd: int) -> tuple[int, int]:
-        """Where to write, and how many bytes at once so that the write does not block.
+    def _take(self, sink: int, data: bytes, waits: bool) -> int:
+        """How many bytes the reader takes now; it is asked first only where a write would wait for it."""
+        if not waits:
+            with suppress(BlockingIOError):
+                return os.write(sink, data)
+        if not self._writable(sink):
+            return 0
+        try:
+            return os.write(sink, data)
+        except BlockingIOError:  # another process has filled it just now
+            return 0
+
+    def _sink(self, fd: int) -> tuple[int, int, bool]:
+        """Where to write, how many bytes at once so that the write does not block, and whether it could wait at all.
 
         A pipe with room for one byte lets a longer write in and holds it until all is read, so a pipe is opened a
         second time: O_NONBLOCK on stderr itself would change it for every process that shares it.
         """
         status = os.fstat(fd)
         if stat.S_ISREG(status.st_mode):
-            return fd, sys.maxsize
+            return fd, sys.maxsize, False
         if stat.S_ISFIFO(status.st_mode):
             if self._pipe is None or self._pipe[:2] != (status.st_dev, status.st_ino):
                 before, self._pipe = self._pipe, None
@@ -85,8 +103,8 @@ class LineHandler(logging.Handler):
                     own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK)
                     self._pipe = (status.st_dev, status.st_ino, own)
             if self._pipe:
-                return self._pipe[2], sys.maxsize
-        return fd, select.PIPE_BUF
+                return self._pipe[2], sys.maxsize, False
+        return fd, select.PIPE_BUF, True
 
     def _writable(self, fd: int) -> bool:
         poll = select.poll()

@@ -17,7 +17,7 @@ import structlog
 from structlog.typing import EventDict
 
 from telemetry import identity, redaction
-from telemetry.context import current
+from telemetry.context import current, pid
 from telemetry.logger import Output
 from telemetry.logs import libraries
 
@@ -87,7 +87,7 @@ def add_context(_logger: Any, _method: str, event: EventDict) -> EventDict:
         if observation.trace_id:
             event["trace_id"], event["span_id"] = observation.trace_id, observation.span_id
             event["trace_sampled"] = observation.sampled
-    event["pid"] = os.getpid()
+    event["pid"] = pid()
     return event
 
 

@@ -6,7 +6,6 @@ so that writing one costs about as much as counting. A scrape that asks for Open
 
 import json
 import mmap
-import os
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -17,6 +16,7 @@ from prometheus_client import Metric, values
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.samples import Exemplar
 
+from telemetry.context import pid
 from telemetry.metrics import files, multiprocess
 
 SLOTS = 512
@@ -36,7 +36,7 @@ class _File:
 
     def write(self, key: str, exemplar: Exemplar) -> None:
         """Keep an exemplar of a series; `key` is its name and labels as JSON."""
-        if self._pid != os.getpid():
+        if self._pid != pid():
             self._open()
         labels = json.dumps(exemplar.labels).encode()
         offset = self._offsets.get(key) or self._take(key)
@@ -44,7 +44,7 @@ class _File:
             _EXEMPLAR.pack_into(self._map, offset, labels, exemplar.value, exemplar.timestamp or 0.0)
 
     def _open(self) -> None:
-        self._pid, self._map, self._used = os.getpid(), None, 0
+        self._pid, self._map, self._used = pid(), None, 0
         self._offsets = {}
         path = multiprocess.directory()
         if path is not None:
@@ -71,7 +71,7 @@ def install() -> None:
     if multiprocess.directory() is None or hasattr(values.ValueClass, "keeps_exemplars"):
         return  # one process: the library does so itself
 
-    class ExemplarValue(values.ValueClass):
+    class ExemplarValue(values.MultiProcessValue(pid)):  # type: ignore[misc]  # a class that is made here
         keeps_exemplars = True
 
         key = ""

@@ -30,8 +30,13 @@ CPU, OTHER, QUEUE = Activity("cpu"), Activity("other"), Activity("queue")
 
 def begin(observation: Observation) -> None:
     """Note whose thread works on it from now on, and what that thread's clock says. Not for work of an event loop."""
-    observation.thread = threading.get_native_id()
+    observation.thread = _thread()
     observation.cpu = time.thread_time()
+
+
+def _thread() -> int:
+    """The system's number of this thread, which it is asked for once."""
+    return threading.current_thread().native_id or 0
 
 
 class Ledger:
@@ -48,7 +53,7 @@ class Ledger:
         if observation.apart:
             return
         elapsed = time.perf_counter() - observation.started
-        used = time.thread_time() - observation.cpu if observation.thread == threading.get_native_id() else 0.0
+        used = time.thread_time() - observation.cpu if observation.thread == _thread() else 0.0
         spent, name = _whole(observation, elapsed, used), route_of(observation)
         with self._lock:
             charged = self._charged.pop(id(observation), None)

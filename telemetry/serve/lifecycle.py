@@ -1,7 +1,6 @@
 """What begins and ends with a process that serves or works: traces, error reports, the sampler."""
 
 import atexit
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from django.core import mail
 
 from telemetry import errors, traces
 from telemetry.conf import conf
+from telemetry.context import pid
 from telemetry.logger import get_logger
 from telemetry.logs import lines
 from telemetry.metrics import catalogue
@@ -46,9 +46,9 @@ def start(service: str = "", *parts: Part, threads: int = 0) -> None:
     Nothing in here raises: what cannot begin is logged and stays off.
     """
     global _started_in
-    if not conf.enabled or _started_in == os.getpid():
+    if not conf.enabled or _started_in == pid():
         return
-    _started_in = os.getpid()
+    _started_in = pid()
     atexit.register(stop)  # where no server's hook calls it
     _start(service or conf.service_name, parts, threads)
 
@@ -64,7 +64,7 @@ def begin() -> None:
 
     Not in tests: Django's test runner sets `mail.outbox`.
     """
-    if _started_in != os.getpid() and not hasattr(mail, "outbox"):
+    if _started_in != pid() and not hasattr(mail, "outbox"):
         start("" if _serves else f"{conf.service_name}-worker")
 
 

@@ -49,7 +49,7 @@ def path_of(name: str) -> str:
     try:
         return reverse(name)
     except Exception:  # telemetry.urls are not included; or no URLs can be read, which each request will report
-        return _PROBES[name][0]
+        return get_script_prefix().removesuffix("/") + _PROBES[name][0]
 
 
 def _below_script(name: str) -> str:
