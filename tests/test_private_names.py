@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import pytest
 from django.contrib.auth import middleware as auth
@@ -17,7 +17,6 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from django.forms import ModelForm
 from django.http import FileResponse
 from django.utils import log
-from gunicorn.glogging import Logger
 from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.unreader import Unreader
 from gunicorn.http.wsgi import Response
@@ -30,8 +29,6 @@ from procrastinate.connector import BaseConnector
 from procrastinate.contrib.django.models import ProcrastinateEvent, ProcrastinateJob
 from prometheus_client import mmap_dict, multiprocess, values
 from sentry_sdk import utils
-from sentry_sdk.transport import HttpTransport
-from sentry_sdk.worker import BackgroundWorker
 
 from tests.stack import BASE_DIR
 
@@ -90,7 +87,11 @@ PRIVATE = [
     ),
     Private("prometheus-client", "MmapedDict._init_value", lambda: has(mmap_dict.MmapedDict, "_init_value")),
     Private("prometheus-client", "values.MmapedDict", lambda: names(values.MultiProcessValue, "MmapedDict(filename)")),
-    Private("prometheus-client", "values.ValueClass, its _params", lambda: names(values.MultiProcessValue, "_params")),
+    Private(
+        "prometheus-client",
+        "values.ValueClass",
+        lambda: has(values, "ValueClass") and takes(values.MultiProcessValue(), "name", "labelnames", "labelvalues"),
+    ),
     Private(
         "prometheus-client",
         "files named counter_<pid>.db, histogram_<pid>.db",
@@ -107,7 +108,6 @@ PRIVATE = [
     Private("gunicorn", "parser.unreader.buf", lambda: sets(Unreader, "buf")),
     Private("gunicorn", "wsgi.input.reader.length", lambda: sets(Body, "reader") and sets(LengthReader, "length")),
     Private("gunicorn", "Response.force_close", lambda: has(Response, "force_close", "start_response")),
-    Private("gunicorn", "Logger._access_log_enabled", lambda: names(Logger, "_access_log_enabled")),
     Private(
         "opentelemetry-sdk",
         "BatchSpanProcessor._batch_processor, its _queue, _max_queue_size and shutdown(timeout_millis)",
@@ -121,12 +121,6 @@ PRIVATE = [
         "opentelemetry-exporter-otlp-proto-http",
         "trace_exporter.encode_spans",
         lambda: "encode_spans" in OTLPSpanExporter.export.__code__.co_names,
-    ),
-    Private("sentry-sdk", "HttpTransport._worker", lambda: sets(inspect.getmodule(HttpTransport), "_worker")),
-    Private(
-        "sentry-sdk",
-        "BackgroundWorker._queue.unfinished_tasks",
-        lambda: hasattr(cast(Any, BackgroundWorker())._queue, "unfinished_tasks"),
     ),
     Private(
         "sentry-sdk",

@@ -76,9 +76,13 @@ def install() -> None:
 
         key = ""
 
+        def __init__(self, kind: str, metric: str, name: str, names: Any, labels: Any, *more: Any, **options: Any):
+            super().__init__(kind, metric, name, names, labels, *more, **options)
+            self.series = (name, names, labels)
+
         def set_exemplar(self, exemplar: Exemplar) -> None:
             if not self.key:
-                _type, _metric, name, names, labels, *_ = self._params
+                name, names, labels = self.series
                 self.key = json.dumps([name, dict(zip(names, labels, strict=True))])
             _file.write(self.key, exemplar)
 

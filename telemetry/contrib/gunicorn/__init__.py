@@ -26,10 +26,11 @@ _leader: incidents.LeaderThread | None = None
 class Logger(glogging.Logger):
     """gunicorn's records through our formatter. The canonical line is the access log."""
 
+    access_log_enabled = False
+
     def setup(self, cfg: Config) -> None:
         _share_metrics()  # here, because `preload_app` loads the application before any hook
         self.cfg = cfg
-        self._access_log_enabled = False
         records.register()
         setup.install()
         self.error_log.setLevel(cfg.loglevel.upper())
