@@ -5,6 +5,7 @@ default given here. A wrong value is a line of `manage.py check` and counts as n
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, overload
@@ -218,10 +219,26 @@ def databases() -> tuple[str, ...]:
     return aliases if len(aliases) > 1 else ()
 
 
+def here() -> Path:
+    """The working directory; the root where there is none any more."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path("/")
+
+
+def temporary() -> Path | None:
+    """The directory for temporary files; None where none can be written to."""
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError:
+        return None
+
+
 def _project() -> str:
     """The package that the settings lie in, which is the name of the project."""
     module = os.environ.get("DJANGO_SETTINGS_MODULE", "").partition(".")[0]
-    return module if module not in ("", "settings") else Path.cwd().name
+    return module if module not in ("", "settings") else here().name
 
 
 conf = Configuration()

@@ -2,14 +2,13 @@
 
 import hashlib
 import os
-import tempfile
 import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from telemetry import work
-from telemetry.conf import conf
+from telemetry.conf import conf, here, temporary
 from telemetry.diagnosis.board import Board
 from telemetry.diagnosis.engine import Diagnosis, Event
 from telemetry.diagnosis.history import History
@@ -34,12 +33,15 @@ def board() -> Board:
     return _board
 
 
-def _directory() -> Path:
-    """INCIDENTS_DIR, else one that every process started alike in this place finds."""
+def _directory() -> Path | None:
+    """INCIDENTS_DIR, else one that every process started alike in this place finds; None where there is no place."""
     if conf.incidents_dir:
         return Path(conf.incidents_dir)
-    name = "\0".join((os.getcwd(), os.environ.get("DJANGO_SETTINGS_MODULE", ""), os.environ.get("PORT", "")))
-    return Path(tempfile.gettempdir(), f"telemetry-{os.getuid()}-{hashlib.sha256(name.encode()).hexdigest()[:12]}")
+    base = temporary()
+    if base is None:
+        return None
+    name = "\0".join((str(here()), os.environ.get("DJANGO_SETTINGS_MODULE", ""), os.environ.get("PORT", "")))
+    return Path(base, f"telemetry-{os.getuid()}-{hashlib.sha256(name.encode()).hexdigest()[:12]}")
 
 
 def current() -> list[Incident]:

@@ -75,7 +75,7 @@ class LineHandler(logging.Handler):
 
     def _take(self, sink: int, data: bytes, waits: bool) -> int:
         """How many bytes the reader takes now; it is asked first only where a write would wait for it."""
-        if not waits:
+        if not waits and not self._stuck:
             with suppress(BlockingIOError):
                 return os.write(sink, data)
         if not self._writable(sink):

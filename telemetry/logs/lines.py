@@ -5,7 +5,6 @@ what was put into it, unless `logs.libraries` says that the library speaks of pr
 """
 
 import logging
-import os
 import re
 import sys
 import traceback
@@ -17,6 +16,7 @@ import structlog
 from structlog.typing import EventDict
 
 from telemetry import identity, redaction
+from telemetry.conf import here
 from telemetry.context import current, pid
 from telemetry.logger import Output
 from telemetry.logs import libraries
@@ -26,7 +26,7 @@ _STANDARD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "
 _LEVELS = {"exception": "error", "warn": "warning", "fatal": "critical"}
 _about: dict[str, str] = {}
 MAX_FRAMES, MAX_CAUSES = 30, 5
-_OUR_PATHS = re.compile(rf"^.*/site-packages/|^.*/lib/python3\.\d+/|^{re.escape(os.getcwd())}/")
+_OUR_PATHS = re.compile(rf"^.*/site-packages/|^.*/lib/python3\.\d+/|^{re.escape(str(here()))}/")
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Of ASCII and beyond, with what separates lines and turns the direction of writing; not tab and line feed."""

@@ -1,14 +1,13 @@
 """Asks once an hour what wears out slowly, in one process of a host, and shows it to all."""
 
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from telemetry import tickets
+from telemetry.conf import here, temporary
 from telemetry.diagnosis import slow_burn
 from telemetry.diagnosis.board import Board
 from telemetry.logger import get_logger
@@ -83,7 +82,7 @@ class Caretaker:
 
 def _disk(at: float, trends: slow_burn.Trends) -> Iterator[Ticket]:
     """The file systems that this process works on."""
-    devices = {path.stat().st_dev: path for path in (Path(tempfile.gettempdir()), Path.cwd())}
+    devices = {path.stat().st_dev: path for path in (temporary(), here()) if path is not None}
     for path in devices.values():
         usage = shutil.disk_usage(path)
         if says := trends.read(f"disk {path}", at, usage.used / usage.total, f"the bytes of the disk of {path}"):

@@ -74,8 +74,15 @@ class Host:
 
     def manage(self, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run a command of the project. Raises CalledProcessError."""
+        return self._run("manage.py", *command, **environment)
+
+    def python_with(self, script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run a script in the project's environment, with warnings as errors. Raises CalledProcessError."""
+        return self._run("-W", "error", "-c", script, **environment)
+
+    def _run(self, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [self.python, "manage.py", *command],
+            [self.python, *command],
             cwd=self.directory,
             env={**ENVIRONMENT, **environment},
             check=True,

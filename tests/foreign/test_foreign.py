@@ -95,6 +95,31 @@ def test_a_task_worker_that_is_a_command_of_the_project_is_watched(host: Host) -
     assert 'worker_seen_timestamp_seconds{process="worker"}' in metrics  # it is sampled
 
 
+NOWHERE = """
+import os, shutil, tempfile
+gone = tempfile.mkdtemp()
+os.chdir(gone)
+shutil.rmtree(gone)
+tempfile.tempdir, tempfile._get_default_tempdir = None, lambda *_: (_ for _ in ()).throw(FileNotFoundError("no place"))
+import django
+django.setup()
+from django.test import Client
+from telemetry.serve import lifecycle
+lifecycle.start()
+client = Client(SERVER_NAME="localhost")
+print(client.get("/api/health").status_code, client.get("/orders/7/").status_code)
+"""
+
+
+def test_a_project_without_a_place_to_write_to_is_observed(host: Host) -> None:
+    environment = {"DJANGO_SETTINGS_MODULE": "shop.settings", "PYTHONPATH": str(host.directory), "LOG_FORMAT": "json"}
+    done = host.python_with(NOWHERE, **environment)
+    assert done.stdout == "200 200\n"
+    events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert "telemetry_failed" not in events
+    assert events.count("request_finished") == 2
+
+
 def test_it_leaves_no_trace_when_it_is_off(host: Host) -> None:
     with host.serving(*SERVERS["runserver"], TELEMETRY="off"):
         status, headers, _ = host.get("/orders/7/")
