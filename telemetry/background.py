@@ -102,6 +102,7 @@ def running(
 @failsafe("tasks")
 def _finished(observation: Observation, failure: str, outcome: str, job_id: str | int | None, attempt: int) -> None:
     seconds, name = perf_counter() - observation.started, observation.route
+    traces.decide(observation, seconds, outcome == "failed")
     work.ledger.finished(observation, failure)
     catalogue.tasks_finished.labels(name, outcome).inc()
     catalogue.task_duration.labels(name).observe(seconds)

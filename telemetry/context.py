@@ -57,6 +57,10 @@ class Observation:
     """Under ASGI, what was bound to structlog's context when the response was made."""
     error: BaseException | None = None
     """What made it fail, when that was reported."""
+    caller: str = ""
+    """The `traceparent` that it continues, if any."""
+    steps: list[Any] | None = None
+    """What it has done, while it is not sampled; see `telemetry.traces.tail`."""
     trail: deque[tuple[float, str, str, str]] | None = None
     """Its latest steps (when, category, name, level), while errors are reported."""
     spent: dict[tuple[str, str], list[float]] = field(default_factory=dict)

@@ -234,6 +234,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
     @failsafe("requests")
     def project(self, request: HttpRequest, observation: Observation, sent: "Sent") -> None:
         seconds = perf_counter() - observation.started
+        traces.decide(observation, seconds, observation.status >= 500)
         requests, duration, queries = self.series(request, observation, sent)
         requests.inc()
         duration.observe(seconds, traces.exemplar())

@@ -138,6 +138,18 @@ def test_a_stranger_gets_nothing_sampled_that_would_not_be(stack: Start, collect
     assert [(span.trace_id, span.parent_id) for span in collector.spans] == [("c" * 32, "d" * 16)]
 
 
+def test_a_request_that_failed_is_kept_at_any_sampling_rate(stack: Start, collector: Collector) -> None:
+    never = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"}
+    site = site_with(stack, collector, never)
+    assert site.get("/broken/queries/")[0] == 200
+    assert site.get("/broken/raise/kettle/")[0] == 500
+    server = wait_for_span(collector, "GET /broken/raise/<what>/")
+    assert (server.failed, server.attributes["error.type"]) == (True, "RuntimeError")
+    [line] = [line for line in site.log_events("request_finished") if line["status_code"] == 500]
+    assert (line["trace_id"], line["trace_sampled"]) == (server.trace_id, True)
+    assert not collector.named("GET /broken/queries/")
+
+
 def test_a_page_vouches_for_so_many_requests_and_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
     value = {pages.HEADER: f"{'d' * 16}-{pages.ticket('e' * 32, sampled=False)}"}
     in_address = {"QUERY_STRING": f"start=1&{pages.PARAMETER}={value[pages.HEADER]}"}

@@ -41,6 +41,7 @@ class Tracing:
         yield
 
     def event(self, name: str, attributes: Attributes) -> None: ...
+    def decide(self, observation: Observation, seconds: float, failed: bool) -> None: ...
 
     def sampled(self) -> bool:
         return False
@@ -151,6 +152,11 @@ def span(
 def event(name: str, attributes: Attributes = {}) -> None:  # noqa: B006  # never written to
     """Note something that happened on the current span."""
     _sink.active.event(name, attributes)
+
+
+def decide(observation: Observation, seconds: float, failed: bool) -> None:
+    """A request or task is over after so long: one that failed or was slow is kept, whatever the sampler has said."""
+    _sink.active.decide(observation, seconds, failed)
 
 
 def sampled() -> bool:

@@ -31,8 +31,10 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from telemetry import identity, traces
 from telemetry.conf import conf
 from telemetry.context import TRUSTED_CALLER, UNMATCHED, Observation, current
+from telemetry.metrics.containment import failsafe
 from telemetry.traces import Attributes, Tracing, configuration, export, pages
 from telemetry.traces.finished import KINDS, Finished, Processors
+from telemetry.traces.tail import Tail
 
 _SCOPE, _SCHEMA = "telemetry", list(Schemas)[-1].value
 _OURS = "telemetry.middleware.ObservingMiddleware"
@@ -128,6 +130,8 @@ class OpenTelemetry(Tracing):
         self._resource, self._scope = provider.resource, InstrumentationScope(_SCOPE, conf.release, _SCHEMA)
         self._tracer = provider.get_tracer(_SCOPE, conf.release, schema_url=_SCHEMA)
         self._finished = Finished(provider, processors, self._tracer, self._scope)
+        never = os.environ.get("OTEL_TRACES_SAMPLER", "").endswith("always_off")  # it asks for no trace, not for few
+        self._tail = None if never else Tail(self._processors, self._resource, self._scope, provider.id_generator)
         self._parents = [f"HTTP_{name.upper().replace('-', '_')}" for name in propagate.get_global_textmap().fields]
         RequestsInstrumentor().instrument(tracer_provider=provider, meter_provider=NoOpMeterProvider())
 
@@ -139,6 +143,7 @@ class OpenTelemetry(Tracing):
             environ.pop(name, None)
         if vouched:
             environ["HTTP_TRACEPARENT"] = vouched
+        observation.caller = environ.get("HTTP_TRACEPARENT", "")
         if claimed and (vouched or not trusted):
             environ[_CLAIMED] = claimed
 
@@ -148,6 +153,22 @@ class OpenTelemetry(Tracing):
         parent = trace.get_current_span()
         if parent.is_recording():
             self._finished.add(parent, name, seconds, kind, attributes, error)
+        else:
+            self._list(name, seconds, kind, attributes, error)
+
+    def _list(
+        self, name: str, seconds: float, kind: str, attributes: Attributes, error: BaseException | str | None
+    ) -> None:
+        observation = current()
+        if self._tail is not None and observation is not None and observation.trace_id and not observation.sampled:
+            of = error if isinstance(error, str) else type(error).__qualname__ if error is not None else ""
+            self._tail.note(observation, name, seconds, kind, attributes, of)
+
+    @failsafe("traces")
+    def decide(self, observation: Observation, seconds: float, failed: bool) -> None:
+        if self._tail is not None and not observation.sampled:
+            parent = _continued(observation.caller)
+            observation.sampled = self._tail.decide(observation, seconds, failed, parent)
 
     def record_remote(
         self, name: str, trace_id: str, parent_id: str, start: float, end: float, attributes: Attributes, span_id: str
@@ -171,7 +192,14 @@ class OpenTelemetry(Tracing):
     @contextmanager
     def span(self, name: str, kind: str, attributes: Attributes) -> Iterator[None]:
         if not trace.get_current_span().is_recording():
-            yield
+            began, failure = time.perf_counter(), None
+            try:
+                yield
+            except BaseException as error:
+                failure = error
+                raise
+            finally:
+                self._list(name, time.perf_counter() - began, kind, attributes, failure)
             return
         with (
             self._tracer.start_as_current_span(
@@ -218,6 +246,7 @@ class OpenTelemetry(Tracing):
             _failing(span),
         ):
             _note(observation, span)
+            observation.caller = carrier.get("traceparent", "")
             yield
 
     def stop(self, timeout: float) -> None:
