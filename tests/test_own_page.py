@@ -131,6 +131,16 @@ def test_a_visit_is_booked_again_with_everything_filled_in(
     assert client.post(f"{page}again/", {"booking": done.pk}).status_code == 404
 
 
+def test_all_its_jobs_are_booked_again(client: Client, service: Service, mailoutbox: list[EmailMessage]) -> None:
+    done = in_the_past(visit(service))
+    Booking.objects.filter(pk=done.pk).update(quantity=2)
+    page = opened(client, mailoutbox)
+    form = posted(client.post(f"{page}again/", {"booking": done.pk}).content, consent="on")
+    assert form["job"] == [f"{service.slug}:2"]
+    assert client.post(f"/book/{service.slug}/details/", form).status_code == 302
+    assert Booking.objects.filter(status=Status.CONFIRMED, quantity=2).count() == 1
+
+
 def test_it_lists_visits_to_come_and_past_and_no_slot_that_was_never_booked(
     client: Client, service: Service, mailoutbox: list[EmailMessage]
 ) -> None:

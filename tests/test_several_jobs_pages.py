@@ -153,6 +153,15 @@ def test_a_job_that_is_gone_is_said_and_the_others_stay(client: Client, doors: S
     assert posted(gone.content)["job"] == ["tap:2"]
 
 
+def test_a_postcode_is_kept_and_who_wants_several_jobs_is_not_put_in_line_for_one(
+    client: Client, doors: Service
+) -> None:
+    page = client.get("/book/doors/jobs/?job=doors:2&postcode=SE1+7PB").content.decode()
+    assert '<input type="hidden" name="postcode" value="SE1 7PB">' in page
+    assert "Tell me when" in client.get("/book/doors/").content.decode()
+    assert "Tell me when" not in client.get(f"/book/doors/?{SEVERAL}").content.decode()
+
+
 def test_a_lost_window_keeps_the_jobs(client: Client, doors: Service) -> None:
     address, form = details_form(client)
     start = read_instant(form["start"][0])

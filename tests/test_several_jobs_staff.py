@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from bookings import scheduling
 from bookings.admin import clashes
@@ -16,6 +17,7 @@ from bookings.models import Booking, BookingLine, Service
 from bookings.personal_data import archive, erasure
 from tests import factories
 from tests.forms import posted
+from xfhandyman.operations import business
 
 LIST = "/admin/bookings/booking/"
 
@@ -75,6 +77,14 @@ def test_staff_add_a_job_at_the_price_they_saw(admin_client: Client, visit: Book
     again = posted(admin_client.get(address).content, add=f"shelf {shelf.offer}")
     assert "no time for that job" in admin_client.post(address, again).content.decode()
     assert Booking.objects.get(pk=visit.pk).what == changed.what
+
+
+def test_operations_counts_jobs_beside_visits(visit: Booking) -> None:
+    factories.booking(service=visit.service, handyman=visit.handyman, starts_at=factories.tomorrow(9))
+    cancelled = factories.booking(service=visit.service, handyman=visit.handyman, starts_at=factories.tomorrow(12))
+    Booking.objects.filter(pk=cancelled.pk).update(status="cancelled")
+    counted = business.visits(timezone.now())
+    assert (counted["week"], counted["jobs"]) == (2, 5)
 
 
 def test_a_visit_clashes_when_any_of_its_jobs_is_no_longer_done(visit: Booking) -> None:

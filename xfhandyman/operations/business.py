@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet, Sum
 from django.db.models.functions import TruncDay, TruncHour
 from django.utils import timezone
 
-from bookings.models import Booking, BookingEvent, ContactMessage, Handyman, Status
+from bookings.models import Booking, BookingEvent, BookingLine, ContactMessage, Handyman, Status
 from bookings.slots import calendars, rules
 from bookings.slots.calendars import midnight
 from xfhandyman.operations.charts import BarChart, Point
@@ -109,13 +109,18 @@ def within(interval: rules.Interval, start: datetime, end: datetime) -> timedelt
 
 
 def visits(now: datetime) -> dict[str, int]:
-    """How many visits are to be made today and in the coming week, and how many past ones nobody closed."""
+    """How many visits are to be made today and in the coming week, with how many jobs, and how many nobody closed."""
     today = midnight(timezone.localdate(now))
-    return Booking.objects.filter(status=Status.CONFIRMED).aggregate(
+    in_week = Q(starts_at__gte=now, starts_at__lt=now + WEEK)
+    numbers = Booking.objects.filter(status=Status.CONFIRMED).aggregate(
         today=Count("pk", filter=Q(starts_at__gte=today, starts_at__lt=midnight(timezone.localdate(now) + DAY))),
-        week=Count("pk", filter=Q(starts_at__gte=now, starts_at__lt=now + WEEK)),
+        week=Count("pk", filter=in_week),
+        first_jobs=Sum("quantity", filter=in_week, default=0),
         unclosed=Count("pk", filter=Q(ends_at__lt=now)),
     )
+    coming = Booking.objects.filter(in_week, status=Status.CONFIRMED)
+    further = BookingLine.objects.filter(booking__in=coming).aggregate(number=Sum("quantity", default=0))
+    return numbers | {"jobs": numbers["first_jobs"] + further["number"]}
 
 
 def waiting(now: datetime) -> dict[str, Any]:
