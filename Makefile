@@ -42,6 +42,7 @@ lock: .venv/dev.stamp  ## after a change to requirements*.in
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header tests/peers/bugsink-requirements.in -o tests/peers/bugsink-requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header benchmarks/peers/stock-requirements.in -o benchmarks/peers/stock-requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header benchmarks/peers/appointment-requirements.in -o benchmarks/peers/appointment-requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header benchmarks/peers/vroom-requirements.in -o benchmarks/peers/vroom-requirements.txt
 
 observe: .venv/dev.stamp static/build/stamp  ## the site with Prometheus and Alertmanager
 	@exec $(BIN)/python -m ops.observe
@@ -61,7 +62,7 @@ backup: .venv/run.stamp  ## of DATABASE_URL and the media files: make backup TO=
 restore: .venv/run.stamp  ## into an empty database: make restore FROM=/mnt/backups/20261123T120000Z
 	@exec $(BIN)/python manage.py restore $(FROM)
 
-bench: .venv/dev.stamp staticfiles/stamp .tools/stock.stamp .tools/appointment.stamp  ## every figure of docs/benchmarks.md
+bench: .venv/dev.stamp staticfiles/stamp .tools/stock.stamp .tools/appointment.stamp .tools/vroom.stamp  ## every figure of docs/benchmarks.md
 	@exec $(BIN)/python -m benchmarks $(NAME)
 
 dashboards: .venv/dev.stamp  ## after a change to ops/dashboards
@@ -110,7 +111,7 @@ clean:  ## remove everything that was installed or built
 		-r .tools/axes/locked.txt -d .tools/axes && tar -xzf .tools/axes/*.tar.gz --strip-components 1 -C .tools/axes \
 		&& touch $@ || echo "The source of django-axes cannot be had: its tests with telemetry are skipped."
 
-# What the benchmarks compare with, apart for the same reason: .tools/stock.stamp, .tools/appointment.stamp.
+# What the benchmarks compare with, apart for the same reason: .tools/stock.stamp, .tools/appointment.stamp, .tools/vroom.stamp.
 .tools/%.stamp: benchmarks/peers/%-requirements.txt | .venv/venv.stamp
 	@echo "Installing what the benchmarks compare with ($*) ..."
 	@$(BIN)/python -m venv --clear .tools/$*

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import availability, bookings, ingest, overhead, scrape, start
+from benchmarks import availability, bookings, ingest, overhead, scrape, start, travel
 from benchmarks.measured import Figure, machine, table
 from tests.stack import BASE_DIR
 from xfhandyman import process_tree
@@ -19,6 +19,7 @@ PARTS: dict[str, Callable[[], list[Figure]]] = {
     "booking": bookings.figures,
     "scrape": scrape.figures,
     "start": start.figures,
+    "travel": travel.figures,
 }
 _PAGE = BASE_DIR / "docs" / "benchmarks.md"
 _TABLE = "<!-- the table -->"

@@ -6,7 +6,9 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Tags, Warning, register
 from django.db import DatabaseError, transaction
+from django.utils import timezone
 
+from bookings.models import Booking, Handyman
 from bookings.slots import calendars
 
 
@@ -24,3 +26,23 @@ def check_services(
         return []
     hint = "Give an active handyman the skill and long enough hours, or make the service inactive."
     return [Warning(f"Nobody can be booked for {each.name!r}.", hint=hint, id="bookings.W001") for each in found]
+
+
+@register(Tags.database)
+def check_places(
+    app_configs: Sequence[AppConfig] | None, *, databases: Sequence[str] | None = None, **_options: Any
+) -> list[CheckMessage]:
+    """A warning for handymen and for visits ahead whose postcode is not known, where postcodes are imported."""
+    if "default" not in (databases or ()):
+        return []
+    try:
+        with transaction.atomic():
+            people = list(Handyman.objects.of_unknown_place())
+            visits = Booking.objects.upcoming(timezone.now()).of_unknown_place().count()
+    except DatabaseError:  # before the first migration
+        return []
+    hint = "Correct the postcode, or import the postcodes again: manage.py import_postcodes."
+    found = [f"{each} starts or ends the day at a postcode that is not known." for each in people]
+    if visits:
+        found.append(f"{visits} visits ahead have a postcode that is not known: their buffer stands for the way.")
+    return [Warning(each, hint=hint, id="bookings.W002") for each in found]

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bookings import postcodes, scheduling
+from bookings.checks import check_places
 from bookings.models import Booking, Handyman, Postcode, Service
 from bookings.scheduling import corrections
 from bookings.scheduling.history import By
@@ -196,3 +197,15 @@ def test_without_a_postcode_the_page_says_for_whom_the_windows_are(
     page = client.get(f"/book/{service.slug}/", {"postcode": CAMDEN}).content.decode()
     assert "suit every address" not in page
     assert 'name="postcode"' not in page
+
+
+def test_staff_are_told_whose_place_is_not_known(service: Service, ann: Handyman, known: None) -> None:
+    assert check_places(None, databases=["default"]) == []
+    ann.start_postcode = UNKNOWN
+    ann.save()
+    book(service, 12, UNKNOWN)
+    person, visits = check_places(None, databases=["default"])
+    assert ann.name in person.msg
+    assert visits.msg.startswith("1 visits ahead")
+    Postcode.objects.all().delete()
+    assert check_places(None, databases=["default"]) == [], "a business that imports none knows of none"

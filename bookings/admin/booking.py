@@ -200,7 +200,9 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         moments = (booking.starts_at, booking.arrival_until, booking.planned_at, booking.ends_at)
         start, until, planned, end = (timezone.localtime(at) for at in moments)
         window = f"{start:%a %d %b %Y}, arrival {start:%H:%M}-{until:%H:%M}"
-        return f"{window}, planned for {planned:%H:%M}, done by {end:%H:%M} if begun then"
+        unknown = Booking.objects.filter(pk=booking.pk).of_unknown_place().exists()
+        why = "; where that is is not known, so the buffer stands for the way" if unknown else ""
+        return f"{window}, planned for {planned:%H:%M}, done by {end:%H:%M} if begun then{why}"
 
     @admin.display(description="price")
     def agreed_price(self, booking: Booking) -> str:

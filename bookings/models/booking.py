@@ -21,6 +21,7 @@ from bookings.models.fields import AddressField, EmailField, LineField, PhoneFie
 from bookings.models.history import BookingEvent
 from bookings.models.lines import BookingLine, Visit, lasting
 from bookings.models.people import Handyman
+from bookings.models.postcodes import Postcode
 from bookings.models.posts import new_idempotency_key
 
 
@@ -84,6 +85,10 @@ class BookingQuerySet(models.QuerySet["Booking"]):
 
     def upcoming(self, now: datetime) -> Self:
         return self.open().filter(starts_at__gte=now).order_by("starts_at")
+
+    def of_unknown_place(self) -> Self:
+        """Bookings at a postcode that is not among those imported: their buffer stands for the way."""
+        return self.filter(Postcode.objects.lacks(models.OuterRef("postcode")), erased_at=None)
 
     def open(self) -> Self:
         """Bookings that may still be moved, cancelled or carried out."""

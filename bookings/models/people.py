@@ -9,6 +9,7 @@ from django.db import models
 
 from bookings.models.catalogue import Service
 from bookings.models.fields import EmailField, LineField, ProseField
+from bookings.models.postcodes import Postcode
 
 
 class HowOften(models.TextChoices):
@@ -58,6 +59,14 @@ class HandymanQuerySet(models.QuerySet["Handyman"]):
     def with_portraits(self) -> Self:
         """With which picture each has, and not the picture."""
         return self.select_related("portrait").defer("portrait__jpeg")
+
+    def of_unknown_place(self) -> Self:
+        """Active handymen whose day begins or ends at a postcode that is not among those imported."""
+        postcodes = Postcode.objects
+        unknown = models.Q(pk__in=[])
+        for name in ("start_postcode", "end_postcode"):
+            unknown |= ~models.Q(**{name: ""}) & postcodes.lacks(models.OuterRef(name))
+        return self.active().filter(unknown)
 
     def for_change(self) -> list["Handyman"]:
         """These handymen, locked in the order of their ids until the transaction ends.

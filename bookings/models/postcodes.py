@@ -24,6 +24,10 @@ class PostcodeQuerySet(models.QuerySet["Postcode"]):
         """For a query of something else: a list of [latitude, longitude] around all postcodes, empty without any."""
         return ArraySubquery(self.filter(is_corner=True).values(point=_POINT))
 
+    def lacks(self, code: Combinable) -> models.Q:
+        """For a query of something else: whether this postcode should be known and is not. Never without any."""
+        return models.Q(models.Exists(self.filter(is_corner=True)), ~models.Exists(self.filter(code=code)))
+
     def replace_all(self, points: dict[str, Point]) -> None:
         """Keep these postcodes alone, given as (latitude, longitude)."""
         corners = set(hull(points.values()))
