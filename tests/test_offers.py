@@ -149,9 +149,10 @@ def test_all_that_is_wrong_is_said_in_one_answer(client: Client, service: Servic
 def test_staff_are_told_in_one_answer_too(admin_client: Client, service: Service) -> None:
     busy = factories.booking(service=service, handyman=service.handymen.get(), starts_at=factories.tomorrow(10))
     start = timezone.localtime(busy.starts_at)
-    typed = {"starts_0": f"{start:%Y-%m-%d}", "starts_1": f"{start:%H:%M}", "service": str(service.pk), "consent": "on"}
     add = "/admin/bookings/booking/add/"
-    page = admin_client.post(add, posted(admin_client.get(add).content, **typed)).content.decode()
+    shown = admin_client.post(add, posted(admin_client.get(add).content, show=f"job:{service.slug}:1"))
+    form = posted(shown.content, take=f"{busy.starts_at:%Y-%m-%dT%H:%M:%SZ}", consent="on")
+    page = admin_client.post(add, form).content.decode()
     assert "This field is required" in page
     assert "That time is taken" in page
     other = factories.booking(service=service, handyman=service.handymen.get(), starts_at=factories.tomorrow(14))
@@ -164,16 +165,14 @@ def test_staff_are_told_in_one_answer_too(admin_client: Client, service: Service
 
 def test_staff_are_asked_again_when_another_price_was_shown(admin_client: Client, service: Service) -> None:
     add = "/admin/bookings/booking/add/"
-    page = admin_client.get(add).content
-    assert "Tap repair, £75 fixed price" in page.decode()
-    start = timezone.localtime(factories.tomorrow(10))
-    typed = {"starts_0": f"{start:%Y-%m-%d}", "starts_1": f"{start:%H:%M}", "service": str(service.pk)}
-    form = posted(page, **typed, **WHO)
+    page = admin_client.post(add, posted(admin_client.get(add).content, show=f"job:{service.slug}:1")).content
+    assert "£75" in page.decode()
+    taken = {"take": f"{factories.tomorrow(10):%Y-%m-%dT%H:%M:%SZ}"}
     Service.objects.update(price_pence=9900)
-    answer = admin_client.post(add, form)
-    assert "Changed meanwhile: it is now £99 fixed price. Save again if that is all right." in answer.content.decode()
+    answer = admin_client.post(add, posted(page, **taken, **WHO))
+    assert "£99 fixed price" in answer.content.decode()
     assert not Booking.objects.exists()
-    assert admin_client.post(add, posted(answer.content)).status_code == 302
+    assert admin_client.post(add, posted(answer.content, **taken)).status_code == 302
     assert Booking.objects.get().price_pence == 9900
 
 

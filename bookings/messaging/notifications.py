@@ -45,8 +45,8 @@ def add(event: BookingEvent) -> None:
     if event.kind not in _NOTIFIED or not _is_certain(event.booking, event):
         return
     office_only = event.kind in _OFFICE_ONLY  # the handyman himself has reported it
-    theirs = [pk for pk in (event.booking.handyman_id, event.was_with_id) if pk is not None and not office_only]
-    handymen = [each for each in Handyman.objects.filter(pk__in=theirs) if each.is_notified]
+    theirs = {each for each in (event.booking.handyman, event.was_with) if each is not None and not office_only}
+    handymen = [each for each in theirs if each.is_notified]
     contacts = [each for each in OfficeContact.objects.all() if each.is_notified]
     Notification.objects.bulk_create(
         [Notification(event=event, handyman=each) for each in handymen]

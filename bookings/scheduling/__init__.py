@@ -264,12 +264,14 @@ def _take(
     asked = {"service": basket.service.pk, "start": request.starts_at, "handyman": wanted}
     several = {"jobs": basket.content} if basket.has_several_jobs else {}
     fingerprint = idempotency.digest(asked | several | asdict(customer))
+    posted_before = False
 
     def attempt(handyman_id: int) -> Booking:
         # Two inserts that exclude each other would wait for each other until the deadlock detector wakes (1 s).
         # The lock makes them queue; the constraint still judges.
         taker, slot = commit(request, handyman_id)
-        idempotency.release(key, request.now)
+        if posted_before:
+            idempotency.release(key, request.now)
         email, now = customer.customer_email, request.now
         proven_at = proofs.earlier(email, now) if request.by == By.CUSTOMER else now
         client = request.client if proven_at is None else None
@@ -312,7 +314,9 @@ def _take(
             try:
                 return with_first_free(request, attempt)
             except (SlotUnavailable, SamePostedTwice) as lost:
-                # The twin of this request may have taken the slot while we looked.
+                # The twin of this request may have taken the slot while we looked, or the form had a booking that is
+                # over: whose key is released then, and not before, as few forms come twice.
+                posted_before = isinstance(lost, SamePostedTwice)
                 if isinstance(lost, SlotUnavailable) and idempotency.live(key, request.now) is None:
                     raise
         return _resubmitted(earlier, request, basket, customer, fingerprint)

@@ -15,7 +15,7 @@ def release_expired(*, now: datetime | None = None, among: BookingQuerySet | Non
     expired = (Booking.objects.all() if among is None else among).filter(
         status=Status.HELD, hold_expires_at__lte=now or timezone.now()
     )
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         # One that is being confirmed at this moment is not expired: leave it to that.
         bookings = list(expired.select_for_update(skip_locked=True, of=("self",)).select_related("service"))
         for booking in bookings:

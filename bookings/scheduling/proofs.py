@@ -36,13 +36,11 @@ def comes_first(*, email: str, client: str, now: datetime) -> bool:
     booking: until its end the others of this client and address wait, and then count it. Raises TooManyUnproven.
     """
     _queue(f"client {client}", f"address {email.lower()}")
-    counted = [(_of_address(email), settings.UNPROVEN_BOOKINGS_PER_ADDRESS)]
-    if client:
-        counted.append((Booking.objects.filter(client=client), settings.UNPROVEN_BOOKINGS_PER_CLIENT))
-    numbers = [(*_unproven(bookings, now), most) for bookings, most in counted]
-    if all(made < most for made, _held, most in numbers):
+    found = _unproven(email, client, now)
+    mosts = {"address": settings.UNPROVEN_BOOKINGS_PER_ADDRESS, "client": settings.UNPROVEN_BOOKINGS_PER_CLIENT}
+    if all(found[f"made_{whose}"] < most for whose, most in mosts.items()):
         return False
-    if any(held >= MOST_HELD for _made, held, _most in numbers):
+    if any(found[f"held_{whose}"] >= MOST_HELD for whose in mosts):
         raise TooManyUnproven
     return True
 
@@ -84,13 +82,18 @@ def forget_clients(now: datetime | None = None) -> int:
     return Booking.objects.exclude(client="").exclude(counts).update(client="")
 
 
-def _unproven(bookings: BookingQuerySet, now: datetime) -> tuple[int, int]:
-    """How many of these are ahead without a proof: booked, and held for it."""
-    held = Q(status=Status.HELD, hold_expires_at__gt=now, payment=None)
-    found = bookings.filter(proven_at=None, starts_at__gt=now).aggregate(
-        made=Count("pk", filter=Q(status=Status.CONFIRMED)), held=Count("pk", filter=held)
-    )
-    return found["made"], found["held"]
+def _unproven(email: str, client: str, now: datetime) -> dict[str, int]:
+    """How many bookings are ahead without a proof, made and held for it, of the address and of the client."""
+    of_client = Q(client=client) if client else Q(pk__in=())
+    whose = {"address": Q(lowered=email.lower()), "client": of_client}
+    states = {"made": Q(status=Status.CONFIRMED), "held": Q(status=Status.HELD, hold_expires_at__gt=now, payment=None)}
+    numbers = {
+        f"{state}_{name}": Count("pk", filter=is_in & theirs)
+        for state, is_in in states.items()
+        for name, theirs in whose.items()
+    }
+    lowered = Booking.objects.alias(lowered=Lower("customer_email"))
+    return lowered.filter(whose["address"] | of_client, proven_at=None, starts_at__gt=now).aggregate(**numbers)
 
 
 def _of_address(email: str) -> BookingQuerySet:
@@ -103,6 +106,6 @@ def _marked(booking: Booking) -> str:
 
 def _queue(*names: str) -> None:
     """Let transactions that name the same take turns; in one order, lest two wait for each other."""
+    keys = "SELECT hashtextextended('bookings.proofs ' || name, 0) AS key FROM unnest(%s::text[]) AS name ORDER BY key"
     with connection.cursor() as cursor:
-        for name in sorted(names):
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"bookings.proofs {name}"])
+        cursor.execute(f"SELECT pg_advisory_xact_lock(key) FROM ({keys}) AS ordered", [list(names)])  # noqa: S608
