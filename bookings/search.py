@@ -55,6 +55,11 @@ def asked(typed: str) -> str:
     return " & ".join([*wanted, *_begin(typed[at:])])
 
 
+def whole(text: str) -> str:
+    """What PostgreSQL is to look for to find all words of a text as they are, none of them a beginning only."""
+    return " & ".join(f"'{word}'" for word in folded(text))
+
+
 def folded(typed: str) -> list[str]:
     """The words of a text, as the vector has them."""
     bare = _MARKS.sub("", unicodedata.normalize("NFKD", typed)).lower().translate(str.maketrans(*_PLAIN))

@@ -164,7 +164,7 @@ def _before(bookings: Iterable[Booking]) -> Mapping[int, Sequence[Booking]]:
     if not standing:
         return defaultdict(list)
     known = Q(lowered__in={each.customer_email.lower() for each in standing if each.customer_email})
-    places = [search.asked(f"{each.address} {each.postcode}") for each in standing]
+    places = [search.whole(f"{each.address} {each.postcode}") for each in standing]
     there = Q(there=True) if any(places) else Q()
     done = Prefetch("reports", VisitReport.objects.accepted().filter(kind=VisitReport.Kind.DONE), to_attr="done")
     earlier = (
