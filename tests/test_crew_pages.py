@@ -192,3 +192,17 @@ def test_its_pages_may_register_a_worker_and_are_not_cached(amir: Handyman, clie
     assert "trusted-types crew" in page["Content-Security-Policy"]
     assert "no-store" in page["Cache-Control"]
     assert "worker-src" not in client.get("/")["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("field", ["kind", "key", "at", "minutes", "words", "materials"])
+def test_no_report_breaks_over_nul(amir: Handyman, client: Client, field: str) -> None:
+    form = {"kind": "could_not", "key": "k", "words": "Locked.", field: "a\x00b"}
+    assert client.post(f"/crew/visits/{visit(amir).pk}/", form).status_code == 422
+    assert not VisitReport.objects.exists()
+
+
+@pytest.mark.parametrize("action", ["feed", "feed_off", "push", "push_off", "a\x00b"])
+def test_no_switch_breaks_over_nul(amir: Handyman, client: Client, action: str) -> None:
+    form = dict.fromkeys(("endpoint", "p256dh", "auth", "names"), "a\x00b")
+    assert client.post("/crew/phone/", {"action": action, **form}).status_code in (302, 422)
+    assert client.post("/crew/time-off/", {"first": "a\x00b", "reason": "a\x00b", "key": "a\x00b"}).status_code == 422

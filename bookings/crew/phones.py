@@ -75,10 +75,10 @@ def _push(request: HttpRequest, handyman: Handyman) -> str:
 
 def _push_off(request: HttpRequest, handyman: Handyman) -> str:
     """This phone's, where it says which it is; else all of his."""
-    phones = handyman.subscriptions.all()
-    if endpoint := request.POST.get("endpoint"):
-        phones = phones.filter(endpoint=endpoint[:600])
-    phones.delete()
+    endpoint = request.POST.get("endpoint", "")
+    for each in handyman.subscriptions.all():
+        if endpoint in ("", each.endpoint):
+            each.delete()
     return "No notifications any more: changes come by e-mail, if the office has your address."
 
 
