@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from bookings.basket import Basket
 from bookings.models import Booking, BookingLine, Pricing, Service
 from bookings.scheduling import By
 from bookings.slots.rules import Calendar, Diary, Job, Rules, Shift, free_slots
+from bookings.slots.week import week
 from bookings.templatetags.business import lasts, price
 from tests import factories, payments
 
@@ -224,3 +226,9 @@ def test_the_database_refuses_a_line_of_no_work(jobs: Basket) -> None:
     for wrong in ({"position": 1, "minutes": 60}, {"position": 2, "minutes": 0}):
         with pytest.raises(IntegrityError), transaction.atomic():
             BookingLine.objects.create(booking=booking, service=jobs.service, price_pence=1, **wrong)
+
+
+def test_a_week_for_several_jobs_asks_no_more_than_for_one(jobs: Basket, django_assert_max_num_queries: Any) -> None:
+    with django_assert_max_num_queries(4):
+        found = week(service=jobs, now=timezone.now())
+    assert any(day.slots for day in found.days)
