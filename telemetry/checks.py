@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
 
 from telemetry import errors, traces
-from telemetry.conf import conf
+from telemetry.conf import MIDDLEWARE, conf, middleware_at
 
 
 @register
@@ -42,8 +41,8 @@ def _parts() -> Iterator[CheckMessage]:
         yield _warning(10, f"{fault} Tracing stays off.")
     for fault in errors.faults():
         yield _warning(11, f"{fault} Error reports stay off.")
-    if "telemetry.middleware.ObservingMiddleware" not in settings.MIDDLEWARE:
-        yield _warning(20, "telemetry.middleware.ObservingMiddleware is not in MIDDLEWARE: no request is observed.")
+    if middleware_at() is None:
+        yield _warning(20, f"{MIDDLEWARE} is not in MIDDLEWARE: no request is observed.")
 
 
 def _warning(number: int, message: str) -> Warning:

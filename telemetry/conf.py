@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from django.conf import settings
 from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
 
 T = TypeVar("T")
 
@@ -217,6 +218,21 @@ def databases() -> tuple[str, ...]:
     """The host's database aliases, where it has several: then they are named. Empty before its settings are read."""
     aliases = tuple(settings.DATABASES) if settings.configured else ()
     return aliases if len(aliases) > 1 else ()
+
+
+MIDDLEWARE = "telemetry.middleware.ObservingMiddleware"
+
+
+def middleware_at() -> int | None:
+    """Where in the host's MIDDLEWARE ours is, or a class derived from it; None where it is not."""
+    for number, name in enumerate(settings.MIDDLEWARE):
+        try:
+            derived = getattr(import_string(name), "__mro__", ())
+        except Exception:  # which Django itself reports when it loads the middleware
+            derived = ()
+        if name == MIDDLEWARE or any(f"{each.__module__}.{each.__qualname__}" == MIDDLEWARE for each in derived):
+            return number
+    return None
 
 
 def here() -> Path:

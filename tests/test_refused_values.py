@@ -8,6 +8,7 @@ import pytest
 from django.core.checks import run_checks
 
 from telemetry import errors, traces
+from telemetry.checks import check_configuration
 from telemetry.conf import Configuration
 from telemetry.serve import lifecycle
 
@@ -148,3 +149,16 @@ def test_no_value_of_whatever_type_raises(settings: pytest.FixtureRequest, decla
 def test_none_is_not_given(settings: pytest.FixtureRequest) -> None:
     settings.TELEMETRY = {"RELEASE": None}  # type: ignore[attr-defined]  # ditto
     assert Configuration().release == "development"
+
+
+OURS, DERIVED = "telemetry.middleware.ObservingMiddleware", "tests.packages.middleware.ShopMiddleware"
+
+
+@pytest.mark.parametrize(
+    ("middleware", "missed"), [([OURS], False), ((DERIVED,), False), ([], True), (["nowhere.Middleware"], True)]
+)
+def test_a_host_without_the_middleware_is_told(
+    settings: pytest.FixtureRequest, middleware: list[str], missed: bool
+) -> None:
+    settings.MIDDLEWARE = middleware  # type: ignore[attr-defined]  # ditto
+    assert [each.id for each in check_configuration(None)] == ["telemetry.W020"] * missed

@@ -9,7 +9,6 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +28,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanK
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from telemetry import identity, traces
-from telemetry.conf import conf
+from telemetry.conf import conf, middleware_at
 from telemetry.context import TRUSTED_CALLER, UNMATCHED, Observation, current
 from telemetry.metrics.containment import failsafe
 from telemetry.traces import Attributes, Tracing, configuration, export, pages
@@ -37,7 +36,6 @@ from telemetry.traces.finished import KINDS, Finished, Processors
 from telemetry.traces.tail import Tail
 
 _SCOPE, _SCHEMA = "telemetry", list(Schemas)[-1].value
-_OURS = "telemetry.middleware.ObservingMiddleware"
 _TRACE_CONTEXT = TraceContextTextMapPropagator()
 
 
@@ -53,20 +51,8 @@ def instrument() -> None:
         response_hook=_ended,
         meter_provider=NoOpMeterProvider(),  # requests are measured once
         excluded_urls=",".join(filter(None, [asked, files and f"^[a-z]+://[^/]+{files}"])),
-        middleware_position=_position(),
+        middleware_position=0 if (ours := middleware_at()) is None else ours + 1,  # inside of ours
     )
-
-
-def _position() -> int:
-    """Inside of our middleware, or of a class derived from it."""
-    for number, name in enumerate(settings.MIDDLEWARE):
-        module, _, attribute = name.rpartition(".")
-        if name == _OURS or any(
-            f"{each.__module__}.{each.__qualname__}" == _OURS
-            for each in getattr(getattr(import_module(module), attribute), "__mro__", ())
-        ):
-            return number + 1
-    return 0
 
 
 def rehearse() -> None:
