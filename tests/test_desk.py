@@ -11,7 +11,18 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from bookings.admin.desk import MOST_COUNTED, Desk, Panel
-from bookings.models import Booking, ContactMessage, Handyman, Holiday, Payment, Service, Status, TimeOff
+from bookings.models import (
+    Booking,
+    ContactMessage,
+    Handyman,
+    Holiday,
+    Payment,
+    Service,
+    Status,
+    TimeOff,
+    TimeOffRequest,
+    WaitlistEntry,
+)
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -134,6 +145,20 @@ def test_it_lists_messages_longest_waiting_first_and_deposits(owner: User, amir:
     assert deposit.more == "Thu 12:00, kept until 12:20"
 
 
+def test_it_lists_who_is_in_line_and_who_wants_time_off(owner: User, service: Service, amir: Handyman) -> None:
+    entry = {"service": service, "last_day": NOON.date(), "customer_email": "a@example.com"}
+    WaitlistEntry.objects.create(customer_name="In Line", confirmed_at=NOON, weekdays=[0], **entry)
+    WaitlistEntry.objects.create(customer_name="Not Confirmed", **entry)
+    for key, status in (("a", "waiting"), ("b", "declined")):
+        TimeOffRequest.objects.create(
+            handyman=amir, starts_at=NOON, ends_at=NOON + timedelta(hours=2), status=status, key=key
+        )
+    (line,) = panel(owner, "In line").lines
+    assert (line.what, line.more) == ("In Line: Tap repair", "Monday, any time, until Wed 04 Jun")
+    (line,) = panel(owner, "Time off").lines
+    assert (line.what, line.more) == ("Amir Shah: from Wed 04 Jun 12:00", "until Wed 04 Jun 14:00")
+
+
 def test_it_counts_no_further_than_a_number_says_something(owner: User) -> None:
     message = {"email": "a@example.com", "body": "Hello"}
     ContactMessage.objects.bulk_create(ContactMessage(name=f"N{n}", **message) for n in range(MOST_COUNTED + 5))
@@ -186,6 +211,6 @@ def test_it_needs_no_more_queries_the_more_there_is(
         ContactMessage.objects.create(name="N", email="a@example.com", body="B")
     # Session and user; visits, handymen and their hours, days off and holidays; each panel, twice where it counts;
     # twice the further jobs of visits.
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(18):
         page = admin_client.get(TODAY).content.decode()
     assert "99+" in page

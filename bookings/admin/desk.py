@@ -16,7 +16,17 @@ from django.utils.timesince import timesince
 from bookings import crew
 from bookings.admin import clashes
 from bookings.admin.schedule import in_day, visits_between
-from bookings.models import Booking, ContactMessage, Handyman, Payment, Review, Status, TimeOff
+from bookings.models import (
+    Booking,
+    ContactMessage,
+    Handyman,
+    Payment,
+    Review,
+    Status,
+    TimeOff,
+    TimeOffRequest,
+    WaitlistEntry,
+)
 from bookings.slots import calendars, rules
 
 LISTED = 6
@@ -250,7 +260,51 @@ def unapproved(desk: Desk) -> Panel | None:
     return Panel("Reviews to approve", lines, count, link, "Every review is decided.")
 
 
-PANELS: tuple[Callable[[Desk], Panel | None], ...] = (late, clashing, unanswered, unpaid, unapproved)
+def waiting(desk: Desk) -> Panel | None:
+    """Customers in line for an earlier time; whoever came first is first."""
+    if not desk.may("view_waitlistentry", "change_waitlistentry") or crew.sees_own_only(desk.user):
+        return None
+    shown, count = _first(WaitlistEntry.objects.waiting().select_related("service", "booking"))
+    lines = [
+        Line(
+            f"{entry.booking.customer_name if entry.booking else entry.customer_name}: {entry.service}",
+            reverse("admin:bookings_waitlistentry_change", args=[entry.pk]),
+            f"{entry.days}, {entry.hours.lower()}, until {entry.last_day:%a %d %b}",
+        )
+        for entry in shown
+    ]
+    link = f"{reverse('admin:bookings_waitlistentry_changelist')}?state=waiting"
+    return Panel("In line for an earlier time", lines, count, link, "Nobody is in line.")
+
+
+def asked_off(desk: Desk) -> Panel | None:
+    """Time off that handymen have asked for, the first to begin first."""
+    if not desk.may("view_timeoffrequest", "change_timeoffrequest"):
+        return None
+    requests = TimeOffRequest.objects.filter(status=TimeOffRequest.Status.WAITING)
+    requests = crew.visible(requests, desk.user)
+    shown, count = _first(requests.select_related("handyman").order_by("starts_at"))
+    lines = [
+        Line(
+            f"{each.handyman}: from {timezone.localtime(each.starts_at):%a %d %b %H:%M}",
+            reverse("admin:bookings_timeoffrequest_change", args=[each.pk]),
+            f"until {timezone.localtime(each.ends_at):%a %d %b %H:%M}",
+        )
+        for each in shown
+    ]
+    link = reverse("admin:bookings_timeoffrequest_changelist")
+    return Panel("Time off asked for", lines, count, link, "Nobody has asked for time off.")
+
+
+PANELS: tuple[Callable[[Desk], Panel | None], ...] = (
+    late,
+    clashing,
+    unanswered,
+    unpaid,
+    waiting,
+    asked_off,
+    unapproved,
+)
 """In the order of the page. Each answers None where the user may not see such things."""
 
 
