@@ -28,6 +28,7 @@ def css_of(site: Stack, path: str) -> list[str]:
 def test_it_fits_the_critical_path_of_a_first_visit_into_one_round_trip(stack: Callable[..., Stack]) -> None:
     site = stack()
     paths = ["/", "/services/", "/services/tap-repair/", "/book/tap-repair/", "/contact/", "/privacy/"]
+    paths += ["/my-visits/", "/book/tap-repair/earlier/"]
     sizes = {
         path: transferred(site.url + path) + sum(transferred(site.url + css) for css in css_of(site, path))
         for path in paths

@@ -101,7 +101,8 @@ def test_a_stranger_waits_is_offered_a_cancelled_time_and_books_it(
     link = f"/book/{service.slug}/earlier/"
     assert link in page.content.decode()
     last_day = str(at(days=5).date())
-    assert posted(client.get(f"{link}?day={last_day}").content)["last_day"] == [last_day]
+    known = posted(client.get(f"{link}?day={last_day}&postcode=se154ql").content)
+    assert (known["last_day"], known["postcode"]) == ([last_day], ["SE15 4QL"])
     form = posted(client.get(link).content, **WHO, last_day=str(at(days=6).date()))
     form["weekdays"] = [str(day) for day in range(7)]
     for _ in range(2):

@@ -32,6 +32,12 @@ ADDRESSES = {
     "contact, quote": "/contact/?topic=quote",
     "contact, thanks": "/contact/thanks/",
     "privacy": "/privacy/",
+    "first in line": "/book/tap-repair/earlier/",
+    "first in line, thanks": "/waitlist/thanks/",
+    "own page": "/my-visits/",
+    "own page, sent": "/my-visits/sent/",
+    "own page, link gone": "/my-visits/forged/",
+    "own page, erased": "/my-visits/erased/",
     "link gone": "/bookings/forged/",
     "not found": "/nothing/",
     "failed": "/broken/raise/it/",
@@ -113,6 +119,7 @@ def _booking(site: Stack, page: Page) -> Iterator[str]:
     page.get_by_role("heading", name="Add a job to your visit").wait_for()
     yield "manage, add a job"
     page.get_by_role("link", name="Back to your booking").click()
+    yield from _more(page)
     page.locator("#move ul.slots button").last.click()
     expect(page.get_by_role("status").first).to_contain_text("Moved.")
     yield "manage, moved"
@@ -130,6 +137,36 @@ def _booking(site: Stack, page: Page) -> Iterator[str]:
         _execute(site, f"UPDATE bookings_booking {change} {_LATEST}")
         page.reload()
         yield name
+    _execute(site, f"UPDATE bookings_booking SET status = 'completed' {_LATEST}")
+    page.reload()
+    yield from _review(page)
+
+
+def _more(page: Page) -> Iterator[str]:
+    """Photos for the visit, and the wish for an earlier time."""
+    page.get_by_role("link", name="Photos").click()
+    page.get_by_role("button", name="Send the photos").click()
+    page.locator(".errors").wait_for()
+    yield "manage, photos"
+    page.get_by_role("link", name="See your booking").click()
+    page.get_by_role("link", name="Tell me when something earlier comes free").click()
+    page.get_by_role("button", name="Put me in line").wait_for()
+    yield "manage, first in line"
+    page.get_by_role("button", name="Put me in line").click()
+    expect(page.get_by_role("status").first).to_contain_text("You are in line")
+    yield "manage, in line"
+
+
+def _review(page: Page) -> Iterator[str]:
+    page.get_by_role("link", name="Write a review").click()
+    page.get_by_role("button", name="Send the review").click()
+    page.locator(".errors").wait_for()
+    yield "review, errors"
+    page.get_by_label("5, very good").check()
+    page.get_by_label("In your words").fill("Came when she said, and it holds.")
+    page.get_by_role("button", name="Send the review").click()
+    page.get_by_role("heading", name="Thank you for your review").wait_for()
+    yield "review, thanks"
 
 
 def _deposit(site: Stack, page: Page) -> Iterator[str]:

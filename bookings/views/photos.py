@@ -21,6 +21,8 @@ from bookings.views.manage import by_link
 
 
 class PhotosForm(forms.Form):
+    use_required_attribute = False  # the page says what is missing, with and without script
+
     photos = PhotosField(
         label="Photos",
         help_text="Up to five. Your location is removed from them.",

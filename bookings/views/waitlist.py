@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from bookings import scheduling
+from bookings import country, scheduling
 from bookings.forms import WeekForm
 from bookings.models import Booking, Handyman, Service, Status, WaitlistEntry, new_idempotency_key
 from bookings.ratelimit import limits
@@ -35,7 +35,8 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
     handyman = next((each for each in skilled if each.slug == asked.get("handyman")), None)
     context = {"service": service, "handyman": handyman, "section": "services"}
     if request.method != "POST":
-        form = WaitlistForm(initial={"key": new_idempotency_key(), "last_day": _wanted(request)})
+        known = {"last_day": _wanted(request), "postcode": country.read_postcode(request.GET.get("postcode"))}
+        form = WaitlistForm(initial={"key": new_idempotency_key(), **known})
         return render(request, "bookings/waitlist_join.html", context | {"form": form})
     if pause := limits.wait(request, limits.Purpose.BOOKING):
         typed = WaitlistForm(initial=_typed(request))
