@@ -72,7 +72,9 @@ class Travel:
 
     def departure(self, distance: int, arrives: datetime) -> datetime:
         """When one must leave at the latest to be at the door by then."""
-        left, at = self._length(distance), (arrives - self.parking).replace(microsecond=0)
+        left, at = self._length(distance), arrives - self.parking
+        if at.microsecond:
+            at = at.replace(microsecond=0)
         while True:
             local = (at - _SECOND).astimezone(self.zone)
             speed, seconds = self.speeds[local.hour], (local.minute * 60 + local.second) % _HALF_HOUR + 1
