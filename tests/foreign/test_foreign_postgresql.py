@@ -141,7 +141,8 @@ def test_a_browser_reports_what_it_measured(shop: Shop, page: Page) -> None:
     page.goto("about:blank")
     [view] = wait_for("the page view", lambda: shop.host.lines("page_view")[known:], 30)
     assert view["route"] == "/shelf/<name>/"
-    assert {name: shop.count(name) - count for name, count in before.items()} == {accepted: 1, timed: 1}
+    once = {accepted: 1, timed: 1}
+    wait_for("the counts", lambda: {name: shop.count(name) - count for name, count in before.items()} == once)
 
 
 def test_probes_answer_by_address(shop: Shop) -> None:
