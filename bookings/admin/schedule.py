@@ -102,7 +102,7 @@ def visits_between(start: datetime, end: datetime, now: datetime) -> QuerySet[Bo
 
 
 def week_of(monday: date, handyman: Handyman | None, now: datetime, among: QuerySet[Handyman]) -> list[Row]:
-    """The seven rows of a week, for `handyman` or for all of `among`. Five queries, however much is in it."""
+    """The seven rows of a week, for `handyman` or for all of `among`. Six queries, however much is in it."""
     start, end = midnight(monday), midnight(monday + WEEK)
     visits = visits_between(start, end, now)
     absences = TimeOff.objects.overlapping(start, end + DAY).order_by("starts_at")
