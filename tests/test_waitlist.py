@@ -58,8 +58,10 @@ def booked(service: Service, days: int, **who: Any) -> Booking:
 
 
 def full(service: Service) -> list[Booking]:
-    """Visits in every window that can be booked."""
-    return [booked(service, days) for days in range(1, 7) if at(days=days) > timezone.now() + timedelta(hours=5)]
+    """Visits in every window that can be booked; those from tomorrow on."""
+    if at(days=0) > timezone.now() + timedelta(hours=4, minutes=1):
+        booked(service, 0)
+    return [booked(service, days) for days in range(1, 7)]
 
 
 def stranger(service: Service, number: int = 0, *, confirm: bool = True, **options: Any) -> WaitlistEntry:
