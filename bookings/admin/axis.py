@@ -4,6 +4,8 @@ A place on the axis is four classes (hour and minute of its beginning and of its
 take no inline styles; static/css/axis.css has the rules.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -39,7 +41,7 @@ class Span:
     end: int
 
     @classmethod
-    def of(cls, start: datetime, end: datetime, day: date) -> "Span":
+    def of(cls, start: datetime, end: datetime, day: date) -> Span:
         """The part of this time that lies on the day."""
         return cls(*(round(_minutes(each, day) / _FIVE) * _FIVE for each in (start, end)))
 
@@ -62,7 +64,7 @@ class Block:
     version: str
 
     @classmethod
-    def of(cls, booking: Booking, clash: str, day: date) -> "Block":
+    def of(cls, booking: Booking, clash: str, day: date) -> Block:
         return cls(
             booking=booking,
             clash=clash,
@@ -99,7 +101,7 @@ class Axis:
     last: int
 
     @classmethod
-    def of(cls, columns: list[Column]) -> "Axis":
+    def of(cls, columns: list[Column]) -> Axis:
         spans = [span for column in columns for span in column.spans() if span.end > span.start]
         first = min([FIRST_HOUR, *(span.start // 60 for span in spans)])
         last = max([LAST_HOUR, *(-(-span.end // 60) for span in spans)])
@@ -114,7 +116,7 @@ class Axis:
         return self.last - self.first
 
 
-def axis(request: HttpRequest, of: "BookingAdmin") -> HttpResponse:
+def axis(request: HttpRequest, of: BookingAdmin) -> HttpResponse:
     """`?day=` for everybody's day, and with `?handyman=` his week. A day that is none shows today and says so (400)."""
     now = timezone.now()
     form = WeekForm({"day": timezone.localdate(now), **request.GET.dict()})

@@ -1,5 +1,7 @@
 """Finding a customer who rings, by phone, name, reference, postcode or e-mail, in any spelling."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -44,7 +46,7 @@ class Caller:
         return f"{reverse('admin:bookings_booking_add')}?{urlencode({kind: row.pk if row else ''})}"
 
 
-def find(request: HttpRequest, of: "BookingAdmin") -> HttpResponse:
+def find(request: HttpRequest, of: BookingAdmin) -> HttpResponse:
     """Who it could be. A single customer is filled in at once, one who is not known yet begins an empty form."""
     form = FindForm(request.GET)
     if not form.is_valid():
@@ -107,7 +109,7 @@ def _key(caller: Caller) -> str:
     return phone.searched(caller.phone) or caller.email.lower() or caller.name
 
 
-def _page(request: HttpRequest, of: "BookingAdmin", form: FindForm, found: list[Caller], status: int) -> HttpResponse:
+def _page(request: HttpRequest, of: BookingAdmin, form: FindForm, found: list[Caller], status: int) -> HttpResponse:
     context = of.admin_site.each_context(request) | {
         "title": "Book: who is it?",
         "opts": of.opts,

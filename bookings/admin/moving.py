@@ -3,6 +3,8 @@
 The page works without a script. The schedule's script posts to it as well, and asks it for the same sentences.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,7 +47,7 @@ class Target:
     overtime: bool = False
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> "Target":
+    def read(cls, given: Mapping[str, Any]) -> Target:
         """From "2031-06-04T09:00:00Z", "2031-06-04T09:00:00Z 7" or "2031-06-04T09:00:00Z 7 overtime" (`take`)."""
         text, _, how = str(given.get("take", "")).partition(" ")
         who, _, overtime = how.partition(" ")
@@ -54,7 +56,7 @@ class Target:
         return cls(starts_at, _handyman(who or str(given.get("who", ""))), overtime == "overtime")
 
 
-def move(request: HttpRequest, of: "BookingAdmin", booking: Booking) -> HttpResponse:
+def move(request: HttpRequest, of: BookingAdmin, booking: Booking) -> HttpResponse:
     """GET shows where the visit could go, a POST of `take` moves it if it is as the page had shown it."""
     given = request.POST.dict() if request.method == "POST" else request.GET.dict()
     chosen, _, value = given.pop("show", "").partition(":")
@@ -66,7 +68,7 @@ def move(request: HttpRequest, of: "BookingAdmin", booking: Booking) -> HttpResp
     return _page(request, of, booking, target, given)
 
 
-def ask(request: HttpRequest, of: "BookingAdmin", booking: Booking) -> HttpResponse:
+def ask(request: HttpRequest, of: BookingAdmin, booking: Booking) -> HttpResponse:
     """As JSON what speaks against a time and a handyman (`take`): what the schedule says while a visit is moved."""
     target = Target.read(request.GET)
     if target.starts_at is None or target.handyman is None:
@@ -80,7 +82,7 @@ def ask(request: HttpRequest, of: "BookingAdmin", booking: Booking) -> HttpRespo
 
 
 def _move(
-    request: HttpRequest, of: "BookingAdmin", booking: Booking, target: Target, starts_at: datetime
+    request: HttpRequest, of: BookingAdmin, booking: Booking, target: Target, starts_at: datetime
 ) -> HttpResponse:
     """What was chosen is kept where it is refused, or the visit has changed meanwhile."""
     kept = {"take": f"{starts_at:%Y-%m-%dT%H:%M:%SZ}", "who": str(target.handyman.pk) if target.handyman else ""}
@@ -115,7 +117,7 @@ def _move(
 
 def _page(
     request: HttpRequest,
-    of: "BookingAdmin",
+    of: BookingAdmin,
     booking: Booking,
     target: Target,
     given: Mapping[str, Any],

@@ -1,5 +1,7 @@
 """The pages of the office beside Django's lists and forms, and who may open them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 _Page = Callable[..., HttpResponse]
 
 
-def urls(of: "BookingAdmin") -> list[URLPattern]:
+def urls(of: BookingAdmin) -> list[URLPattern]:
     """Under /admin/bookings/booking/."""
 
     def page(route: str, view: _Page, name: str, allowed: Callable[[HttpRequest], bool]) -> URLPattern:
@@ -50,7 +52,7 @@ def urls(of: "BookingAdmin") -> list[URLPattern]:
     ]
 
 
-def done(request: HttpRequest, of: "BookingAdmin", booking: Booking) -> HttpResponse:
+def done(request: HttpRequest, of: BookingAdmin, booking: Booking) -> HttpResponse:
     """Mark a visit as completed from a page that shows it, and go back to today."""
     chosen = Booking.objects.filter(pk=booking.pk)
     with of.as_shown(request, chosen) as as_shown:

@@ -4,6 +4,8 @@ One form, which each of its buttons posts: to show other windows with what was t
 own, or to book.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +38,7 @@ Those named `take` book: "2031-06-04T09:00:00Z", for one handyman "2031-06-04T09
 """
 
 
-def book(request: HttpRequest, of: "BookingAdmin") -> HttpResponse:
+def book(request: HttpRequest, of: BookingAdmin) -> HttpResponse:
     """The page; what it books is shown on the visit's own page."""
     if request.method != "POST":
         return _page(request, of, PhoneBookingForm(initial=_initial(request), basket=_basket(request)))
@@ -106,7 +108,7 @@ def _like(request: HttpRequest) -> Booking | None:
     return rows.filter(pk=int(pk[:18])).first() if pk.isdecimal() else None
 
 
-def _page(request: HttpRequest, of: "BookingAdmin", form: PhoneBookingForm, *, asked: bool = False) -> HttpResponse:
+def _page(request: HttpRequest, of: BookingAdmin, form: PhoneBookingForm, *, asked: bool = False) -> HttpResponse:
     """`asked`: say why the form's time can be had or not, where it has one."""
     given: Mapping[str, Any] = form.data if form.is_bound else form.initial
     basket = form.basket
