@@ -39,7 +39,7 @@ lock: .venv/dev.stamp  ## after a change to requirements*.in
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-postcodes.in -o requirements-postcodes.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header tests/peers/bugsink-requirements.in -o tests/peers/bugsink-requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header harness/peers/bugsink-requirements.in -o harness/peers/bugsink-requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header benchmarks/peers/stock-requirements.in -o benchmarks/peers/stock-requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header benchmarks/peers/appointment-requirements.in -o benchmarks/peers/appointment-requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header benchmarks/peers/vroom-requirements.in -o benchmarks/peers/vroom-requirements.txt
@@ -97,10 +97,10 @@ clean:  ## remove everything that was installed or built
 	@touch $@
 
 # A tool of the tests alone, apart because it pins a Django of its own.
-.tools/bugsink.stamp: tests/peers/bugsink-requirements.txt | .venv/venv.stamp
+.tools/bugsink.stamp: harness/peers/bugsink-requirements.txt | .venv/venv.stamp
 	@echo "Installing Bugsink (the tests' Sentry server) ..."
 	@$(BIN)/python -m venv --clear .tools/bugsink
-	@.tools/bugsink/bin/pip install -qq --disable-pip-version-check --require-hashes -r tests/peers/bugsink-requirements.txt
+	@.tools/bugsink/bin/pip install -qq --disable-pip-version-check --require-hashes -r harness/peers/bugsink-requirements.txt
 	@touch $@
 
 # An application of others, whose own tests run with telemetry and without: the source that the site's lock names.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from benchmarks import availability, bookings, ingest, overhead, scrape, start, travel
 from benchmarks.measured import Figure, machine, table
-from tests.stack import BASE_DIR
+from harness.stack import BASE_DIR
 from xfhandyman import process_tree
 
 PARTS: dict[str, Callable[[], list[Figure]]] = {

@@ -20,7 +20,7 @@ import psycopg
 from benchmarks import availability, databases
 from benchmarks.customers import SERVICE, UNLIMITED, Customer
 from benchmarks.measured import Figure
-from tests.stack import BASE_DIR, free_port, running_stack, wait_for
+from harness.stack import BASE_DIR, free_port, running_stack, wait_for
 
 CLIENTS = 16
 Book = Callable[[int], bool]

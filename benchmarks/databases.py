@@ -7,7 +7,7 @@ from itertools import count
 
 import psycopg
 
-from tests.stack import manage
+from harness.stack import manage
 
 _numbers = count()
 

@@ -22,7 +22,7 @@ from benchmarks.customers import UNLIMITED, Customer
 from benchmarks.measured import Figure
 from benchmarks.processes import cpu
 from benchmarks.rain import HEADERS, client
-from tests.stack import Stack, running_stack
+from harness.stack import Stack, running_stack
 
 PER_SECOND = 500
 _TOKEN = re.compile(rb'data-token="([^"]+)"')

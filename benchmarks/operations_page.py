@@ -24,8 +24,8 @@ from playwright.sync_api import sync_playwright
 from psycopg import sql
 
 from benchmarks.rum_rows import FILL, ROLL_UP
-from tests.chromium import ARGUMENTS, installed
-from tests.stack import Stack, running_stack
+from harness.chromium import ARGUMENTS, installed
+from harness.stack import Stack, running_stack
 from xfhandyman import process_tree
 
 NAME = "xf_operations_benchmark"

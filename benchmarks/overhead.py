@@ -19,7 +19,7 @@ from benchmarks.customers import UNLIMITED, Customer
 from benchmarks.measured import Figure
 from benchmarks.processes import cpu
 from benchmarks.sink import Sink, running_sink
-from tests.stack import BASE_DIR, Stack, running_stack
+from harness.stack import BASE_DIR, Stack, running_stack
 
 PAGES = {"service page": Customer.service_page, "booking page": Customer.booking_page, "booking": Customer.book_next}
 _ANSWERS = {"service page": 200, "booking page": 200, "booking": 302}

@@ -10,7 +10,7 @@ import psycopg
 from benchmarks import databases
 from benchmarks.customers import UNLIMITED, Customer
 from benchmarks.measured import Figure
-from tests.stack import Stack, running_stack, wait_for
+from harness.stack import Stack, running_stack, wait_for
 
 _PATHS = (
     "/",

@@ -12,7 +12,7 @@ from benchmarks import databases
 from benchmarks.customers import Customer
 from benchmarks.measured import Figure
 from benchmarks.sink import running_sink
-from tests.stack import BASE_DIR, running_stack
+from harness.stack import BASE_DIR, running_stack
 
 _IMPORT = "import time; t = time.process_time(); import xfhandyman.wsgi; print(time.process_time() - t)"
 

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from benchmarks.measured import Figure
 from bookings.slots.rules import Calendar, Diary, Job, Rules, Shift, Slot, Visit, free_slots
 from bookings.slots.travel import Place, Travel, metres
-from tests.stack import BASE_DIR
+from harness.stack import BASE_DIR
 
 SEEDS = (1, 2, 3)
 DAYS = 250

@@ -20,8 +20,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.run import PRODUCTION
-from tests.stack import BASE_DIR, free_port, wait_for
+from harness.production import PRODUCTION
+from harness.stack import BASE_DIR, free_port, wait_for
 from xfhandyman import process_tree
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -21,12 +21,12 @@ from pytest_django import DjangoDbBlocker
 
 from bookings import events
 from bookings.ratelimit.rates import Limit, Purpose
-from tests.chromium import ARGUMENTS, installed
+from harness.chromium import ARGUMENTS, installed
+from harness.stack import Stack, manage, running_stack
 from tests.lines import Lines
-from tests.stack import Stack, manage, running_stack
 from xfhandyman import process_tree
 
-pytest_plugins = ["tests.peers.fixtures"]
+pytest_plugins = ["tests.fixtures"]
 _numbers = count()
 
 # Playwright's synchronous interface keeps an event loop in this thread, which Django takes for asynchronous code.

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from tests.stack import Stack
+from harness.stack import Stack
 
 
 def hammer(url: str, requests: int, *, threads: int = 4) -> tuple[list[int], float]:

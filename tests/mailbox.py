@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from icalendar import Calendar
 
-from tests.stack import Stack, wait_for
+from harness.stack import Stack, wait_for
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 from psycopg.rows import dict_row
 
-from tests.stack import Stack, wait_for
+from harness.stack import Stack, wait_for
 
 
 class Watched:

@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.chromium import installed
+from harness.chromium import installed
+from harness.production import PRODUCTION
 from xfhandyman import process_tree
 
 BIN = Path(sys.executable).parent
@@ -41,16 +42,6 @@ TESTS = {
     "tests of whole sites": ["python", "-m", "pytest", "-m", "waits and not long", "-n", "2", *BESIDE],
     "tests that run alone": ["python", "-m", "pytest", "-m", "not long and alone"],
 }
-PRODUCTION = {
-    "ENVIRONMENT": "production",
-    "SECRET_KEY": "check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ",
-    "ALLOWED_HOSTS": "xfhandyman.example",
-    "SITE_URL": "https://xfhandyman.example",
-    "RELEASE": "check",
-    "TRUSTED_PROXIES": "127.0.0.1",
-    "EMAIL_URL": "smtp://localhost:25",
-}
-
 SERVERS = {
     "prometheus": ["prometheus", "promtool"],
     "prometheus-alertmanager": ["prometheus-alertmanager", "amtool"],

@@ -6,8 +6,8 @@ from datetime import date, datetime, timedelta
 
 from playwright.sync_api import Page, expect
 
+from harness.stack import Stack
 from tests.mailbox import wait_for_letter
-from tests.stack import Stack
 from tests.test_page_quality import violations
 
 MAKE_STAFF = "from django.contrib.auth.models import User; User.objects.create_superuser('office', password='a-pass-1')"

@@ -12,9 +12,10 @@ from django.conf import settings
 from django.test import Client
 from pytest_django import Settings
 
+from harness.production import PRODUCTION
 from tests import factories
 from tests.routes import addresses
-from tests.run import BASE_DIR, PRODUCTION
+from tests.run import BASE_DIR
 
 PAGE = (Path(settings.BASE_DIR) / "docs" / "asvs.md").read_text()
 ROWS = re.findall(r"^\| (\d+\.\d+\.\d+) \| ([12]) \| (.+?) \| (.+?) \| (.+) \|$", PAGE, re.MULTILINE)

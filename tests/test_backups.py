@@ -12,8 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from harness.stack import manage
 from tests.conftest import copied_database
-from tests.stack import manage
 from xfhandyman.backups import BackupError, archive, server
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

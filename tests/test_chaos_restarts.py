@@ -10,8 +10,8 @@ import psutil
 import psycopg
 import pytest
 
+from harness.stack import Stack, wait_for
 from ops.chaos.load import Load, details, hidden_fields, visitor
-from tests.stack import Stack, wait_for
 
 ENVIRONMENT = {"TRUSTED_PROXIES": "127.0.0.1", "BOOKING_HORIZON_DAYS": "366"}
 READ = ("/", "/livez", "/services/", "/privacy/", "/readyz")

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.stack import BASE_DIR, free_port, wait_for
+from harness.stack import BASE_DIR, free_port, wait_for
 from xfhandyman.management.commands.serve import YOUNG
 
 

@@ -20,9 +20,9 @@ from bookings import scheduling, tasks
 from bookings.messaging import emails
 from bookings.models import Booking, BookingEvent, FormerAddress, Service, Status
 from bookings.scheduling import By, corrections
+from harness.stack import Stack
 from tests import factories, forms
 from tests.forms import posted
-from tests.stack import Stack
 from tests.test_offers import WHO, form_of
 from tests.visitor import request
 

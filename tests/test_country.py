@@ -18,7 +18,7 @@ from bookings.country import Country
 from bookings.fields import PhoneField, PostcodeField
 from bookings.models import ServiceArea
 from bookings.templatetags.business import day, short_day
-from tests.stack import BASE_DIR
+from harness.stack import BASE_DIR
 
 
 def countries() -> list[Country]:

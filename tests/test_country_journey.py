@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
+from harness.stack import Stack, manage
 from tests.mailbox import wait_for_letter
-from tests.stack import Stack, manage
 
 NEW_YORK = {
     "BUSINESS_COUNTRY": "US", "BUSINESS_TIME_ZONE": "America/New_York", "BUSINESS_PHONE": "212 555 0199",

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.stack import BASE_DIR, Stack, wait_for
+from harness.stack import BASE_DIR, Stack, wait_for
 
 AXE = (BASE_DIR / "node_modules/axe-core/axe.min.js").read_text()
 DAY = """

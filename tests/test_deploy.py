@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from harness.production import PRODUCTION
+from harness.stack import BASE_DIR, Stack, free_port, wait_for
 from ops.image import Step, context, steps
-from tests.run import PRODUCTION
-from tests.stack import BASE_DIR, Stack, free_port, wait_for
 
 DOCKERFILE = steps((BASE_DIR / "Dockerfile").read_text())
 FLY: dict[str, Any] = tomllib.loads((BASE_DIR / "fly.toml").read_text())

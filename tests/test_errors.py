@@ -10,15 +10,15 @@ from urllib.request import urlopen
 
 import pytest
 
+from harness.peers.bugsink import Bugsink, Project
+from harness.peers.collector import Collector
+from harness.stack import Stack, running_stack, wait_for
 from telemetry import errors
 from telemetry.errors import sentry
 from telemetry.errors.sentry import BURST
 from tests.broken import CANARY
 from tests.conftest import copied_database
 from tests.load import cpu_seconds, hammer
-from tests.peers.bugsink import Bugsink, Project
-from tests.peers.collector import Collector
-from tests.stack import Stack, running_stack, wait_for
 
 Start = Callable[..., Stack]
 

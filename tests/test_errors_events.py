@@ -14,13 +14,13 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from bookings.models import Service
+from harness.peers.envelopes import Envelopes, running_envelopes
+from harness.stack import wait_for
 from telemetry import background, errors
 from telemetry.context import Observation, observing
 from telemetry.errors import exceptions, sentry, sessions
 from telemetry.logger import get_logger
 from telemetry.middleware import ObservingMiddleware
-from tests.peers.envelopes import Envelopes, running_envelopes
-from tests.stack import wait_for
 
 NAME = "Morgan Canary"
 

@@ -5,8 +5,8 @@ import urllib.request
 
 import pytest
 
+from harness.stack import free_port
 from telemetry.observe.work import failure
-from tests.stack import free_port
 
 
 def test_a_mail_server_that_refuses_is_a_failure_of_mail() -> None:

@@ -18,13 +18,13 @@ from aiosmtpd.handlers import Sink
 from django.test import Client
 from structlog.testing import capture_logs
 
+from harness.stack import free_port, wait_for
 from telemetry import health
 from telemetry.diagnosis import incidents
 from telemetry.diagnosis.board import Board
 from telemetry.diagnosis.model import Cause, Incident, Symptom
 from telemetry.health import Check, mail_server, memory, views
 from telemetry.observe.probe import DatabaseProbe, Reachability, connect, database
-from tests.stack import free_port, wait_for
 from xfhandyman.wiring import health as stripe_health
 
 pytestmark = pytest.mark.django_db

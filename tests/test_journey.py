@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from harness.stack import Stack
 from tests.mailbox import wait_for_letter
-from tests.stack import Stack
 
 ADDRESS = "robin@example.com"
 FIELDS = {

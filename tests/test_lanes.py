@@ -12,9 +12,9 @@ import pytest
 from django.urls import get_script_prefix, set_script_prefix
 from pytest_django import Settings
 
+from harness.stack import Stack, wait_for
 from telemetry.contrib.gunicorn.worker import _request
 from telemetry.serve import probes
-from tests.stack import Stack, wait_for
 
 PAUSE = {"DJANGO_SETTINGS_MODULE": "tests.pool_settings"}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.chromium import undriven
-from tests.peers.tls_proxy import tls_proxy
-from tests.stack import BASE_DIR, Stack, wait_for
+from harness.chromium import undriven
+from harness.peers.tls_proxy import tls_proxy
+from harness.stack import BASE_DIR, Stack, wait_for
 
 PAGES = {
     "home": "/",

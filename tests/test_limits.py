@@ -20,8 +20,8 @@ from bookings.models import Allowance, Booking, ContactMessage
 from bookings.ratelimit import limits
 from bookings.ratelimit.limits import Purpose
 from bookings.ratelimit.rates import Limit, Rate
+from harness.stack import Stack, manage
 from tests import factories
-from tests.stack import Stack, manage
 
 StartStack = Callable[..., Stack]
 ROBIN = {

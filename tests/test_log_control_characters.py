@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.stack import BASE_DIR
+from harness.stack import BASE_DIR
 
 EVIL = "a\x1b[2Jb\x00c\x07d\x7fe\x9b31mf\u202eg\u2066h\u2028i\rj\nevent='forged'\tk"
 SCRIPT = f"""

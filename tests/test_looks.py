@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from harness.stack import wait_for
 from telemetry.diagnosis.baseline import Baseline
 from telemetry.diagnosis.model import Cause, Look, Pool
 from telemetry.diagnosis.sentence import sentence
@@ -14,7 +15,6 @@ from telemetry.observe import probe
 from telemetry.observe.probe import Reachability, Reason
 from telemetry.observe.snapshot import Snapshot
 from telemetry.serve.looks import Reach
-from tests.stack import wait_for
 
 
 class Answers:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import manage
+from harness.stack import manage
 
 DOOR = '[("id", models.BigAutoField(primary_key=True)), ("number", models.IntegerField())]'
 ADDED = 'migrations.AddField("Door", "{name}", models.CharField(max_length=9, {options}))'

@@ -21,9 +21,9 @@ from bookings.admin.fields import MoneyField
 from bookings.models import Booking, Payment, Service, Status
 from bookings.payments import amounts, checkout, deposits, stripe_api
 from bookings.personal_data import archive
+from harness.peers.stripe import StripePeer
+from harness.stack import BASE_DIR
 from tests import factories, payments
-from tests.peers.stripe import StripePeer
-from tests.stack import BASE_DIR
 
 CURRENCIES = sorted(money._tender(date.today()))
 

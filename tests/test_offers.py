@@ -12,9 +12,9 @@ from playwright.sync_api import Page
 from bookings import scheduling
 from bookings.models import Booking, Service, ServiceArea
 from bookings.scheduling import By
+from harness.stack import Stack
 from tests import factories
 from tests.forms import posted
-from tests.stack import Stack
 
 WHO = {
     "customer_name": "Robin Example",

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from harness.stack import wait_for
 from ops.dashboards.pages import PAGES
 from ops.score import database
 from ops.score.customers import customer
 from ops.score.scene import Scene, staged, watched
 from ops.watch import OPS, NotInstalledError, Watch
-from tests.stack import wait_for
 
 pytestmark = [pytest.mark.timeout(480), pytest.mark.waits]
 SECONDS = 120

@@ -27,8 +27,8 @@ from bookings import scheduling, tasks
 from bookings.messaging import contact, emails
 from bookings.models import Booking, ContactMessage, HowOften, OfficeContact, SentEmail
 from bookings.scheduling import By
+from harness.stack import BASE_DIR, free_port, wait_for
 from tests import factories
-from tests.stack import BASE_DIR, free_port, wait_for
 from xfhandyman.worker import work_until_told
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from harness.stack import wait_for
 from telemetry.contrib.gunicorn import pace, request_buffering
-from tests.stack import wait_for
 
 UNKNOWN = float("inf")
 ENOUGH = int(pace.SLOWEST * pace.WINDOW)

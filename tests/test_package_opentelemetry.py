@@ -5,8 +5,8 @@ from collections.abc import Callable
 import opentelemetry.semconv.attributes as stable
 import pytest
 
-from tests.peers.collector import Collector, Span
-from tests.stack import Stack, wait_for
+from harness.peers.collector import Collector, Span
+from harness.stack import Stack, wait_for
 
 StartStack = Callable[..., Stack]
 EXTENDED = {"DJANGO_SETTINGS_MODULE": "tests.packages.settings"}

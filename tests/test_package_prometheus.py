@@ -13,8 +13,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from tests.peers.collector import Collector
-from tests.stack import Stack, wait_for
+from harness.peers.collector import Collector
+from harness.stack import Stack, wait_for
 
 StartStack = Callable[..., Stack]
 EXTENDED = {"DJANGO_SETTINGS_MODULE": "tests.packages.settings"}

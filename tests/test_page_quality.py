@@ -7,7 +7,7 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import Page
 
-from tests.stack import BASE_DIR, Stack
+from harness.stack import BASE_DIR, Stack
 from tests.tour import ENVIRONMENT, tour
 
 BUDGET = 14 * 1024  # what fits the first round trip of a TCP connection

@@ -25,10 +25,10 @@ from bookings.models import Booking, Handyman, Payment, Service, Status, StripeE
 from bookings.payments import checkout, deposits, settling, stripe_api
 from bookings.payments.tasks import forget_stripe_events, settle_unsettled_payments
 from bookings.scheduling import By, holds
+from harness.peers.stripe import StripePeer
+from harness.stack import BASE_DIR, Stack, wait_for
 from tests import factories, forms, payments
 from tests.payments import Kind, kinds
-from tests.peers.stripe import StripePeer
-from tests.stack import BASE_DIR, Stack, wait_for
 
 pytestmark = pytest.mark.django_db
 

@@ -19,8 +19,8 @@ from bookings.models import Booking, Payment, Status
 from bookings.payments import checkout, deposits, settling, webhooks
 from bookings.payments.stripe_api import StripeFault
 from bookings.scheduling import By, errors, holds
+from harness.peers.stripe import DECLINED_CARD, StripePeer
 from tests import factories, payments
-from tests.peers.stripe import DECLINED_CARD, StripePeer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 INTERLEAVINGS = [pytest.param(150, id="short"), pytest.param(2000, id="long", marks=pytest.mark.long)]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from harness.peers.stripe import DECLINED_CARD, StripePeer
+from harness.stack import Stack, wait_for
 from tests.mailbox import letters
-from tests.peers.stripe import DECLINED_CARD, StripePeer
-from tests.stack import Stack, wait_for
 from tests.test_journey import ADDRESS, fill_in
 
 PATIENCE = 30_000

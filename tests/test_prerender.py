@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Page
 
-from tests.stack import Stack, wait_for
+from harness.stack import Stack, wait_for
 
 
 def test_it_makes_the_next_page_ready_on_the_way_to_the_tap(stack: Callable[..., Stack], page: Page) -> None:

@@ -30,7 +30,7 @@ from procrastinate.contrib.django.models import ProcrastinateEvent, Procrastinat
 from prometheus_client import mmap_dict, multiprocess, values
 from sentry_sdk import utils
 
-from tests.stack import BASE_DIR
+from harness.stack import BASE_DIR
 
 
 class Private(NamedTuple):

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from harness.production import PRODUCTION
+from harness.stack import Stack, running_stack
 from tests.conftest import copied_database
-from tests.run import PRODUCTION
-from tests.stack import Stack, running_stack
 
 TOKEN = "a-token-for-the-scraper"
 NAME = PRODUCTION["ALLOWED_HOSTS"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.stack import BASE_DIR, wait_for
+from harness.stack import BASE_DIR, wait_for
 
 pytestmark = [pytest.mark.timing, pytest.mark.waits]
 WITHIN = 8.0  # s; the bound is what people accept, a run takes about three
@@ -26,7 +26,7 @@ RUN = """
 """
 HANGING_TEST = """
     import os, pathlib, subprocess, sys, time, pytest
-    from tests.stack import running_stack
+    from harness.stack import running_stack
 
     daemon = "import os, time; os.fork() and os._exit(0); os.setsid(); print(os.getpid(), flush=True); time.sleep(600)"
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from django.utils import timezone
 
-from tests.stack import Stack
+from harness.stack import Stack
 
 CUSTOMERS, ROUNDS = 20, 10
 HANDYMAN, SERVICE = "amara", "tap-repair"

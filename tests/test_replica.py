@@ -11,9 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from harness.stack import BASE_DIR, Stack, running_stack, wait_for
 from ops.scale.standby import Standby, replicated
 from tests.conftest import copied_database
-from tests.stack import BASE_DIR, Stack, running_stack, wait_for
 from xfhandyman.replica import _KEEPS_UP
 
 NEW = """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import BASE_DIR
+from harness.stack import BASE_DIR
 
 SITE = "requirements.txt"
 RUNNING_THE_SITE = ["requirements-dev.txt", "benchmarks/peers/stock-requirements.txt"]

@@ -20,10 +20,10 @@ import psutil
 import psycopg
 import pytest
 
+from harness.stack import Stack, wait_for
 from telemetry.rum import store, tokens
 from telemetry.rum.views import MOST_BYTES
 from tests.rum import Watched
-from tests.stack import Stack, wait_for
 
 ANY_RATE = {"RUM_RATE": "1000000", "RUM_RATE_PER_CLIENT": "1000000"}
 EVERY_VIEW = {**ANY_RATE, "RUM_CLIENT_WINDOW": "0"}

@@ -15,10 +15,10 @@ from django.conf import settings
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Route
 
-from tests.chromium import ARGUMENTS, installed, undriven
+from harness.chromium import ARGUMENTS, installed, undriven
+from harness.stack import Stack, running_stack, wait_for
 from tests.conftest import copied_database
 from tests.rum import Watched
-from tests.stack import Stack, running_stack, wait_for
 
 COUNTED = {"RUM_COUNT_AUTOMATION": "on", "RUM_RATE_PER_CLIENT": "100", "RUM_CLIENT_WINDOW": "0"}
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, Route
 
-from tests.peers.bugsink import Project
-from tests.peers.collector import Collector
+from harness.peers.bugsink import Project
+from harness.peers.collector import Collector
+from harness.stack import Stack, wait_for
 from tests.rum import Watched
-from tests.stack import Stack, wait_for
 
 COUNTED = {"RUM_COUNT_AUTOMATION": "on", "RUM_RATE_PER_CLIENT": "100", "RUM_CLIENT_WINDOW": "0"}
 

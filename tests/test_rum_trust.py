@@ -15,12 +15,12 @@ from django.test import Client
 from prometheus_client import REGISTRY
 from pytest_django import Settings
 
+from harness.stack import BASE_DIR, Stack, wait_for
 from telemetry import errors, shared_table
 from telemetry.conf import conf
 from telemetry.rum import clients, foreign, projections, shares, store, tokens, views
 from telemetry.rum.beacon import ScriptError
 from tests.rum import Watched
-from tests.stack import BASE_DIR, Stack, wait_for
 from tests.test_rum_abuse import ANY_RATE, EVERY_VIEW, HEADERS, Sender
 from tests.test_rum_ingest import SAFARI, signed_by
 

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.stack import BASE_DIR, free_port, wait_for
+from harness.stack import BASE_DIR, free_port, wait_for
 
 pytestmark = [pytest.mark.timing, pytest.mark.waits]
 

@@ -13,11 +13,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from harness.stack import BASE_DIR, manage, wait_for
 from ops.scale.customers import Client
 from ops.scale.servers import missing
 from ops.scale.site import HOST, THREADS, Site, scaled_out
 from tests.conftest import copied_database
-from tests.stack import BASE_DIR, manage, wait_for
 
 pytestmark = [
     pytest.mark.waits,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.stack import wait_for
 from ops.scale.customers import Client, book_all, free_windows
 from ops.scale.site import SERVER_CONNECTIONS, THREADS, Site
-from tests.stack import wait_for
 from tests.test_scale_out import pooler, pytestmark, rows, started
 
 __all__ = ["pytestmark"]

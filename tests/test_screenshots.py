@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page
 
-from tests.stack import BASE_DIR, Stack
+from harness.stack import BASE_DIR, Stack
 from tests.tour import ENVIRONMENT, tour
 
 SHOTS = BASE_DIR / "screenshots"

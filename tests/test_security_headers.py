@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from harness.production import PRODUCTION
+from harness.stack import Stack, running_stack
 from tests.conftest import copied_database
 from tests.observatory import Scan, grade, modifiers
-from tests.run import PRODUCTION
-from tests.stack import Stack, running_stack
 
 HOST = PRODUCTION["ALLOWED_HOSTS"]
 HTTPS = {"X-Forwarded-Proto": "https"}

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from harness.stack import Stack, running_stack, wait_for
 from tests.conftest import copied_database
-from tests.stack import Stack, running_stack, wait_for
 
 MAKE_STAFF = "from django.contrib.auth.models import User; User.objects.create_superuser('office', password='a-pass-1')"
 TELL = """

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.stack import Stack, wait_for
+from harness.stack import Stack, wait_for
 
 SLOW = 50
 FORM = urlencode(

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from tests.run import PRODUCTION
-from tests.stack import BASE_DIR, free_port
+from harness.production import PRODUCTION
+from harness.stack import BASE_DIR, free_port
 
 FAULTS = {
     "DATABASE_URL": "",  # in development the embedded database would start

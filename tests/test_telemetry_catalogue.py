@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.stack import BASE_DIR
 from telemetry import events, metrics
 from telemetry.conf import conf
 from telemetry.metrics.requests import RequestMetrics
-from tests.stack import BASE_DIR
 
 CATALOGUE = (BASE_DIR / "docs" / "telemetry.md").read_text()
 LOGGED = {"debug", "info", "warning", "error", "exception", "critical", "_open", "_close", "say"}

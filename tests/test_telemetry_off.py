@@ -12,8 +12,8 @@ import psutil
 import pytest
 from django.db import connection
 
+from harness.stack import BASE_DIR, Stack
 from telemetry.contrib.procrastinate import queue_depth
-from tests.stack import BASE_DIR, Stack
 
 INVENTORY = """
 import json, logging, os, threading

@@ -19,10 +19,10 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from harness.stack import BASE_DIR, Stack, wait_for
 from telemetry.metrics import multiprocess
 from telemetry.serve import probes
 from tests import visitor
-from tests.stack import BASE_DIR, Stack, wait_for
 
 StartStack = Callable[..., Stack]
 BROKEN = {"DJANGO_SETTINGS_MODULE": "tests.broken.settings"}

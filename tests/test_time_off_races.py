@@ -17,8 +17,8 @@ from bookings import scheduling
 from bookings.admin import clashes
 from bookings.models import Booking, Handyman, Service
 from bookings.scheduling import history
+from harness.stack import wait_for
 from tests import factories, forms
-from tests.stack import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 AT = factories.tomorrow(10, days=3)

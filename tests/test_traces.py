@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from harness.peers.collector import Collector, Span
+from harness.stack import Stack, wait_for
 from telemetry.traces import pages
 from tests.broken import CANARY
 from tests.load import hammer
-from tests.peers.collector import Collector, Span
-from tests.stack import Stack, wait_for
 
 Start = Callable[..., Stack]
 BROKEN = {"DJANGO_SETTINGS_MODULE": "tests.broken.settings", "RELEASE": "r1", "OTEL_SERVICE_NAME": ""}

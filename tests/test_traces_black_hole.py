@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.peers.bugsink import Project
+from harness.peers.collector import Collector
+from harness.stack import Stack, wait_for
 from tests.load import alternate, hammer, p95
-from tests.peers.bugsink import Project
-from tests.peers.collector import Collector
-from tests.stack import Stack, wait_for
 
 Start = Callable[..., Stack]
 SMALL_QUEUE = {"OTEL_BSP_MAX_QUEUE_SIZE": "200", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "50"}

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from tests.peers.collector import Collector, Span
-from tests.stack import Stack, wait_for
+from harness.peers.collector import Collector, Span
+from harness.stack import Stack, wait_for
 from tests.test_journey import choose_a_time, fill_in
 
 

@@ -18,7 +18,7 @@ from django.core.exceptions import ValidationError
 from PIL import Image
 
 from bookings.messaging import drawing, photos
-from tests.stack import Stack
+from harness.stack import Stack
 from tests.test_slow_clients import permission
 
 MEGABYTE = 1024 * 1024

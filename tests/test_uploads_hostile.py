@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from bookings.messaging import photos, spam
 from bookings.models import ContactMessage, MessagePhoto
-from tests.stack import Stack
+from harness.stack import Stack
 
 WRITTEN = {"topic": "quote", "body": "A long letter", "name": "Ann", "email": "ann@example.com", "phone": ""}
 HEAVY = b"\xff\xd8\xff" + b"x" * (photos.MOST_BYTES + 1)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import psycopg
 from playwright.sync_api import Page, expect
 
-from tests.stack import Stack
+from harness.stack import Stack
 
 ADDRESSES = {
     "home": "/",

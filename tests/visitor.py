@@ -5,7 +5,7 @@ import json
 import re
 from urllib.parse import urlencode, urlsplit
 
-from tests.stack import Stack
+from harness.stack import Stack
 
 
 def book(site: Stack, **fields: str) -> int:

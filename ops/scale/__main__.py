@@ -20,10 +20,10 @@ from psycopg import sql
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
 django.setup()
 
+from harness.stack import manage  # noqa: E402 - ditto
 from ops.scale.customers import SERVICE, Client, book_all, free_windows  # noqa: E402 - after the set-up
 from ops.scale.servers import missing  # noqa: E402 - ditto
 from ops.scale.site import SERVER_CONNECTIONS, THREADS, Site, scaled_out  # noqa: E402 - ditto
-from tests.stack import manage  # noqa: E402 - ditto
 from xfhandyman import process_tree  # noqa: E402 - ditto
 
 WINDOWS, CUSTOMERS = 120, 12

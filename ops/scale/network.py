@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from tests.stack import free_port
+from harness.stack import free_port
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from harness.stack import BASE_DIR, wait_for
 from ops.scale.network import Place
-from tests.stack import BASE_DIR, wait_for
 
 OPS = BASE_DIR / "ops"
 COMMANDS = ("nginx", "pgbouncer", "openssl")

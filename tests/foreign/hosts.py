@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.stack import BASE_DIR, free_port, wait_for
+from harness.stack import BASE_DIR, free_port, wait_for
 
 UV = str(Path(sys.executable).parent / "uv")
 ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

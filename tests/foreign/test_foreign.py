@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.stack import free_port, wait_for
 from tests.foreign.hosts import TOKEN, Host, start_project
-from tests.stack import free_port, wait_for
 
 pytestmark = pytest.mark.waits
 SERVERS = {

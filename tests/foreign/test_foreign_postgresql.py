@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from playwright.sync_api import Page
 
+from harness.peers.collector import Collector, running_collector
+from harness.peers.envelopes import Envelopes, running_envelopes
+from harness.stack import free_port, wait_for
 from tests.foreign.hosts import Host, start_project
-from tests.peers.collector import Collector, running_collector
-from tests.peers.envelopes import Envelopes, running_envelopes
-from tests.stack import free_port, wait_for
 
 pytestmark = pytest.mark.waits
 SETTINGS = """

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from harness.stack import BASE_DIR
 from tests.foreign.hosts import ENVIRONMENT, UV
-from tests.stack import BASE_DIR
 
 pytestmark = pytest.mark.timeout(600)
 SOURCE = BASE_DIR / ".tools" / "axes"

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.stack import BASE_DIR
+from harness.stack import BASE_DIR
 
 HOST = re.compile(r"booking|stripe|handyman|xfhandyman|postcode", re.IGNORECASE)
 ADAPTED = re.compile(r"procrastinate|gunicorn", re.IGNORECASE)

@@ -6,7 +6,7 @@ and, because it lacks them, our own thin stand-ins for what a deposit needs besi
 - refunds of more than was paid are refused;
 - faults on request: POST /_config/fault {"mode": ..., "times": n, "paths": "regular expression"}.
 
-It is run as `python -m tests.peers.stripe_server PORT`. GET /_config/ledger gives all the money and every event.
+It is run as `python -m harness.peers.stripe_server PORT`. GET /_config/ledger gives all the money and every event.
 """
 
 import asyncio

@@ -14,7 +14,7 @@ from typing import Any
 
 import stripe
 
-from tests.stack import BASE_DIR, free_port, wait_for
+from harness.stack import BASE_DIR, free_port, wait_for
 
 GOOD_CARD, DECLINED_CARD = "4242424242424242", "4000000000000341"
 
@@ -98,7 +98,7 @@ _no_redirect = urllib.request.build_opener(_NoRedirect)
 def running_stripe() -> Iterator[StripePeer]:
     """Run a server on a free port until the block ends."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.peers.stripe_server", str(port)]
+    command = [sys.executable, "-m", "harness.peers.stripe_server", str(port)]
     server = subprocess.Popen(command, cwd=BASE_DIR, env={"PATH": "", "PYTHONPATH": str(BASE_DIR)})
     peer = StripePeer(f"http://127.0.0.1:{port}", server)
     try:

@@ -6,25 +6,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
 
-Mood = Literal["well", "refuses", "hangs", "babbles"]
+Fault = Literal["well", "refuses", "hangs", "babbles"]
 GARBAGE = b"\x00\xff\xfe not what you asked for \x80\r\n" * 40
 
 
 class Front:
-    """Stands before a server on the loopback address; `port` stays the same through every mood."""
+    """Stands before a server on the loopback address; `port` stays the same through every fault."""
 
     def __init__(self, backend: int) -> None:
-        self._backend, self._mood = backend, "well"
+        self._backend, self._fault = backend, "well"
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         self.port = 0
         self._listen()
 
-    def turn(self, mood: Mood) -> None:
-        """Change the mood; connections made in another one are closed."""
-        self._mood = mood
-        if mood == "refuses":
+    def turn(self, fault: Fault) -> None:
+        """Change the fault; connections made in another one are closed."""
+        self._fault = fault
+        if fault == "refuses":
             self._hang_up_listener()
         elif self._listener is None:
             self._listen()
@@ -36,8 +36,8 @@ class Front:
             connection.close()
 
     @contextmanager
-    def being(self, mood: Mood) -> Iterator[None]:
-        self.turn(mood)
+    def being(self, fault: Fault) -> Iterator[None]:
+        self.turn(fault)
         try:
             yield
         finally:
@@ -72,12 +72,12 @@ class Front:
 
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError):
-            if self._mood == "babbles":
+            if self._fault == "babbles":
                 connection.sendall(GARBAGE)
                 connection.settimeout(2)
                 connection.recv(65536)
                 connection.close()
-            elif self._mood == "well":
+            elif self._fault == "well":
                 behind = socket.create_connection(("127.0.0.1", self._backend), timeout=10)
                 behind.settimeout(None)
                 self._keep(behind)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.stack import BASE_DIR, free_port, wait_for
+from harness.stack import BASE_DIR, free_port, wait_for
 
 BIN = BASE_DIR / ".tools" / "bugsink" / "bin"
 _PORT = 58700  # stands in the template's configuration for the port that is free

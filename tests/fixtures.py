@@ -5,10 +5,10 @@ from itertools import count
 
 import pytest
 
-from tests.peers.black_hole import running_black_hole
-from tests.peers.bugsink import Bugsink, Project, running_bugsink
-from tests.peers.collector import Collector, running_collector
-from tests.peers.stripe import StripePeer, running_stripe
+from harness.peers.black_hole import running_black_hole
+from harness.peers.bugsink import Bugsink, Project, running_bugsink
+from harness.peers.collector import Collector, running_collector
+from harness.peers.stripe import StripePeer, running_stripe
 
 _numbers = count()
 
