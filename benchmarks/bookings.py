@@ -36,8 +36,8 @@ AND a.status IN ('held', 'confirmed', 'completed') AND b.status IN ('held', 'con
 """
 _THEIR_DOUBLES = """
 SELECT coalesce(sum(taken - 1), 0) FROM (
-    SELECT count(*) AS taken FROM appointment_appointment JOIN appointment_appointmentrequest AS wish
-    ON wish.id = appointment_request_id GROUP BY date, start_time, staff_member_id) AS slots
+    SELECT count(*) AS taken FROM appointment_appointment JOIN appointment_appointmentrequest AS requested
+    ON requested.id = appointment_request_id GROUP BY date, start_time, staff_member_id) AS slots
 """
 
 
@@ -70,15 +70,15 @@ def _ratios(found: dict[str, list[float]], kind: str) -> list[float]:
     return [ours / theirs for ours, theirs in pairs]
 
 
-def _per_second(clients: Sequence[Book], wishes: Sequence[Sequence[int]]) -> float:
-    """Acknowledged bookings per second while every client works through its wishes."""
+def _per_second(clients: Sequence[Book], wanted: Sequence[Sequence[int]]) -> float:
+    """Acknowledged bookings per second while every client works through the slots it wants."""
 
     def work(book: Book, slots: Sequence[int]) -> int:
         return sum(book(slot) for slot in slots)
 
     began = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as pool:
-        acknowledged = sum(pool.map(work, clients, wishes))
+        acknowledged = sum(pool.map(work, clients, wanted))
     return acknowledged / (time.perf_counter() - began)
 
 

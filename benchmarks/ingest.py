@@ -1,7 +1,7 @@
-"""Beacons beside a bare view that answers 204 behind the same server, and pages while beacons rain.
+"""Beacons beside a bare view that answers 204 behind the same server, and pages under a load of beacons.
 
 A beacon is judged by the CPU it takes of the server, because the sender works on the same machine. For the same reason
-a page in the rain is compared with one while as many requests reach the bare view of another site.
+a page under that load is compared with one while as many requests reach the bare view of another site.
 """
 
 import random
@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory
 import orjson
 
 from benchmarks import databases
+from benchmarks.beacon_load import HEADERS, client
 from benchmarks.customers import UNLIMITED, Customer
 from benchmarks.measured import Figure
 from benchmarks.processes import cpu
-from benchmarks.rain import HEADERS, client
 from harness.stack import Stack, running_stack
 
 PER_SECOND = 500
@@ -112,16 +112,16 @@ def _pages(ours: Stack, bare: Stack, rounds: int) -> tuple[list[float], list[flo
     for _ in range(rounds):
         bodies = _beacons(ours, PER_SECOND * 10)
         still.append(_p95(customer))
-        with _rain(f"{bare.url}/bare", bodies):
+        with _load(f"{bare.url}/bare", bodies):
             dry.append(_p95(customer))
-        with _rain(f"{ours.url}/api/telemetry", bodies):
+        with _load(f"{ours.url}/api/telemetry", bodies):
             wet.append(_p95(customer))
     return dry, wet, still
 
 
 @contextmanager
-def _rain(url: str, bodies: list[str]) -> Iterator[None]:
-    command = [sys.executable, "-m", "benchmarks.rain", url, str(PER_SECOND)]
+def _load(url: str, bodies: list[str]) -> Iterator[None]:
+    command = [sys.executable, "-m", "benchmarks.beacon_load", url, str(PER_SECOND)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdin is not None

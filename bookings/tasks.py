@@ -13,7 +13,7 @@ from procrastinate import builtin_tasks
 from procrastinate.contrib.django import app
 
 from bookings.messaging import emails, notifications, push, reminders, reviews
-from bookings.messaging.delivery import Patience, send_once
+from bookings.messaging.delivery import Retries, send_once
 from bookings.models import (
     Booking,
     ContactMessage,
@@ -29,8 +29,8 @@ from bookings.personal_data import forget, own_page
 from bookings.ratelimit import limits
 from bookings.scheduling import proofs
 
-# 2, 4, 8 ... seconds: back within seconds from a blip, and eighteen hours of patience with an outage.
-_PATIENTLY = Patience(max_attempts=15, exponential_wait=2)
+# 2, 4, 8 ... seconds: back within seconds from a blip, and eighteen hours of retries in an outage.
+_RETRIES = Retries(max_attempts=15, exponential_wait=2)
 _PAYMENT_LINK_AFTER = 5  # minutes
 
 
@@ -135,7 +135,7 @@ def forget_emails(*, booking_ids: Sequence[int], message_ids: Sequence[int], ent
         return int(cursor.rowcount)
 
 
-@app.task(name="send_booking_email", retry=_PATIENTLY)
+@app.task(name="send_booking_email", retry=_RETRIES)
 def send_booking_email(*, booking_id: int, kind: str, sequence: int) -> None:
     """Tell the customer of a booking, a move or a cancellation; not of one that was overtaken by the next.
 
@@ -149,7 +149,7 @@ def send_booking_email(*, booking_id: int, kind: str, sequence: int) -> None:
         send_once(f"booking:{booking_id}:{kind}:{sequence}", kind, emails.booking_email(booking, kind))
 
 
-@app.task(name="send_payment_link", retry=_PATIENTLY)
+@app.task(name="send_payment_link", retry=_RETRIES)
 def send_payment_link(*, booking_id: int) -> None:
     """Tell the customer until when the slot is kept and where to pay, while it is; once."""
     held = Booking.objects.filter(pk=booking_id, status=Status.HELD, hold_expires_at__gt=timezone.now(), erased_at=None)
@@ -159,7 +159,7 @@ def send_payment_link(*, booking_id: int) -> None:
         send_once(f"booking:{booking_id}:held{again}", "held", emails.booking_email(booking, "held"))
 
 
-@app.task(name="send_visit_news", retry=_PATIENTLY)
+@app.task(name="send_visit_news", retry=_RETRIES)
 def send_visit_news(*, booking_id: int, report_id: int) -> None:
     """Tell the customer what the handyman has reported, while the visit stands and the news is of what is to come."""
     report = VisitReport.objects.filter(pk=report_id).first()
@@ -172,7 +172,7 @@ def send_visit_news(*, booking_id: int, report_id: int) -> None:
         send_once(f"booking:{booking_id}:{kind}:{report_id}", kind, emails.booking_email(booking, kind, expected_at))
 
 
-@app.task(name="send_customer_link", retry=_PATIENTLY)
+@app.task(name="send_customer_link", retry=_RETRIES)
 def send_customer_link(*, booking_id: int, link_id: int) -> None:
     """Send a customer the link to all their visits, unless a newer one was sent, or this one used, meanwhile."""
     link = CustomerLink.objects.filter(pk=link_id).exclude(mailed_key="").select_related("booking").first()
@@ -180,7 +180,7 @@ def send_customer_link(*, booking_id: int, link_id: int) -> None:
         send_once(f"visits:{link_id}:{link.made_at:%Y%m%d%H%M%S}", "visits", emails.visits_email(link))
 
 
-@app.task(name="send_review_request", retry=_PATIENTLY)
+@app.task(name="send_review_request", retry=_RETRIES)
 def send_review_request(*, booking_id: int) -> None:
     """Ask for a review of a visit, once, unless it is not done after all or has one."""
     booking = Booking.objects.filter(pk=booking_id).with_jobs().select_related("payment", "review").first()
@@ -188,7 +188,7 @@ def send_review_request(*, booking_id: int) -> None:
         send_once(f"booking:{booking_id}:review", "review", emails.booking_email(booking, "review"))
 
 
-@app.task(name="send_address_notice", retry=_PATIENTLY)
+@app.task(name="send_address_notice", retry=_RETRIES)
 def send_address_notice(*, booking_id: int, former_id: int) -> None:
     """Notify a booking's former address that it was replaced, and forget that address."""
     former = FormerAddress.objects.filter(pk=former_id, booking=booking_id).select_related("booking").first()
@@ -197,7 +197,7 @@ def send_address_notice(*, booking_id: int, former_id: int) -> None:
         former.delete()
 
 
-@app.task(name="send_reminder", retry=_PATIENTLY)
+@app.task(name="send_reminder", retry=_RETRIES)
 def send_reminder(*, booking_id: int, starts_at: str) -> None:
     """Remind the customer, if the visit still stands at that time and is still ahead."""
     standing = Booking.objects.filter(status=Status.CONFIRMED, starts_at__gt=timezone.now(), erased_at=None)
@@ -214,7 +214,7 @@ def hand_over_reminders(timestamp: int) -> None:
     reminders.hand_over(timezone.now())
 
 
-@app.task(name="send_message_to_staff", retry=_PATIENTLY)
+@app.task(name="send_message_to_staff", retry=_RETRIES)
 def send_message_to_staff(*, message_id: int) -> None:
     """Show staff what somebody wrote."""
     message = ContactMessage.objects.filter(pk=message_id).first()
@@ -222,7 +222,7 @@ def send_message_to_staff(*, message_id: int) -> None:
         send_once(f"message:{message_id}", "message", emails.message_email(message))
 
 
-@app.task(name="send_notifications", retry=_PATIENTLY)
+@app.task(name="send_notifications", retry=_RETRIES)
 def send_notifications(*, recipient: str, event_ids: list[int], more: int) -> None:
     """Notify a handyman, on his phone or by e-mail, or the office; the changes are given to no other task."""
     to, changes = notifications.recipient(recipient), notifications.changes(event_ids)

@@ -16,7 +16,7 @@ def _plain(_logger: Any, _method: str, event: EventDict) -> str:
 
 
 processors: list[Processor] = [_plain]
-"""What a line goes through; filled by `telemetry.logs`. One list for good: a logger keeps the one it was made with."""
+"""What a line goes through; filled by `telemetry.logs`. One list for ever: a logger keeps the one it was made with."""
 
 
 class Output:

@@ -26,7 +26,7 @@ def service(**fields: Any) -> Service:
     return factories.service(**{"deposit_pence": DEPOSIT} | fields)
 
 
-def hold(service: Service, *, handyman: Handyman | None = None, **wish: Any) -> Booking:
+def hold(service: Service, *, handyman: Handyman | None = None, **asked: Any) -> Booking:
     """A visit whose deposit is still to be paid."""
     defaults: dict[str, Any] = {
         "starts_at": factories.tomorrow(10, days=5),
@@ -34,7 +34,7 @@ def hold(service: Service, *, handyman: Handyman | None = None, **wish: Any) -> 
         "idempotency_key": os.urandom(8).hex(),
         "expires_in": deposits.hold_time(),
     }
-    return scheduling.hold(service=service, handyman=handyman, **defaults | wish)
+    return scheduling.hold(service=service, handyman=handyman, **defaults | asked)
 
 
 def work() -> int:

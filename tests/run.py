@@ -27,6 +27,7 @@ CHECKS: dict[str, list[str]] = {
     "mypy": ["mypy", "--no-error-summary"],
     "templates": ["djlint", "--check", "templates"],
     "template rules": ["djlint", "--lint", "templates"],
+    "prose": ["python", "-m", "tests.prose"],
     "import contract": ["lint-imports", "--no-cache"],
     "dead code": ["vulture"],
     "migrations": ["python", "manage.py", "makemigrations", "--check", "--dry-run"],
@@ -35,7 +36,7 @@ CHECKS: dict[str, list[str]] = {
 }
 QUICK = ("ruff", "ruff format", "mypy", "import contract")
 BESIDE = ["--dist", "loadfile", "--reruns", "1"]
-"""Several files at a time. What another disturbs is tried once more, but no race is."""
+"""Several files at a time. What another disturbs is tried again, but no race is."""
 
 TESTS = {
     "tests": ["python", "-m", "pytest", "-m", "not (long or waits or alone)", "-n", "3", *BESIDE],

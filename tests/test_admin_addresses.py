@@ -50,11 +50,11 @@ def test_it_answers_any_question_of_a_list(admin_client: Client) -> None:
     assert 400 in answers.values()
 
 
-def test_it_answers_any_wish_for_a_new_row(admin_client: Client) -> None:
+def test_it_answers_any_query_for_a_new_row(admin_client: Client) -> None:
     for model, nonsense in product(admin.site._registry, NONSENSE):
         if model._meta.app_label == "bookings":
-            wish = "&".join(f"{field.name}={nonsense}" for field in model._meta.fields)
-            address = f"{reverse(f'admin:bookings_{model._meta.model_name}_add')}?{wish}"
+            asked = "&".join(f"{field.name}={nonsense}" for field in model._meta.fields)
+            address = f"{reverse(f'admin:bookings_{model._meta.model_name}_add')}?{asked}"
             assert status(admin_client, address) in (200, 400, 403), address
 
 

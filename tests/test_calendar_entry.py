@@ -28,8 +28,8 @@ def entry(booking: Booking) -> tuple[str, Any]:
 def booking() -> Booking:
     service = factories.service(name="Shelves", duration_minutes=120)
     factories.handyman(service, name="Grace Bennett")
-    wish: dict[str, Any] = {"customer": factories.customer(), "idempotency_key": "form"}
-    return scheduling.book(service=service, starts_at=factories.tomorrow(9, days=5), **wish)
+    asked: dict[str, Any] = {"customer": factories.customer(), "idempotency_key": "form"}
+    return scheduling.book(service=service, starts_at=factories.tomorrow(9, days=5), **asked)
 
 
 def test_it_lasts_from_the_window_to_the_latest_end_and_tells_the_window(booking: Booking) -> None:

@@ -76,13 +76,13 @@ def test_the_same_content_is_the_same_request_even_after_a_correction_by_staff(c
     assert Booking.objects.get().address == "The right street"
 
 
-@pytest.mark.parametrize("wish", [{}, {"twice": ["move"]}])
+@pytest.mark.parametrize("asked", [{}, {"twice": ["move"]}])
 def test_a_form_that_comes_again_undoes_nothing_that_staff_have_changed(
-    client: Client, booked: Booked, wish: dict[str, list[str]]
+    client: Client, booked: Booked, asked: dict[str, list[str]]
 ) -> None:
     address, form, first = booked
     corrections.correct(booking=first, details={"address": "The right street"}, by=By.STAFF)
-    answer = client.post(address, form | wish | {"notes": ["The bell is broken"]})
+    answer = client.post(address, form | asked | {"notes": ["The bell is broken"]})
     assert answer.status_code == 409
     page = answer.content.decode()
     assert "We have changed it since" in page

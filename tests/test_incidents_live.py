@@ -174,9 +174,9 @@ def workers_killed(running: Running) -> Iterator[None]:
 
 @contextmanager
 def surge(running: Running) -> Iterator[None]:
-    with traffic(running.site) as crowd:
+    with traffic(running.site) as clients:
         for path in PAGES[:3]:
-            crowd.keep(path, pause=0.0, clients=16)
+            clients.keep(path, pause=0.0, clients=16)
         yield
 
 

@@ -147,11 +147,11 @@ def test_it_keeps_what_was_typed_and_says_what_to_do(client: Client, limited: Ca
     service = factories.service()
     factories.handyman(service)
     details = f"/book/{service.slug}/details/"
-    wish = {**ROBIN, "start": factories.tomorrow().isoformat(), "offer": service.offer}
+    asked = {**ROBIN, "start": factories.tomorrow().isoformat(), "offer": service.offer}
     assert client.post("/contact/", LETTER).status_code == 302
-    assert client.post(details, {**wish, "customer_email": "no address"}).status_code == 422
+    assert client.post(details, {**asked, "customer_email": "no address"}).status_code == 422
     for path, typed in (("/contact/", LETTER), (details, ROBIN)):
-        answer = client.post(path, {**typed, "start": wish["start"]})
+        answer = client.post(path, {**typed, "start": asked["start"]})
         page = answer.content.decode()
         assert answer.status_code == 429
         seconds = int(answer["Retry-After"])
@@ -166,7 +166,7 @@ def test_it_keeps_what_was_typed_and_says_what_to_do(client: Client, limited: Ca
     assert ContactMessage.objects.count() == 1
     assert not Booking.objects.exists()
     _pass(3600)
-    assert client.post(details, wish).status_code == 302
+    assert client.post(details, asked).status_code == 302
     assert Booking.objects.get().notes == ROBIN["notes"]
 
 
@@ -264,9 +264,9 @@ def test_it_holds_across_workers_and_clients_behind_a_proxy(stack: StartStack) -
         answer = _send(site, "POST", "/contact/", body, headers)
         return answer.status, answer.getheader("Retry-After", "")
 
-    with ThreadPoolExecutor(12) as crowd:
-        one = list(crowd.map(write, [(number, "203.0.113.9") for number in range(40)]))
-        many = list(crowd.map(write, [(number + 40, f"198.51.100.{number}") for number in range(40)]))
+    with ThreadPoolExecutor(12) as clients:
+        one = list(clients.map(write, [(number, "203.0.113.9") for number in range(40)]))
+        many = list(clients.map(write, [(number + 40, f"198.51.100.{number}") for number in range(40)]))
     assert Counter(status for status, _ in one) == {302: 7, 429: 33}
     assert Counter(status for status, _ in many) == {302: 5, 429: 35}
     assert all(0 < int(seconds) <= 86_400 for status, seconds in one + many if status == 429)

@@ -105,11 +105,11 @@ def test_corrected_details_are_in_the_mail_with_what_was_corrected(service: Serv
 
 
 def test_a_slot_that_is_only_held_is_in_no_mail_until_it_is_confirmed(service: Service, grace: Handyman) -> None:
-    wish: dict[str, Any] = {"service": service, "customer": factories.customer(), "expires_in": timedelta(minutes=30)}
-    lost = scheduling.hold(starts_at=factories.tomorrow(9, days=5), idempotency_key="a", **wish)
+    asked: dict[str, Any] = {"service": service, "customer": factories.customer(), "expires_in": timedelta(minutes=30)}
+    lost = scheduling.hold(starts_at=factories.tomorrow(9, days=5), idempotency_key="a", **asked)
     scheduling.move(booking=lost, starts_at=factories.tomorrow(12, days=5), by=By.STAFF)
     scheduling.cancel(booking=lost, by=By.CUSTOMER)
-    kept = scheduling.hold(starts_at=factories.tomorrow(9, days=5), idempotency_key="b", **wish)
+    kept = scheduling.hold(starts_at=factories.tomorrow(9, days=5), idempotency_key="b", **asked)
     assert not Notification.objects.exists()
     scheduling.confirm(booking=kept, by=By.SYSTEM)
     assert delivered()["grace@example.com"].subject.startswith("New: ")

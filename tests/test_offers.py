@@ -41,7 +41,7 @@ def form_of(client: Client, service: Service) -> tuple[str, dict[str, list[str]]
 
 
 def again(address: str, client: Client, answer: Any) -> Booking:
-    """Send once more what came back, and have it booked."""
+    """Send again what came back, and have it booked."""
     assert client.post(address, posted(answer.content)).status_code == 302
     return Booking.objects.get()
 

@@ -461,7 +461,7 @@ def test_it_refuses_changes_after_the_deadline_and_says_to_ring(client: Client, 
         ({}, 422),
     ],
 )
-def test_it_changes_nothing_on_a_bad_wish(client: Client, booking: Booking, posted: object, status: int) -> None:
+def test_it_changes_nothing_on_a_bad_request(client: Client, booking: Booking, posted: object, status: int) -> None:
     response = client.post(booking.get_absolute_url(), posted)
     assert response.status_code == status
     assert "Nothing has changed" in text(response)

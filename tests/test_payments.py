@@ -150,7 +150,7 @@ def test_it_keeps_the_time_and_charges_once_when_stripe_fails(
     booking = again(Booking.objects.get())
     assert (booking.status, booking.payment.session_id) == (Status.HELD, None)
     tasks.send_payment_link(booking_id=booking.pk)
-    tasks.send_payment_link(booking_id=booking.pk)  # once more after five minutes
+    tasks.send_payment_link(booking_id=booking.pk)  # again after five minutes
     assert len(mail.outbox) == 1
     link = re.search(r"http://127.0.0.1:8000(/bookings/\S+/pay/)", str(mail.outbox[0].body))
     assert link
@@ -333,8 +333,8 @@ def test_it_closes_a_page_that_stripe_made_after_the_hold_was_let_go(
     """The answer comes while the customer cancels in another tab."""
     create = stripe_api.create_session
 
-    def slow(**wish: Any) -> stripe_api.Session:
-        made = create(**wish)
+    def slow(**asked: Any) -> stripe_api.Session:
+        made = create(**asked)
         scheduling.cancel(booking=held, by=By.CUSTOMER)
         payments.work()
         return made

@@ -11,7 +11,7 @@ from harness.stack import Stack, wait_for
 from tests.mailbox import letters
 from tests.test_journey import ADDRESS, fill_in
 
-PATIENCE = 30_000
+TIMEOUT = 30_000
 """Milliseconds for what needs the task worker."""
 
 
@@ -59,7 +59,7 @@ def subjects(site: Stack) -> list[str]:
 
 
 def expect_confirmed(page: Page, site: Stack, stripe_peer: StripePeer) -> None:
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Booked. See you", timeout=PATIENCE)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Booked. See you", timeout=TIMEOUT)
     expect(page.get_by_text("£30 paid")).to_be_visible()
     wait_for("the confirmation", lambda: any("Your booking" in each for each in subjects(site)), 30)
     paid = [charge for charge in stripe_peer.ledger()["charge"] if charge["status"] == "succeeded"]

@@ -269,7 +269,7 @@ def test_staff_give_out_and_erase_a_customer_in_the_admin() -> None:
     }
     assert office.get(page).status_code == 404
     form = office.get(f"/admin/bookings/booking/{booking.pk}/change/").content.decode()
-    assert 'name="customer_email"' not in form, "what was erased is not written anew"
+    assert 'name="customer_email"' not in form, "what was erased is not written again"
 
 
 @pytest.mark.django_db

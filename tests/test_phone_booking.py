@@ -158,7 +158,7 @@ def test_it_books_out_of_hours_after_a_warning_alone(office: Client, earlier: Bo
 
 def test_overtime_is_no_way_around_a_visit_or_time_off(service: Service, amir: Handyman) -> None:
     there = factories.booking(service=service, handyman=amir, starts_at=factories.tomorrow(20))
-    wish: dict[str, Any] = {
+    asked: dict[str, Any] = {
         "service": service,
         "customer": factories.customer(),
         "handyman": amir,
@@ -166,11 +166,11 @@ def test_overtime_is_no_way_around_a_visit_or_time_off(service: Service, amir: H
         "overtime": True,
     }
     with pytest.raises(scheduling.SlotTaken):
-        scheduling.book(starts_at=there.starts_at, idempotency_key="a", **wish)
+        scheduling.book(starts_at=there.starts_at, idempotency_key="a", **asked)
     amir.time_off.create(starts_at=factories.tomorrow(0, days=3), ends_at=factories.tomorrow(0, days=4))
     with pytest.raises(scheduling.SlotUnavailable):
-        scheduling.book(starts_at=factories.tomorrow(20, days=3), idempotency_key="b", **wish)
-    made = scheduling.book(starts_at=factories.tomorrow(22), idempotency_key="c", **wish)
+        scheduling.book(starts_at=factories.tomorrow(20, days=3), idempotency_key="b", **asked)
+    made = scheduling.book(starts_at=factories.tomorrow(22), idempotency_key="c", **asked)
     moved = scheduling.move(booking=made, starts_at=factories.tomorrow(9), by=By.STAFF)
     assert (made.overtime, moved.overtime) == (True, False)
 

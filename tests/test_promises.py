@@ -28,8 +28,8 @@ def service() -> Service:
 
 
 def book(service: Service, starts_at: datetime, now: datetime = NOON) -> Booking:
-    wish: dict[str, Any] = {"customer": factories.customer(), "idempotency_key": f"{starts_at} {now}"}
-    return scheduling.book(service=service, starts_at=starts_at, now=now, **wish)
+    asked: dict[str, Any] = {"customer": factories.customer(), "idempotency_key": f"{starts_at} {now}"}
+    return scheduling.book(service=service, starts_at=starts_at, now=now, **asked)
 
 
 def at(day: int, hour: int = 9) -> datetime:
@@ -131,7 +131,7 @@ def test_it_hands_over_each_reminder_once_however_late(service: Service) -> None
     }
 
 
-def test_it_plans_the_reminder_of_a_moved_visit_anew_and_drops_that_of_a_cancelled_one(service: Service) -> None:
+def test_it_plans_the_reminder_of_a_moved_visit_again_and_drops_that_of_a_cancelled_one(service: Service) -> None:
     moved, cancelled = book(service, at(12)), book(service, at(12, 12))
     moved = scheduling.move(booking=moved, starts_at=at(15), by=By.CUSTOMER, now=NOON)
     scheduling.cancel(booking=cancelled, by=By.CUSTOMER, now=NOON)

@@ -198,7 +198,7 @@ def test_a_failing_enhancement_leaves_the_plain_page_and_is_reported_once(site: 
     address = link.get_attribute("href") or ""
     link.click()
     page.wait_for_url(lambda url: url.endswith(address.rpartition("?")[2]))
-    page.wait_for_selector("#windows")  # the plain page, loaded anew
+    page.wait_for_selector("#windows")  # the plain page, loaded again
     leave(page)
     wait_for("the report", lambda: site.metric("rum_js_errors_total", route="/book/<slug>/") == 1)
 

@@ -22,9 +22,9 @@ pytestmark = pytest.mark.django_db
 KEY = "one-form"
 
 
-def book(**wish: Any) -> Booking:
+def book(**asked: Any) -> Booking:
     defaults: dict[str, Any] = {"customer": factories.customer(), "idempotency_key": KEY}
-    return scheduling.book(**defaults | wish)
+    return scheduling.book(**defaults | asked)
 
 
 def jobs() -> list[str]:
@@ -228,8 +228,8 @@ def test_it_holds_a_slot_until_the_time_is_up() -> None:
     service = factories.service()
     factories.handyman(service)
     at, now = factories.tomorrow(9), timezone.now()
-    wish: dict[str, Any] = {"service": service, "starts_at": at, "customer": factories.customer()}
-    held = scheduling.hold(**wish, idempotency_key="held", expires_in=timedelta(minutes=15), now=now)
+    asked: dict[str, Any] = {"service": service, "starts_at": at, "customer": factories.customer()}
+    held = scheduling.hold(**asked, idempotency_key="held", expires_in=timedelta(minutes=15), now=now)
     assert jobs() == []
     with pytest.raises(scheduling.SlotTaken):
         book(service=service, starts_at=at)
@@ -243,9 +243,9 @@ def test_it_holds_a_slot_until_the_time_is_up() -> None:
 def test_it_confirms_a_hold_and_releases_only_what_has_run_out() -> None:
     service = factories.service()
     factories.handyman(service)
-    wish: dict[str, Any] = {"service": service, "customer": factories.customer(), "expires_in": timedelta(minutes=15)}
-    kept = scheduling.hold(**wish, starts_at=factories.tomorrow(9), idempotency_key="1")
-    scheduling.hold(**wish, starts_at=factories.tomorrow(14), idempotency_key="2")
+    asked: dict[str, Any] = {"service": service, "customer": factories.customer(), "expires_in": timedelta(minutes=15)}
+    kept = scheduling.hold(**asked, starts_at=factories.tomorrow(9), idempotency_key="1")
+    scheduling.hold(**asked, starts_at=factories.tomorrow(14), idempotency_key="2")
     scheduling.confirm(booking=kept, by=By.SYSTEM)
     assert holds.release_expired() == 0
     assert holds.release_expired(now=timezone.now() + timedelta(minutes=16)) == 1

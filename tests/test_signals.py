@@ -149,11 +149,11 @@ def test_memory_that_has_grown_and_stays_is_reported_once() -> None:
     assert [event.kind for event in events] == ["opened", "closed"]
 
 
-@pytest.mark.parametrize(("state", "patience"), [("stopped", 6), ("disk-sleep", 6), ("running", 20), ("sleeping", 20)])
-def test_a_process_that_may_want_a_processor_is_silent_later(state: str, patience: int) -> None:
+@pytest.mark.parametrize(("state", "allowed"), [("stopped", 6), ("disk-sleep", 6), ("running", 20), ("sleeping", 20)])
+def test_a_process_that_may_want_a_processor_is_silent_later(state: str, allowed: int) -> None:
     last = look(MONDAY, 1)
-    assert silent([last], MONDAY + patience - 1, {last.pid: state}) == []
-    (found,) = silent([last], MONDAY + patience, {last.pid: state})
+    assert silent([last], MONDAY + allowed - 1, {last.pid: state}) == []
+    (found,) = silent([last], MONDAY + allowed, {last.pid: state})
     assert (found.symptom.name, found.since) == ("process_silent", MONDAY)
 
 

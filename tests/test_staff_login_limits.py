@@ -82,7 +82,7 @@ def test_strangers_cannot_use_up_the_turns_of_a_browser_that_logged_in_before(se
 
 
 def test_a_worker_hashes_one_password_at_a_time(hasher: type[CountingHasher], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logins, "_PATIENCE", 0.01)
+    monkeypatch.setattr(logins, "_TIMEOUT", 0.01)
     with logins.turn():
         refused = log_in("grace", PASSWORD)
     assert (refused.status_code, refused["Retry-After"], hasher.hashed) == (429, "2", 0)

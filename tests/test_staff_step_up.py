@@ -1,4 +1,4 @@
-"""What would let somebody else in for good asks for the password again and is told; other sessions can be ended."""
+"""What would let somebody else in permanently asks for the password again and is told; other sessions can be ended."""
 
 import time
 from typing import Any

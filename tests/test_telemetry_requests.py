@@ -342,7 +342,7 @@ def test_it_says_nothing_of_a_client_that_does_not_read() -> None:
     assert told(OSError(5, "Input/output error"))
 
 
-def test_it_reaches_loggers_that_were_made_before_it_was_set_up_anew() -> None:
+def test_it_reaches_loggers_that_were_made_before_it_was_set_up_again() -> None:
     from telemetry.logs.setup import install
 
     log, kept = structlog.get_logger("tests.before"), logging.getLogger().handlers[:]

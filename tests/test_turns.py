@@ -22,9 +22,9 @@ def service() -> Service:
     return factories.service()
 
 
-def book(service: Service, starts_at: datetime, **wish: Any) -> Booking:
-    wish |= {"customer": factories.customer(), "idempotency_key": str(next(_forms))}
-    return scheduling.book(service=service, starts_at=starts_at, now=NOW + timedelta(minutes=next(_forms)), **wish)
+def book(service: Service, starts_at: datetime, **asked: Any) -> Booking:
+    asked |= {"customer": factories.customer(), "idempotency_key": str(next(_forms))}
+    return scheduling.book(service=service, starts_at=starts_at, now=NOW + timedelta(minutes=next(_forms)), **asked)
 
 
 def test_it_gives_equal_handymen_their_turn(service: Service) -> None:

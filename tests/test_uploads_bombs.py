@@ -107,7 +107,7 @@ def test_it_ends_what_takes_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_waits_for_its_turn_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photos, "PATIENCE", 0.2)
+    monkeypatch.setattr(photos, "TIMEOUT", 0.2)
     sent = blank("JPEG", (64, 64))
     with photos._turn(), pytest.raises(ValidationError, match="just now"):
         photos.redraw(BytesIO(sent), size=len(sent))
@@ -194,9 +194,9 @@ class Attack:
 def test_it_keeps_its_memory_through_bombs(stack: Callable[..., Stack]) -> None:
     site = stack(workers=2, threads=4)
     allowed = permission(site)
-    with ThreadPoolExecutor(8) as crowd:  # what every page and form needs is there before
-        list(crowd.map(lambda number: site.get(("/", "/services/", "/privacy/")[number % 3], timeout=60), range(60)))
-        list(crowd.map(lambda _: post(site, allowed, blank("JPEG", (64, 64))), range(40)))
+    with ThreadPoolExecutor(8) as clients:  # what every page and form needs is there before
+        list(clients.map(lambda number: site.get(("/", "/services/", "/privacy/")[number % 3], timeout=60), range(60)))
+        list(clients.map(lambda _: post(site, allowed, blank("JPEG", (64, 64))), range(40)))
     before = most = memory(site)
     with Attack(site) as attack:
         attack.going.set()

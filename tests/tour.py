@@ -143,7 +143,7 @@ def _booking(site: Stack, page: Page) -> Iterator[str]:
 
 
 def _more(page: Page) -> Iterator[str]:
-    """Photos for the visit, and the wish for an earlier time."""
+    """Photos for the visit, and the asked for an earlier time."""
     page.get_by_role("link", name="Photos").click()
     page.get_by_role("button", name="Send the photos").click()
     page.locator(".errors").wait_for()

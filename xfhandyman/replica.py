@@ -21,7 +21,7 @@ from xfhandyman.wiring import metrics
 ALIAS = "replica"
 PAGES = frozenset({"home", "services", "service", "sitemap", "operations"})
 APPS = frozenset({"bookings", "telemetry", "procrastinate"})
-PATIENCE = 0.25
+TIMEOUT = 0.25
 """Seconds a page waits for a replica that was well until now; one that is known to be bad costs nothing."""
 
 # A primary without customers still writes: the task worker's heartbeat comes every ten seconds.
@@ -68,7 +68,7 @@ class StaleReadsMiddleware:
         match = request.resolver_match
         if match is None or match.view_name not in PAGES or request.method not in ("GET", "HEAD"):
             return None
-        if self.probe.check(PATIENCE).ok:
+        if self.probe.check(TIMEOUT).ok:
             reading = _reading.set(True)
             try:
                 response = view(request, *args, **kwargs)

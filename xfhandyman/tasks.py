@@ -8,13 +8,13 @@ from django.core.management import call_command
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from bookings.messaging.delivery import Patience, send_once
+from bookings.messaging.delivery import Retries, send_once
 from xfhandyman.security import notices
 
 KEEP_FAILED_SIGN_INS = timedelta(days=7)  # long enough to look into an attack; the rows have addresses
 
 
-@app.task(name="send_security_notice", retry=Patience(max_attempts=15, exponential_wait=2))
+@app.task(name="send_security_notice", retry=Retries(max_attempts=15, exponential_wait=2))
 def send_security_notice(*, user_id: int, change: str, at: str, key: str, to: str) -> None:
     """Tell a member of staff what changed; at `to` where the account's own address is the one that was changed."""
     user = User.objects.filter(pk=user_id).first()

@@ -1,7 +1,7 @@
 """The task worker's life: it works until it is told to stop, through any outage of the database.
 
 Procrastinate's worker ends when it loses the database; who started it would have to start it again. Here it begins
-anew by itself. What a killed worker was doing is handed on once its heartbeat is missed, instead of staying "doing".
+again by itself. What a killed worker was doing is handed on once its heartbeat is missed, instead of staying "doing".
 """
 
 import asyncio

@@ -168,7 +168,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         return super().has_view_permission(request, obj) or request.user.has_perm(crew.OWN)
 
     def has_change_permission(self, request: HttpRequest, obj: Booking | None = None) -> bool:
-        """What was erased is not written anew."""
+        """What was erased is not written again."""
         return super().has_change_permission(request, obj) and (obj is None or obj.erased_at is None)
 
     def has_delete_permission(self, request: HttpRequest, obj: Booking | None = None) -> bool:

@@ -41,7 +41,7 @@ class ReportInline(admin.TabularInline):
 
 @admin.register(TimeOffRequest)
 class TimeOffRequestAdmin(OfficeAdmin):
-    """Asked for at /crew/; approved or declined here, and not written anew."""
+    """Asked for at /crew/; approved or declined here, and not written again."""
 
     list_display = ("handyman", "starts_at", "ends_at", "reason", "status", "asked_at")
     list_filter = ("status", "handyman")

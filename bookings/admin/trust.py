@@ -18,7 +18,7 @@ SIDE = 320
 
 
 class PictureField(forms.FileField):
-    """A picture, drawn anew as a square JPEG."""
+    """A picture, drawn again as a square JPEG."""
 
     def clean(self, value: UploadedFile | None, initial: object = None) -> bytes:
         upload = super().clean(value, initial)

@@ -21,7 +21,7 @@ class EmailUncertain(Exception):
     """Whether this e-mail left, nobody knows: its sender died, or lost the mail server while handing it over."""
 
 
-class Patience(RetryStrategy):
+class Retries(RetryStrategy):
     """Tries again, but for what must not be repeated."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:

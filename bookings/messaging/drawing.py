@@ -1,4 +1,4 @@
-"""`python -I drawing.py [SIDE]`: one picture on standard input, drawn anew as a JPEG on standard output.
+"""`python -I drawing.py [SIDE]`: one picture on standard input, drawn again as a JPEG on standard output.
 
 With SIDE its middle is drawn, as a square of so many pixels.
 

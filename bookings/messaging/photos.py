@@ -1,4 +1,4 @@
-"""Photos that visitors send. What is kept is drawn anew from the pixels: no metadata, no place, nothing hidden."""
+"""Photos that visitors send. What is kept is drawn again from the pixels: no metadata, no place, nothing hidden."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ from bookings.messaging import drawing
 
 MOST = 5
 MOST_BYTES = 10 * 1024 * 1024
-PATIENCE = 20.0
+TIMEOUT = 20.0
 """Seconds for the turn to come."""
 SECONDS = 15.0
 """Seconds for the drawing, of a clock on the wall: it runs while nobody else wants the processor."""
@@ -30,7 +30,7 @@ _BUSY = "We cannot take photos just now. Send your message without them, or late
 _REFUSALS = {
     drawing.TOO_MANY_PIXELS: "That photo has too many pixels. Send it as an ordinary JPEG, or smaller.",
 }
-_UNREADABLE = "We could not read that photo. Send a JPEG, PNG or WebP picture, or save it anew."
+_UNREADABLE = "We could not read that photo. Send a JPEG, PNG or WebP picture, or save it again."
 
 
 def redraw(file: IO[bytes], *, size: int, square: int | None = None) -> bytes:
@@ -79,7 +79,7 @@ def _lock() -> Iterator[None]:
     except OSError as error:
         raise ValidationError(_BUSY) from error
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not _taken(lock):
             if time.monotonic() > deadline:
                 raise ValidationError(_BUSY)

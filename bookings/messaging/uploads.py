@@ -50,7 +50,7 @@ class RoomyUploadHandler(TemporaryFileUploadHandler):
 
     def _drop(self) -> None:
         self._kept = False
-        with suppress(OSError, AttributeError):  # closing writes what is buffered, and fails once more
+        with suppress(OSError, AttributeError):  # closing writes what is buffered, and fails again
             self.file.close()
 
     def upload_interrupted(self) -> None:

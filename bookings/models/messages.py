@@ -61,7 +61,7 @@ class MessagePhoto(models.Model):
     """A photo sent with a message, for staff. In the database, so that it comes and goes with its message."""
 
     message = models.ForeignKey(ContactMessage, models.CASCADE, related_name="photos")
-    jpeg = models.BinaryField(help_text="Drawn anew from what was sent: no metadata.")
+    jpeg = models.BinaryField(help_text="Drawn again from what was sent: no metadata.")
 
     def __str__(self) -> str:
         return f"Photo {self.pk}"
@@ -71,7 +71,7 @@ class VisitPhoto(models.Model):
     """A photo that a customer sent for a visit, for who comes and the office. It comes and goes with its booking."""
 
     booking = models.ForeignKey(Booking, models.CASCADE, related_name="photos")
-    jpeg = models.BinaryField(help_text="Drawn anew from what was sent: no metadata.")
+    jpeg = models.BinaryField(help_text="Drawn again from what was sent: no metadata.")
     digest = models.CharField(max_length=64, help_text="Of the picture: the same one sent twice is one.")
 
     class Meta:

@@ -18,7 +18,7 @@ class Portrait(models.Model):
         related_name="portrait",
         error_messages={"unique": "There is a portrait already. Delete that one first."},
     )
-    jpeg = models.BinaryField(help_text="Drawn anew from what was sent: square, no metadata.")
+    jpeg = models.BinaryField(help_text="Drawn again from what was sent: square, no metadata.")
 
     def __str__(self) -> str:
         return f"Portrait of {self.handyman}"

@@ -139,10 +139,10 @@ def _ask(action: str, work: Callable[["StripeClient"], _T]) -> _T:
         failed("unavailable", error)
         raise StripeUnavailable(type(error).__name__) from error
     except stripe.StripeError as error:
-        # A call with the same key is still on its way; Stripe asks for patience with this word.
-        patience = error.code in ("idempotency_key_in_use", "lock_timeout")
-        failed("unavailable" if patience else "refused", error)
-        if patience:
+        # A call with the same key is still on its way; Stripe asks to wait with this word.
+        waits = error.code in ("idempotency_key_in_use", "lock_timeout")
+        failed("unavailable" if waits else "refused", error)
+        if waits:
             raise StripeUnavailable(type(error).__name__) from error
         raise StripeRefused(type(error).__name__, error.code or "") from error
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:  # an answer of another shape
@@ -156,7 +156,7 @@ def _ask(action: str, work: Callable[["StripeClient"], _T]) -> _T:
 def _client(key: str, base: str) -> "StripeClient":
     import stripe
 
-    # No repetition within a call: a customer is waiting, and tasks have a patience of their own.
+    # No repetition within a call: a customer is waiting, and tasks have retries of their own.
     http = stripe.RequestsClient(timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
     return stripe.StripeClient(key, base_addresses={"api": base}, http_client=http, max_network_retries=0)
 

@@ -14,11 +14,11 @@ from bookings.payments import deposits, settling
 from bookings.scheduling import holds
 
 # 2, 4, 8 ... seconds: back within seconds from a blip; after eighteen hours staff have long been told.
-_PATIENTLY = RetryStrategy(max_attempts=15, exponential_wait=2)
+_RETRIES = RetryStrategy(max_attempts=15, exponential_wait=2)
 _REMEMBERED = timedelta(days=90)
 
 
-@app.task(name="settle_payment", retry=_PATIENTLY)
+@app.task(name="settle_payment", retry=_RETRIES)
 def settle_payment(*, payment_id: int) -> None:
     """Bring our side and Stripe's to agree about one payment."""
     settling.settle(payment_id)

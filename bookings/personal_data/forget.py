@@ -37,7 +37,7 @@ _PERSONAL = (
 
 
 def anonymise(bookings: BookingQuerySet, now: datetime) -> int:
-    """Take who and where out of these bookings, for good; returns of how many. What the books need stays.
+    """Take who and where out of these bookings, permanently; returns of how many. What the books need stays.
 
     Staff's notes in the history and what handymen reported go too, for who knows what they say; the link stops working.
     """

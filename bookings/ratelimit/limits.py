@@ -59,7 +59,7 @@ class Pause(int):
 def wait(request: HttpRequest, purpose: Purpose) -> Pause:
     """0 when the client may go on, which is then counted; else how long until it is worth trying again.
 
-    When all clients together are over their limit, a client that is not is asked for patience: it sends the same again
+    When all clients together are over their limit, a client that is not is asked to wait: it sends the same again
     after DELAY seconds, with the `turn` that the page gave it, and passes, up to another, larger limit.
 
     REMOTE_ADDR is the client's: the site's first middleware has looked through our proxies (TRUSTED_PROXIES). When

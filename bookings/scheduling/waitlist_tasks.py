@@ -4,11 +4,11 @@ from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from bookings.messaging import waitlist_emails
-from bookings.messaging.delivery import Patience, send_once
+from bookings.messaging.delivery import Retries, send_once
 from bookings.models import WaitlistEntry, WaitlistOffer
 from bookings.scheduling import offers
 
-_PATIENTLY = Patience(max_attempts=15, exponential_wait=2)
+_RETRIES = Retries(max_attempts=15, exponential_wait=2)
 
 
 @app.periodic(cron="* * * * *")
@@ -18,7 +18,7 @@ def offer_free_time(timestamp: int) -> None:
     offers.offer_free_time()
 
 
-@app.task(name="send_waitlist_email", retry=_PATIENTLY)
+@app.task(name="send_waitlist_email", retry=_RETRIES)
 def send_waitlist_email(*, entry_id: int) -> None:
     """Send the link by which somebody confirms that they wait, or leaves the line."""
     entry = WaitlistEntry.objects.filter(pk=entry_id, ended_at=None).select_related("service", "booking").first()
@@ -26,7 +26,7 @@ def send_waitlist_email(*, entry_id: int) -> None:
         send_once(f"waitlist:{entry_id}:joined", "waitlist", waitlist_emails.joined(entry))
 
 
-@app.task(name="send_waitlist_offer", retry=_PATIENTLY)
+@app.task(name="send_waitlist_offer", retry=_RETRIES)
 def send_waitlist_offer(*, entry_id: int, offer_id: int) -> None:
     """Offer a time to who waits, while it is kept for them."""
     found = WaitlistOffer.objects.filter(pk=offer_id, outcome=WaitlistOffer.Outcome.OPEN)

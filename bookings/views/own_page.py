@@ -80,7 +80,7 @@ def page(request: HttpRequest, token: str, email: str) -> HttpResponse:
 @by_page
 @require_POST
 def again(request: HttpRequest, token: str, email: str) -> HttpResponse:
-    """The booking form for the visit `booking` once more, with everything filled in and the first free windows."""
+    """The booking form for the visit `booking` again, with everything filled in and the first free windows."""
     pk = request.POST.get("booking", "")
     visit = get_object_or_404(own_page.visits(email), pk=int(pk[:18]) if pk.isdecimal() else 0)
     return booking_views.again(request, visit)

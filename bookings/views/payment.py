@@ -18,7 +18,7 @@ from bookings.scheduling import errors
 from bookings.views.errors import wait_a_while
 from bookings.views.manage import by_link, minutes_left
 
-PATIENCE = 8
+QUICK_LOOKS = 8
 """Looks at the page that waits for Stripe before it says that an e-mail will follow."""
 WEBHOOK_BYTES = 512 * 1024
 """More than any event of Stripe's has."""
@@ -66,17 +66,17 @@ def paid(request: HttpRequest, booking: Booking) -> HttpResponse:
         return _elsewhere(booking, payment)
     look_again(payment.pk)
     looks = request.GET.get("look", "")
-    look = min(int(looks), PATIENCE) if looks.isdecimal() and len(looks) < 4 else 0
+    look = min(int(looks), QUICK_LOOKS) if looks.isdecimal() and len(looks) < 4 else 0
     context = {
         "booking": booking,
         "service": booking.service,
         "payment": payment,
         "look": look + 1,
-        "patient": look < PATIENCE,
+        "patient": look < QUICK_LOOKS,
     }
     response = render(request, "bookings/payment_wait.html", context)
     # A header and not a meta element: it works with and without JavaScript, and says nothing to who reads the page.
-    response["Refresh"] = f"{2 if look < PATIENCE else 20}; url={request.path}?look={look + 1}"
+    response["Refresh"] = f"{2 if look < QUICK_LOOKS else 20}; url={request.path}?look={look + 1}"
     return response
 
 

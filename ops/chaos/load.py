@@ -20,7 +20,7 @@ import requests
 Outcome = Literal["open", "acknowledged", "refused", "unknown"]
 WEEKS = 40
 """Weeks ahead among which customers choose, so that slots last for every fault."""
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds for which a customer presses the button again."""
 CARD = "4242424242424242"
 _HIDDEN = re.compile(r'type="hidden" name="(\w+)" value="([^"]*)"')
@@ -118,8 +118,8 @@ class Load:
         self.acknowledged_at: list[float] = []
         self.wrong: list[str] = []
         self._ended = threading.Event()
-        wishes = [self.slugs] * customers + ([(deposit_slug,)] if deposit_slug else [])
-        self._threads = [threading.Thread(target=self._book_on, args=(wish,), daemon=True) for wish in wishes]
+        wanted = [self.slugs] * customers + ([(deposit_slug,)] if deposit_slug else [])
+        self._threads = [threading.Thread(target=self._book_on, args=(asked,), daemon=True) for asked in wanted]
         self._threads.append(threading.Thread(target=self._read_on, daemon=True))
 
     def __enter__(self) -> "Load":
@@ -134,7 +134,7 @@ class Load:
         """Let everybody finish what they are at."""
         self._ended.set()
         for thread in self._threads:
-            thread.join(PATIENCE + 40)
+            thread.join(TIMEOUT + 40)
 
     def acknowledged_since(self, moment: float) -> int:
         """How many bookings were acknowledged after that moment of time.monotonic()."""
@@ -180,7 +180,7 @@ class Load:
 
     def _pays(self, session: requests.Session, answer: requests.Response) -> Outcome:
         """Pay a deposit on Stripe's page, asking for that page again while Stripe cannot be had."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline and answer.status_code == 302:
             address = answer.headers["Location"]
             if "://" in address:  # Stripe's
@@ -211,8 +211,8 @@ class Load:
     def _until_answered(
         self, session: requests.Session, method: str, path: str, data: dict[str, str] | None = None
     ) -> requests.Response | None:
-        """Again and again until the answer is clear; None when PATIENCE ran out."""
-        deadline = time.monotonic() + PATIENCE
+        """Again and again until the answer is clear; None when TIMEOUT ran out."""
+        deadline = time.monotonic() + TIMEOUT
         while True:
             response = ask(session, method, self.url + path, self.booking, data=data, headers={"Referer": self.url})
             if response is not None and response.status_code < 500:

@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass
 class Client:
-    """A kept-alive HTTPS connection through nginx, which is opened anew whenever it breaks."""
+    """A kept-alive HTTPS connection through nginx, which is opened again whenever it breaks."""
 
     site: Site
     timeout: float = 20.0
@@ -97,7 +97,7 @@ def book_all(
     site: Site, windows: Sequence[Window], *, rivals: int, customers: int, booked: Callable[[int], None]
 ) -> list[Answer]:
     """`rivals` customers want each window, `customers` at a time; `booked` hears how many are acknowledged so far."""
-    wishes = [(window, rival) for window in windows for rival in range(rivals)]
+    wanted = [(window, rival) for window in windows for rival in range(rivals)]
     done, lock = 0, threading.Lock()
 
     def book(numbered: tuple[int, tuple[Window, int]]) -> Answer:
@@ -111,7 +111,7 @@ def book_all(
         return answer
 
     with ThreadPoolExecutor(customers) as pool:
-        return list(pool.map(book, enumerate(wishes)))
+        return list(pool.map(book, enumerate(wanted)))
 
 
 def _book(site: Site, window: Window, email: str) -> Answer:

@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
 
-from ops.score.crowd import crowd
 from ops.score.customers import PAGES, customer
 from ops.score.database import Fault
+from ops.score.load import load
 from ops.score.processes import paused
 from ops.score.scene import Scene
 
@@ -36,7 +36,7 @@ def surge(*paths: str, clients: int = 32) -> Fault:
     def fault(scene: Scene) -> Iterator[None]:
         with ExitStack() as stack:
             for path in paths:
-                stack.enter_context(crowd(scene.site.url + path, clients=clients // len(paths)))
+                stack.enter_context(load(scene.site.url + path, clients=clients // len(paths)))
             yield
 
     return fault
@@ -68,7 +68,7 @@ def growing(scene: Scene) -> Iterator[None]:
     with ExitStack() as stack:
         for number in range(10):
             page = PAGES[number % 3]
-            stack.enter_context(crowd(scene.site.url + page, pause=1.0))
+            stack.enter_context(load(scene.site.url + page, pause=1.0))
             time.sleep(30)
         yield
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ops.score import releases
 from ops.score.catalogue import NEW, PLAYS, SESSIONS, Play
-from ops.score.crowd import crowd
 from ops.score.database import prepare_parts
+from ops.score.load import load
 from ops.score.recording import Recorder, Truth
 from ops.score.scene import Scene, staged
 from ops.score.scoring import RECORDINGS
@@ -47,11 +47,11 @@ def session(name: str, names: tuple[str, ...] = (), *, seed: int = 0) -> Path:
         if "index-dropped" in played:
             prepare_parts(scene)
         if name == NIGHT:
-            stack.enter_context(crowd(f"{scene.site.url}/services/", pause=60.0))
+            stack.enter_context(load(f"{scene.site.url}/services/", pause=60.0))
         else:
-            stack.enter_context(crowd(f"{scene.site.url}/broken/defer/working/", pause=0.8))
+            stack.enter_context(load(f"{scene.site.url}/broken/defer/working/", pause=0.8))
         for path in {path for each in played.values() for path in each.extra}:
-            stack.enter_context(crowd(scene.site.url + path, clients=2, pause=0.8))
+            stack.enter_context(load(scene.site.url + path, clients=2, pause=0.8))
         time.sleep(WARM_UP)
         for each, what in played.items():
             _play(scene, recorder, each, what)

@@ -140,7 +140,7 @@ def read(file: Path) -> tuple[list[Judgement], list[Truth]]:
 
 
 def replay(judgements: Iterable[Judgement]) -> Iterator[Incident]:
-    """Judge a session anew; return each incident as it opens."""
+    """Judge a session again; return each incident as it opens."""
     diagnosis = Diagnosis()
     for each in judgements:
         for look in each.killed:

@@ -48,7 +48,7 @@ class Score:
 
 
 def score(file: Path) -> Score:
-    """Judge a recorded session anew. Raises what `read` does."""
+    """Judge a recorded session again. Raises what `read` does."""
     judgements, truths = read(file)
     plays: dict[str, list[Truth]] = defaultdict(list)
     for truth in truths:

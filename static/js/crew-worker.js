@@ -1,7 +1,7 @@
 // Keeps a handyman's today and tomorrow on his phone, each until that day is over, for when there is no net.
 // A cache is named by the second (of the epoch) at which its day is over, and holds the day's page with what it needs.
 const PREFIX = "crew-until-";
-const PATIENCE = 6_000; // ms; a net that takes longer is none
+const TIMEOUT = 6_000; // ms; a net that takes longer is none
 
 const until = (name) => Number(name.slice(PREFIX.length)) * 1000;
 
@@ -36,7 +36,7 @@ const keep = async () => {
   if (next) await keepOne(next);
 };
 
-const within = (promise) => Promise.race([promise, new Promise((_, fail) => setTimeout(fail, PATIENCE))]);
+const within = (promise) => Promise.race([promise, new Promise((_, fail) => setTimeout(fail, TIMEOUT))]);
 
 const kept = async (address) => {
   for (const name of await days()) {

@@ -1,4 +1,4 @@
-// Counts the minutes down in which the time is kept, and shows the page anew when they are over.
+// Counts the minutes down in which the time is kept, and shows the page again when they are over.
 const until = document.querySelector("[data-until]");
 const left = document.querySelector("[data-left]");
 

@@ -3,15 +3,15 @@
 const board = document.querySelector("[data-board]");
 const says = document.querySelector("[data-says]");
 const form = document.querySelector("[data-move]");
-const lanes = [...document.querySelectorAll("[data-column]")];
+const tracks = [...document.querySelectorAll("[data-column]")];
 const hint = "Arrow keys move it, Enter drops it, Escape leaves it.";
 let held; // the visit that is being moved: where it is, where it was, and what the server has said of that
 
 const step = Number(board?.dataset.step);
 const first = Number(board?.dataset.first) * 60;
 const last = first + Number(board?.dataset.hours) * 60;
-const pixels = (lane) => lane.getBoundingClientRect().height / (last - first);
-const instant = () => `${new Date(Date.parse(held.lane.dataset.start) + (held.at - first) * 60_000).toISOString().slice(0, 19)}Z`;
+const pixels = (track) => track.getBoundingClientRect().height / (last - first);
+const instant = () => `${new Date(Date.parse(held.track.dataset.start) + (held.at - first) * 60_000).toISOString().slice(0, 19)}Z`;
 const clock = (at) => `${String(Math.floor(at / 60)).padStart(2, "0")}:${String(at % 60).padStart(2, "0")}`;
 
 function say(text, broken) {
@@ -21,20 +21,20 @@ function say(text, broken) {
 
 function take(link) {
   const item = link.closest("li");
-  const lane = link.closest("[data-column]");
-  held = { link, item, lane, at: Number(link.dataset.at), from: { parent: item.parentElement, after: item.nextElementSibling } };
+  const track = link.closest("[data-column]");
+  held = { link, item, track, at: Number(link.dataset.at), from: { parent: item.parentElement, after: item.nextElementSibling } };
   item.classList.add("moving");
-  say(`${link.dataset.visit} picked up at ${clock(held.at)}, ${lane.dataset.name}. ${hint}`, false);
+  say(`${link.dataset.visit} picked up at ${clock(held.at)}, ${track.dataset.name}. ${hint}`, false);
 }
 
 function leave(text) {
-  const { item, link, from, lane } = held;
+  const { item, link, from, track } = held;
   held.asked?.abort();
   clearTimeout(held.soon);
   held = undefined;
   item.classList.remove("moving");
   item.style.removeProperty("top");
-  lane.classList.remove("target");
+  track.classList.remove("target");
   link.classList.remove("broken");
   if (from.parent !== item.parentElement) from.parent.insertBefore(item, from.after);
   link.focus();
@@ -42,16 +42,16 @@ function leave(text) {
 }
 
 // Shows the visit there, and asks what that would break.
-function put(lane, at) {
+function put(track, at) {
   at = Math.max(first, Math.min(at, last - 5));
-  if (lane === held.lane && at === held.at && held.answer) return;
-  if (lane !== held.lane) {
-    held.lane.classList.remove("target");
-    lane.querySelector("ol").append(held.item);
+  if (track === held.track && at === held.at && held.answer) return;
+  if (track !== held.track) {
+    held.track.classList.remove("target");
+    track.querySelector("ol").append(held.item);
   }
-  lane.classList.add("target");
-  Object.assign(held, { lane, at, answer: undefined, moved: true });
-  held.item.style.setProperty("top", `${(at - first) * pixels(lane)}px`);
+  track.classList.add("target");
+  Object.assign(held, { track, at, answer: undefined, moved: true });
+  held.item.style.setProperty("top", `${(at - first) * pixels(track)}px`);
   held.asked?.abort();
   clearTimeout(held.soon);
   const mine = held;
@@ -61,8 +61,8 @@ function put(lane, at) {
 }
 
 async function ask(mine) {
-  const where = `${clock(mine.at)}, ${mine.lane.dataset.name}`;
-  const take_ = `${instant()} ${mine.lane.dataset.who}`;
+  const where = `${clock(mine.at)}, ${mine.track.dataset.name}`;
+  const take_ = `${instant()} ${mine.track.dataset.who}`;
   mine.asked = new AbortController();
   try {
     const answer = await fetch(`${mine.link.dataset.to}ask/?${new URLSearchParams({ take: take_ })}`, { signal: mine.asked.signal });
@@ -80,7 +80,7 @@ async function ask(mine) {
 async function drop() {
   const mine = held;
   if (!mine.moved) return leave("Left where it was.");
-  const wanted = `${instant()} ${mine.lane.dataset.who}`;
+  const wanted = `${instant()} ${mine.track.dataset.who}`;
   while (mine === held && !mine.answer) {
     const waiting = mine.answered;
     await waiting;
@@ -104,12 +104,12 @@ function press(event) {
   }
   const by = event.shiftKey ? 5 : step;
   const up = held.at % by || by;
-  const beside = lanes.indexOf(held.lane);
+  const beside = tracks.indexOf(held.track);
   const act = {
-    ArrowUp: () => put(held.lane, held.at - up),
-    ArrowDown: () => put(held.lane, held.at + (by - (held.at % by))),
-    ArrowLeft: () => put(lanes[Math.max(beside - 1, 0)], held.at),
-    ArrowRight: () => put(lanes[Math.min(beside + 1, lanes.length - 1)], held.at),
+    ArrowUp: () => put(held.track, held.at - up),
+    ArrowDown: () => put(held.track, held.at + (by - (held.at % by))),
+    ArrowLeft: () => put(tracks[Math.max(beside - 1, 0)], held.at),
+    ArrowRight: () => put(tracks[Math.min(beside + 1, tracks.length - 1)], held.at),
     Enter: drop,
     Escape: () => leave("Left where it was."),
     Tab: () => leave("Left where it was."),
@@ -131,12 +131,12 @@ function grab(event) {
       take(link);
       held.pointer = true;
     }
-    const under = lanes.find((lane) => {
-      const box = lane.getBoundingClientRect();
+    const under = tracks.find((track) => {
+      const box = track.getBoundingClientRect();
       return moved.clientX >= box.left && moved.clientX < box.right;
     });
-    const at = start.at + (moved.clientY - start.y) / pixels(held.lane);
-    put(under ?? held.lane, Math.round(at / step) * step);
+    const at = start.at + (moved.clientY - start.y) / pixels(held.track);
+    put(under ?? held.track, Math.round(at / step) * step);
   };
   const end = (event_) => {
     removeEventListener("pointermove", move);

@@ -104,6 +104,6 @@ class Browsers:
 
 
 def _latest(failing: list[tuple[float, int]]) -> list[tuple[float, int]]:
-    """Those since scripts last worked again: what is over is not counted once more."""
+    """Those since scripts last worked again: what is over is not counted again."""
     since = next((later for (one, _), (later, _) in reversed([*pairwise(failing)]) if later - one > QUIET), 0.0)
     return [each for each in failing if each[0] >= since]

@@ -249,7 +249,7 @@ class Diagnosis:
             if ended_at > at - signals.FAILURE_WINDOW and explains(past.symptom, past.cause, finding):
                 return True  # what is counted over a minute is still counted
             if past.cause.key == finding.cause.key and finding.cause.kind in BESIDE:
-                return True  # it is seen over a longer time once more: the same beginning is the same incident
+                return True  # it is seen over a longer time again: the same beginning is the same incident
         return any(explains(other.symptom, other.cause, finding) for other in findings[:index])
 
     def _new(self, at: float, finding: Finding) -> Incident:

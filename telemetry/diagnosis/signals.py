@@ -288,8 +288,8 @@ def silent(looks: Sequence[Look], at: float, states: dict[int, str]) -> list[Fin
     found = []
     for pid, look in latest.items():
         state = states.get(pid, "gone")
-        patience = STARVED if state in ("running", "sleeping") else MISSING
-        if at - look.at < patience or state in ("gone", "zombie"):
+        allowed = STARVED if state in ("running", "sleeping") else MISSING
+        if at - look.at < allowed or state in ("gone", "zombie"):
             continue
         cause = Cause("process", look.process, "state", weight=float(look.threads or 1), detail=state, running=pid)
         found.append(Finding(Symptom("process_silent", look.process), cause, look.at))

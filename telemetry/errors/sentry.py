@@ -30,7 +30,7 @@ BURST, WINDOW = 3, 60.0
 """Events of one fingerprint per this many seconds, in each process; the rest are counted."""
 
 MOST_FINGERPRINTS = 512
-_PATIENCE = {"checkin_margin": 30, "max_runtime": 60}
+_TIMEOUT = {"checkin_margin": 30, "max_runtime": 60}
 """Minutes after which a run of a periodic task is missed, or too long."""
 
 _AT_ONCE = 0.001
@@ -214,7 +214,7 @@ class Sentry(errors.Errors):
 
     @failsafe("sentry")
     def check_in(self, id_: str, task: str, schedule: str, outcome: str, seconds: float | None) -> None:
-        monitor = {"schedule": {"type": "crontab", "value": schedule}, "timezone": "UTC", **_PATIENCE}
+        monitor = {"schedule": {"type": "crontab", "value": schedule}, "timezone": "UTC", **_TIMEOUT}
         said: dict[str, Any] = {
             "check_in_id": id_,
             "monitor_slug": re.sub(r"[^a-z0-9_]+", "-", task.lower())[:50],

@@ -11,7 +11,7 @@ from telemetry.health import State
 from telemetry.observe import pool
 from telemetry.observe.probe import DatabaseProbe
 
-PATIENCE = 2.0
+TIMEOUT = 2.0
 """Seconds a database gets to answer."""
 
 
@@ -27,4 +27,4 @@ def register() -> None:
 def _ask(alias: str, probe: DatabaseProbe) -> State:
     if alias not in pool.registries():  # not used here, or of another engine
         return "disabled"
-    return "ok" if probe.check(PATIENCE).ok else "degraded"
+    return "ok" if probe.check(TIMEOUT).ok else "degraded"

@@ -15,7 +15,7 @@ KNOWN = 1.0
 class LineHandler(logging.Handler):
     """Writes each line to stderr at once. When its reader hangs, lines are dropped and counted; nobody waits for it."""
 
-    _patience_ms = 50
+    _timeout_ms = 50
     """How long the first line waits for a reader that is slow; after that none waits until it reads again."""
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class LineHandler(logging.Handler):
     def _writable(self, fd: int) -> bool:
         poll = select.poll()
         poll.register(fd, select.POLLOUT)
-        return bool(poll.poll(0 if self._stuck else self._patience_ms))
+        return bool(poll.poll(0 if self._stuck else self._timeout_ms))
 
 
 def _dropped(reason: str) -> None:

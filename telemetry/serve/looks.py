@@ -27,7 +27,7 @@ STUCK = 0.5
 TROUBLED = 1.0
 """Seconds a query runs, or nobody has asked for EVERY, before the database is asked whether it answers."""
 EVERY = 5.0
-PATIENCE = 2.0
+TIMEOUT = 2.0
 """Seconds the database gets to answer; longer than health gives it, so that a busy machine is not called down."""
 SILENT = 0.5
 """Seconds without an answer from which the answer is waited for before anything is concluded."""
@@ -168,14 +168,14 @@ class Reach:
                 self._bad_since = 0.0
             return "ok", 0.0
         again = len(self._answers) >= 2 and self._answers[-2][1] != "ok"
-        if state == "timeout" and not again and oldest < PATIENCE:
+        if state == "timeout" and not again and oldest < TIMEOUT:
             return "asking", 0.0  # one silence may be a busy machine, unless a query has met it as well
         unanswered = list(takewhile(lambda answer: answer[1] != "ok", reversed(self._answers)))
         self._bad_since = self._bad_since or unanswered[-1][0]
         return state, self._bad_since
 
     def _ask(self, at: float, wanting: bool) -> None:
-        found = probe.database.check(PATIENCE)
+        found = probe.database.check(TIMEOUT)
         users = probe.full() if found.ok and wanting else None
         self.users = users or self.users
         self._answers.append((at, "full" if users is not None else "ok" if found.ok else found.reason))

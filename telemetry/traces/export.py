@@ -37,7 +37,7 @@ _FROM_INSTRUMENTATIONS = {
 _SPOKEN = ("http.", "url.", "client.", "user_agent.", "user.", "net.", "network.", "server.", "peer.", "exception.")
 """Where the conventions put what an instrumentation of HTTP says; other names on its span are the project's."""
 _INSTRUMENTATION = "opentelemetry.instrumentation."
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 """Seconds a collector gets for one batch; loss is reported that much later."""
 _TEXTS = {"exception.message", "exception.stacktrace"}
 _FRAME = re.compile(r'^  File "[^"]*", line \d+, in \S+$', re.MULTILINE)
@@ -53,7 +53,7 @@ def otlp_over_http() -> trace_exporter.OTLPSpanExporter:
     given = any(os.environ.get(f"OTEL_EXPORTER_OTLP_{of}TIMEOUT") for of in ("", "TRACES_"))
     # The same bytes for less CPU; docs/architecture.md, Private names.
     trace_exporter.encode_spans = otlp.encoded  # type: ignore[assignment]  # the exporter asks it for bytes alone
-    return trace_exporter.OTLPSpanExporter(timeout=None if given else _PATIENCE)
+    return trace_exporter.OTLPSpanExporter(timeout=None if given else _TIMEOUT)
 
 
 def _exporter(name: str) -> SpanExporter:

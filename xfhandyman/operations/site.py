@@ -101,7 +101,7 @@ def js_errors(now: datetime) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Tasks:
-    """Background tasks: due and not begun, since when the oldest is due, and failed for good in the last week."""
+    """Background tasks: due and not begun, since when the oldest is due, and failed permanently in the last week."""
 
     due: int
     oldest: datetime | None

@@ -8,10 +8,10 @@ from telemetry.diagnosis import incidents
 from telemetry.models import IncidentRecord
 
 DAY = 86_400.0
-WIDTH, LANE, BAR = 720.0, 14.0, 10.0
+WIDTH, ROW, BAR = 720.0, 14.0, 10.0
 LEAST = 3.0
 """Width of the shortest bar, so that it is seen."""
-MOST_LANES = 6
+MOST_ROWS = 6
 HOURS = (0, 6, 12, 18, 24)
 
 
@@ -52,7 +52,7 @@ def from_board() -> list[Span]:
 
 
 def from_everywhere(now: datetime) -> list[Span]:
-    """What this host remembers, and what other hosts, or this one before it was made anew, have stored."""
+    """What this host remembers, and what other hosts, or this one before it was made again, have stored."""
     found = {each.id: Span(each.sentence, each.started_at, each.ended_at) for each in incidents.board().recent()}
     for row in IncidentRecord.objects.filter(started_at__gte=now - timedelta(days=1))[:200]:
         ended = row.ended_at.timestamp() if row.ended_at else None
@@ -69,14 +69,14 @@ def draw(spans: Sequence[Span], at: float) -> Timeline:
         if (span.ended or at) < began:
             continue
         width = max(right - left, LEAST)
-        lane = next((lane for lane, until in enumerate(free) if until <= left), len(free))
-        if lane == len(free) and lane < MOST_LANES:
+        row = next((row for row, until in enumerate(free) if until <= left), len(free))
+        if row == len(free) and row < MOST_ROWS:
             free.append(0.0)
-        lane = min(lane, MOST_LANES - 1)
-        free[lane] = left + width + 1
-        bars.append(Bar(span.sentence, round(left, 1), lane * LANE, round(width, 1), span.ended is None))
+        row = min(row, MOST_ROWS - 1)
+        free[row] = left + width + 1
+        bars.append(Bar(span.sentence, round(left, 1), row * ROW, round(width, 1), span.ended is None))
     hours = [(hour * WIDTH / 24, _clock(began + hour * 3600)) for hour in HOURS]
-    return Timeline(bars, hours, int(max(len(free), 1) * LANE))
+    return Timeline(bars, hours, int(max(len(free), 1) * ROW))
 
 
 def _clock(moment: float) -> str:

@@ -77,14 +77,14 @@ def purpose(request: HttpRequest) -> limits.Purpose:
 
 
 _one_at_a_time = Lock()  # of this process: a burst of hashes would take every processor from the pages
-_PATIENCE = 0.5
+_TIMEOUT = 0.5
 """Seconds to wait for one's turn, which is some hashes long."""
 
 
 @contextmanager
 def turn(seconds: int = 0) -> Iterator[int]:
     """Hash one password at a time. Gives `seconds`, or where that is 0 and no turn came in time, the 2 s to wait."""
-    mine = not seconds and _one_at_a_time.acquire(timeout=_PATIENCE)
+    mine = not seconds and _one_at_a_time.acquire(timeout=_TIMEOUT)
     try:
         yield seconds if mine else seconds or 2
     finally:

@@ -30,7 +30,7 @@ from xfhandyman.security import notices
 from xfhandyman.security.step_up import PasswordAgainForm
 
 RECOVERY_CODES = 8
-_PATIENCE = 600.0
+_TIMEOUT = 600.0
 """Seconds from the password to the code."""
 _PENDING = "second_factor"
 
@@ -57,7 +57,7 @@ class CodeForm(forms.Form):
 
 
 class SetUpForm(CodeForm, PasswordAgainForm):
-    """The first code of an app, and the password once more: an open page is not enough to choose the second factor."""
+    """The first code of an app, and the password again: an open page is not enough to choose the second factor."""
 
     field_order = ("code", "password")
 
@@ -81,7 +81,7 @@ def pending_user(session: Mapping[str, Any]) -> int | None:
 
 def _pending(request: HttpRequest) -> Pending | None:
     kept = request.session.get(_PENDING)
-    if not kept or not 0 <= time.time() - kept["at"] <= _PATIENCE:
+    if not kept or not 0 <= time.time() - kept["at"] <= _TIMEOUT:
         return None
     user = User.objects.filter(pk=kept["user"], is_active=True, is_staff=True).first()
     return Pending(user, kept["backend"], kept["next"]) if user else None

@@ -1,4 +1,4 @@
-"""Asking for the password once more, before what would let somebody else in for good."""
+"""Asking for the password again, before what would let somebody else in permanently."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class PasswordAgainForm(forms.Form):
     """
 
     password = forms.CharField(
-        label="Your password, once more",
+        label="Your password, again",
         strip=False,
         widget=forms.PasswordInput({"autocomplete": "current-password"}),
         error_messages={"required": "Enter your password."},

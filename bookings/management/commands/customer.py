@@ -18,7 +18,7 @@ class Command(BaseCommand):
         export = actions.add_parser("export", help="write a zip with JSON and photos")
         export.add_argument("email", help="an e-mail address, or the reference of a booking that has none")
         export.add_argument("--output", type=Path, help="the file to write; by default customer-DATE.zip here")
-        erase = actions.add_parser("erase", help="erase for good; the numbers stay for the books")
+        erase = actions.add_parser("erase", help="erase permanently; the numbers stay for the books")
         erase.add_argument("email", help="the same")
         erase.add_argument("--cancel", action="store_true", help="cancel the visits that are still ahead")
 

@@ -1,4 +1,4 @@
-"""gunicorn's gthread worker whose threads wait for no client, with a lane for health and a queue for beacons.
+"""gunicorn's gthread worker whose threads wait for no client, with threads apart for health and a queue for beacons.
 
 A pool of threads that all wait 2 s for a connection makes whoever queues behind them wait for as long as the queue is;
 a probe that times out there has the process killed although it would have recovered. So requests for the health paths
@@ -39,8 +39,8 @@ from telemetry.observe import queueing
 from telemetry.rum import body
 
 THREADS = 2
-"""Of the lane for health."""
-PATIENCE = 10.0
+"""Of the threads for health."""
+TIMEOUT = 10.0
 """Seconds for a request of at most request_buffering.WHOLE bytes to arrive, from its first byte."""
 BEACON_WAIT = 0.1
 """Seconds a beacon lets pages go first."""
@@ -106,7 +106,7 @@ class LanedWorker(ThreadWorker):
             listener.close()
 
     def enqueue_req(self, conn: Any) -> None:
-        """Wait for data, then for the whole request, then submit it to the lane it belongs to."""
+        """Wait for data, then for the whole request, then submit it to the threads it belongs to."""
         if not conn.initialized and not conn.data_ready:
             self._await_data(conn)
             return
@@ -181,7 +181,7 @@ class LanedWorker(ThreadWorker):
             conn.timeout = min(conn.timeout, deadline)
 
     def _await_data(self, conn: Any) -> None:
-        # As the base class does with a connection whose data did not come within a thread's patience.
+        # As the base class does with a connection whose data did not come within a thread's time-out.
         conn.sock.setblocking(False)
         conn.timeout = time.monotonic() + DEFAULT_WORKER_DATA_TIMEOUT
         self.pending_conns.append(conn)
@@ -189,7 +189,7 @@ class LanedWorker(ThreadWorker):
 
     def _await_rest(self, conn: Any, needed: int) -> None:
         conn.sock.setblocking(False)
-        self.arriving.setdefault(conn, time.monotonic() + PATIENCE)
+        self.arriving.setdefault(conn, time.monotonic() + TIMEOUT)
         request_buffering.wake_at(conn.sock, needed)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_more, conn, needed))
 

@@ -1,4 +1,4 @@
-"""Sends beacons at an even pace: `python -m benchmarks.rain URL PER_SECOND`, one body on each line of stdin."""
+"""Sends beacons at an even pace: `python -m benchmarks.beacon_load URL PER_SECOND`, one body on each line of stdin."""
 
 import http.client
 import sys

@@ -10,7 +10,7 @@ from ops.score.customers import customer
 
 
 @contextmanager
-def crowd(url: str, *, clients: int = 1, pause: float = 0.0) -> Iterator[None]:
+def load(url: str, *, clients: int = 1, pause: float = 0.0) -> Iterator[None]:
     """That many clients ask for `url` until the block ends, each with `pause` seconds between two requests."""
     over = threading.Event()
 

@@ -94,11 +94,11 @@ def test_it_answers_probes_while_every_thread_is_taken(stack: Callable[..., Stac
     assert time.perf_counter() - began < 1
     assert send_beacon(site) == 204
     with urlopen(Request(f"{site.url}/livez", headers={"SCRIPT_NAME": "/livez"}), timeout=5) as answer:
-        assert answer.read(20) == b"ok"  # no header makes another path of it, and leads a page into the lane
+        assert answer.read(20) == b"ok"  # no header leads a page to the threads for health
     assert time.perf_counter() - began < 1
     assert all(thread.is_alive() for thread in busy)
 
-    # A sender that stalls in the middle of a probe takes none of the lane's threads.
+    # A sender that stalls in the middle of a probe takes none of its threads.
     stalled = [connect(site) for _ in range(4)]
     for sock in stalled:
         sock.sendall(b"GET /livez HTTP/1.1\r\nHost: ")
@@ -111,7 +111,7 @@ def test_it_answers_probes_while_every_thread_is_taken(stack: Callable[..., Stac
     for thread in busy:
         thread.join()
 
-    # One kept-alive connection changes lanes from request to request; two requests at once are both answered.
+    # One kept-alive connection changes threads from request to request; two requests at once are both answered.
     with connect(site) as sock:
         for path in ("/livez", "/innocent/", "/readyz"):
             sock.sendall(request(path))
