@@ -88,7 +88,7 @@ class Customer:
         starts: list[str] = []
         for week in range(8):
             first = date.today() + timedelta(weeks=week)
-            path = f"/api/availability?service={SERVICE}&week={first}"
+            path = f"/api/availability?service={SERVICE}&week={first}&postcode=SE1+7PB"
             status, body = self.send("GET", path, headers={"Accept": "application/json", "Accept-Encoding": ""})
             assert status == 200, (status, body)
             starts += [slot["start"] for day in json.loads(body)["days"] for slot in day["slots"]]

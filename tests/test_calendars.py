@@ -14,7 +14,7 @@ from bookings.slots import calendars
 from tests import factories
 
 
-@pytest.mark.race
+@pytest.mark.alone  # with connections of the pool to spare
 @pytest.mark.django_db(transaction=True)
 def test_one_slow_query_does_not_hold_up_the_diary_of_another_request() -> None:
     service = factories.service()

@@ -37,7 +37,7 @@ def book(page: Page, site: Stack, **typed: str) -> None:
     page.goto(f"{site.url}/services/tap-repair/")
     page.get_by_role("link", name="See free times").click()
     page.get_by_role("link", name="Later").click()
-    expect(page.get_by_role("link", name="Earlier")).to_be_visible()
+    expect(page.locator("[data-id=previous]")).to_be_visible()
     page.locator(".tape a:not(.full)").last.click()
     page.locator("ul.slots a").first.click()
     for label, text in typed.items():

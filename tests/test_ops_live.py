@@ -30,6 +30,7 @@ IN_TROUBLE = {"Errors by route", "Oldest running query", "Dropped", "Clients wit
 
 RULES_IN_TROUBLE = {
     "incident_started_timestamp_seconds",
+    "tickets_open",
     'http_requests_total{status=~"5.."}',
     "telemetry_dropped_total",
     "rum_js_errors_total",

@@ -230,7 +230,7 @@ def test_it_logs_a_mixed_run_as_json_with_the_id_of_each_request(stack: StartSta
     one = next(each for each in events if each["event"] == "request_finished" and each["route"] == "/")
     assert {
         "request_id",
-        "status",
+        "status_code",
         "duration_ms",
         "db_queries",
         "db_ms",

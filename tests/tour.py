@@ -78,7 +78,7 @@ def _booking(site: Stack, page: Page) -> Iterator[str]:
     """From the week to a cancelled visit, with everything that can go wrong on the way."""
     page.goto(f"{site.url}/book/shelves/?handyman=grace")
     page.get_by_role("link", name="Later").click()
-    page.get_by_role("link", name="Earlier").wait_for()
+    page.locator("[data-id=previous]").wait_for()
     yield "week, later"
     page.locator("ul.slots a").last.click()
     expect(page.get_by_label("Your name", exact=True)).to_be_visible()

@@ -229,5 +229,7 @@ def oracle(case: Case) -> list[Slot]:
         planned = {pk: people[pk].planned(at, case.rules, case.job) for pk in sorted(people)}
         takers = {pk: arrival for pk, arrival in planned.items() if arrival is not None}
         if takers:
-            slots.append(Slot(at, at + case.rules.window, tuple(takers), tuple(takers.values())))
+            is_driven = case.rules.travel is not None and len(case.job.places) == 1
+            kept = timedelta() if is_driven else case.job.buffer
+            slots.append(Slot(at, at + case.rules.window, tuple(takers), tuple(takers.values()), buffer=kept))
     return slots

@@ -92,6 +92,11 @@ def reap(pid: int) -> None:
             mark.unlink()
 
 
+def leave() -> None:
+    """Keep this process's metrics in memory: it was forked from the arbiter, and is no worker whose end is noticed."""
+    os.environ.pop(_ENV, None)
+
+
 def _merge(path: Path, pid: str) -> None:
     from prometheus_client.mmap_dict import MmapedDict
     from prometheus_client.multiprocess import mark_process_dead

@@ -5,6 +5,7 @@ import sys
 
 from telemetry.logger import get_logger
 from telemetry.logs import setup
+from telemetry.metrics import multiprocess
 
 
 def require_sound_configuration() -> None:
@@ -12,6 +13,7 @@ def require_sound_configuration() -> None:
     child = os.fork()
     if child == 0:
         try:
+            multiprocess.leave()
             os._exit(_faults())
         finally:
             os._exit(1)
