@@ -12,9 +12,10 @@ from ops.chaos.load import Order
 
 _BOOKINGS = """
     SELECT b.id, b.customer_email, b.reference, b.status, b.starts_at, s.slug,
-           lower(b.during) = b.starts_at AND upper(b.during) IN (  -- no buffer where the way to the next is known
-               b.ends_at, b.ends_at + s.buffer_minutes * interval '1 minute') AS whole_time,
-           b.ends_at = b.starts_at + s.duration_minutes * interval '1 minute' AS right_length,
+           lower(b.during) BETWEEN b.starts_at AND b.arrival_until AND upper(b.during) IN (
+               b.ends_at,  -- no buffer where the way to the next is known
+               b.ends_at + s.buffer_minutes * interval '1 minute') AS whole_time,
+           b.ends_at = lower(b.during) + s.duration_minutes * interval '1 minute' AS right_length,
            (SELECT count(*) FROM bookings_bookingevent e
             WHERE e.booking_id = b.id AND e.kind IN ('created', 'held')) AS created,
            ARRAY(SELECT j.status::text FROM procrastinate_jobs j WHERE j.task_name = 'send_booking_email'
