@@ -5,6 +5,8 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import count
 from typing import Any
 
+from django.contrib.auth.models import Group, User
+
 from bookings.models import Booking, Handyman, Service, WorkingHours
 from bookings.scheduling import Customer
 
@@ -57,6 +59,13 @@ def unsaved_booking(*, service: Service, handyman: Handyman, starts_at: datetime
     made = Booking(service=service, handyman=handyman, consent_at=starts_at, **defaults | fields)
     made.take_time(starts_at)
     made.take_price()
+    return made
+
+
+def clerk() -> User:
+    """Somebody of the office."""
+    made = User.objects.create_user("clerk", is_staff=True)
+    made.groups.add(Group.objects.get(name="Office"))
     return made
 
 

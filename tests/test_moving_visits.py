@@ -19,9 +19,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def office(client: Client) -> Client:
-    clerk = User.objects.create_user("clerk", is_staff=True)
-    clerk.groups.add(Group.objects.get(name="Office"))
-    client.force_login(clerk)
+    client.force_login(factories.clerk())
     return client
 
 

@@ -5,7 +5,6 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -21,9 +20,7 @@ FIND, ADD = "/admin/bookings/booking/find/", "/admin/bookings/booking/add/"
 
 @pytest.fixture
 def office(client: Client) -> Client:
-    clerk = User.objects.create_user("clerk", is_staff=True)
-    clerk.groups.add(Group.objects.get(name="Office"))
-    client.force_login(clerk)
+    client.force_login(factories.clerk())
     return client
 
 

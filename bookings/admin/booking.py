@@ -25,7 +25,7 @@ from bookings.admin.customers import CustomerAction
 from bookings.admin.export import BookingResource, CSVExport
 from bookings.admin.forms import CUSTOMER_FIELDS, STAFF, BookingForm, VisitForm, refusal
 from bookings.admin.lines import JobFilter, LineInline
-from bookings.admin.office import OfficeAdmin
+from bookings.admin.office import InlineForReading, OfficeAdmin
 from bookings.admin.phone_booking import book
 from bookings.admin.reports import ReportInline
 from bookings.admin.search import PeopleSearch
@@ -60,26 +60,15 @@ class WhenFilter(admin.SimpleListFilter):
                 return queryset
 
 
-class HistoryInline(admin.TabularInline):
+class HistoryInline(InlineForReading):
     """What happened to the booking, for reading only."""
 
     model = BookingEvent
     fields = readonly_fields = ("at", "kind", "by", "user", "note")
     verbose_name_plural = "history"
-    can_delete = False
-    extra = 0
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BookingEvent]:
         return super().get_queryset(request).select_related("user")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return True  # whoever sees the booking
 
 
 @admin.register(Booking)

@@ -8,10 +8,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 from bookings.admin.forms import LineForm
+from bookings.admin.office import InlineForReading
 from bookings.models import Booking, BookingLine, Service
 
 
-class LineInline(admin.TabularInline):
+class LineInline(InlineForReading):
     """The further jobs of a visit. Their prices can be corrected, as the first one's can."""
 
     model = BookingLine
@@ -19,17 +20,9 @@ class LineInline(admin.TabularInline):
     fields = ("name", "minutes", "pricing", "price_pence", "minimum_minutes")
     readonly_fields = ("name", "minutes")
     verbose_name_plural = "further jobs"
-    can_delete = False
-    extra = 0
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("bookings.change_booking") and (obj is None or obj.erased_at is None)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return True  # whoever sees the booking
 
 
 class JobFilter(admin.SimpleListFilter):

@@ -32,6 +32,22 @@ def changed_since_shown(request: HttpRequest, rows: Iterable[Model]) -> list[Mod
     return [row for row in rows if shown(row) not in carried]
 
 
+class InlineForReading(admin.TabularInline):
+    """Rows of a page that are shown to whoever sees the page, and changed elsewhere."""
+
+    can_delete = False
+    extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+
 class OfficeAdmin(admin.ModelAdmin):
     """The base of every ModelAdmin of the business."""
 

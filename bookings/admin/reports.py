@@ -11,32 +11,21 @@ from django.template.defaultfilters import pluralize
 from bookings import crew
 from bookings.admin import clashes
 from bookings.admin.audit import record
-from bookings.admin.office import OfficeAdmin
+from bookings.admin.office import InlineForReading, OfficeAdmin
 from bookings.crew import absences
 from bookings.models import TimeOffRequest, VisitReport
 
 
-class ReportInline(admin.TabularInline):
+class ReportInline(InlineForReading):
     """What the handyman reported from the visit, what had no effect included."""
 
     model = VisitReport
     fk_name = "booking"
     fields = readonly_fields = ("at", "handyman", "kind", "minutes", "words", "materials", "refused")
     verbose_name_plural = "reports of the handyman"
-    can_delete = False
-    extra = 0
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[VisitReport]:
         return super().get_queryset(request).select_related("handyman")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return True  # whoever sees the booking
 
 
 @admin.register(TimeOffRequest)

@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -14,9 +13,8 @@ from django.views.decorators.http import require_safe
 from bookings import country, crew
 from bookings.crew import days as diary
 from bookings.models import CalendarFeed, Status
-from bookings.ratelimit import limits
 from bookings.templatetags.business import clock
-from bookings.views.errors import wait_a_while
+from bookings.views.manage import dead_link
 
 if TYPE_CHECKING:
     from icalendar import Event
@@ -34,9 +32,7 @@ def feed(request: HttpRequest, token: str) -> HttpResponse:
         found = None
     user = found.handyman.user if found else None
     if found is None or user is None or not crew.may_see(user):
-        if seconds := limits.wait(request, limits.Purpose.LINK):
-            return wait_a_while(request, seconds)
-        return render(request, "404.html", status=404)
+        return dead_link(request, "404.html")
     return HttpResponse(_calendar(found), content_type="text/calendar; charset=utf-8")
 
 

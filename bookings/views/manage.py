@@ -23,6 +23,13 @@ from bookings.views.errors import wait_a_while
 _CONFLICTS = (scheduling.SlotTaken, scheduling.TooFar, scheduling.TooLate, scheduling.NotPossible)
 
 
+def dead_link(request: HttpRequest, template: str = "bookings/link_gone.html") -> HttpResponse:
+    """404 with the way to help, for a link that opens nothing; who tries many is asked to wait."""
+    if pause := limits.wait(request, limits.Purpose.LINK):
+        return wait_a_while(request, pause)
+    return render(request, template, status=404)
+
+
 def by_link(view: Callable[[HttpRequest, Booking], HttpResponse]) -> Callable[[HttpRequest, str], HttpResponse]:
     """Give the view the booking of a link; a forged, revoked or expired one gets a 404 page with the way to help.
 
@@ -34,9 +41,7 @@ def by_link(view: Callable[[HttpRequest, Booking], HttpResponse]) -> Callable[[H
         try:
             booking = Booking.objects.for_link(token)
         except Booking.DoesNotExist:
-            if seconds := limits.wait(request, limits.Purpose.LINK):
-                return wait_a_while(request, seconds)
-            return render(request, "bookings/link_gone.html", status=404)
+            return dead_link(request)
         return view(request, booking)
 
     return never_cache(wrapped)

@@ -16,6 +16,7 @@ from bookings.personal_data import archive, erasure, own_page, records
 from bookings.ratelimit import limits
 from bookings.views import booking as booking_views
 from bookings.views.errors import wait_a_while
+from bookings.views.manage import dead_link
 
 MOST = 50
 """Visits that the page lists."""
@@ -131,6 +132,4 @@ def _page(request: HttpRequest, token: str, email: str, problem: str = "", statu
 
 def _gone(request: HttpRequest) -> HttpResponse:
     """A link that opens nothing; who tries many is asked to wait."""
-    if pause := limits.wait(request, limits.Purpose.LINK):
-        return wait_a_while(request, pause)
-    return render(request, "bookings/own_gone.html", status=404)
+    return dead_link(request, "bookings/own_gone.html")

@@ -15,7 +15,7 @@ from bookings.models import Booking, Handyman, Service, Status, WaitlistEntry, n
 from bookings.ratelimit import limits
 from bookings.scheduling import waitlist
 from bookings.views.errors import wait_a_while
-from bookings.views.manage import by_link
+from bookings.views.manage import by_link, dead_link
 from bookings.views.payment import to_stripe
 from bookings.waitlist_form import SuitsForm, WaitlistForm
 
@@ -101,9 +101,7 @@ def entry(request: HttpRequest, token: str) -> HttpResponse:
     try:
         found = WaitlistEntry.objects.for_link(token)
     except WaitlistEntry.DoesNotExist:
-        if seconds := limits.wait(request, limits.Purpose.LINK):
-            return wait_a_while(request, seconds)
-        return render(request, "bookings/link_gone.html", status=404)
+        return dead_link(request)
     if request.method != "POST":
         return _page(request, found)
     if seconds := limits.wait(request, limits.Purpose.BOOKING):
