@@ -16,6 +16,7 @@ import pytest
 import structlog
 from django.conf import settings
 from django.db import connection
+from hypothesis import settings as examples
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
 
@@ -32,6 +33,10 @@ _numbers = count()
 # Playwright's synchronous interface keeps an event loop in this thread, which Django takes for asynchronous code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
+
+# How long one example takes says more of the machine than of the code.
+examples.register_profile("ours", deadline=None, print_blob=True)
+examples.load_profile("ours")
 
 _SITES = {"stack", "demo_database", "demo_template", "chromium", "page"}
 """Fixtures that start a site or a browser, or copy a database for one."""

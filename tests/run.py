@@ -1,6 +1,7 @@
 """`make test`: every static check, then every test. Ends with the first exit code that is not 0.
 
-A check that fails does not hide the next: all of them run, and a table of what passed closes the output.
+A check that fails does not hide the next: all of them run. A table of what passed closes the output, and under it each
+test that failed with the line that says why, so that the end of a long log is enough to start from.
 `--lint` leaves the tests out. `--quick [path ...]` runs the quick checks and, of the tests that start no site, those in
 the paths, else those that name a module that has changed since the last commit (or in it).
 """
@@ -12,7 +13,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from xml.etree import ElementTree
 
 from harness.chromium import installed
 from harness.production import PRODUCTION
@@ -62,18 +65,40 @@ def main() -> int:
     quick = "--quick" in sys.argv
     checks = {name: CHECKS[name] for name in QUICK} if quick else CHECKS
     results = {name: _run(name, command) for name, command in checks.items()}
-    if quick:
-        if chosen := [path for path in sys.argv[2:] if path] or _related():
-            command = ["python", "-m", "pytest", "-m", "not (long or waits or alone)", "--no-site", *chosen]
-            results["tests"] = _run("tests", command, quiet=False)
-    elif "--lint" not in sys.argv:
-        _install_browser()
-        _install_servers()
-        results |= {name: _run(name, command, quiet=False) for name, command in TESTS.items()}
+    with TemporaryDirectory() as reports:
+        for name, command in _tests(quick=quick).items():
+            report = Path(reports) / f"{name}.xml"
+            results[name] = _run(name, [*command, f"--junitxml={report}", "-o", "junit_logging=no"], quiet=False)
+        failures = [line for report in sorted(Path(reports).iterdir()) for line in _failures(report)]
     failed = [name for name, (code, _) in results.items() if code]
     for name, (code, seconds) in results.items():
         print(f"{'FAILED' if code else 'ok':>7}  {seconds:6.1f} s  {name}")
+    for line in failures:
+        print(line)
     return 1 if failed else 0
+
+
+def _tests(*, quick: bool) -> dict[str, list[str]]:
+    """The runs of pytest that were asked for, by name; what they need is there."""
+    if quick:
+        chosen = [path for path in sys.argv[2:] if path] or _related()
+        command = ["python", "-m", "pytest", "-m", "not (long or waits or alone)", "--no-site", *chosen]
+        return {"tests": command} if chosen else {}
+    if "--lint" in sys.argv:
+        return {}
+    _install_browser()
+    _install_servers()
+    return TESTS
+
+
+def _failures(report: Path) -> list[str]:
+    """Each test that failed at last, and why, as lines of at most 300 characters."""
+    found = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        for outcome in [*case.iter("failure"), *case.iter("error")]:
+            why = " ".join((outcome.get("message") or outcome.text or "").split())
+            found[f"{case.get('classname')}::{case.get('name')}"] = why
+    return [f"FAILED {test}: {why}"[:300] for test, why in found.items()]
 
 
 def _related() -> list[str]:

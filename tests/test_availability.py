@@ -26,14 +26,14 @@ from bookings.slots.rules import (
 from tests.walked_windows import MINUTE, ZONES, Case, at_the_door, cases, minutes_of, oracle, person, times
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cases())
 def test_it_offers_what_a_minute_by_minute_walk_finds(case: Case) -> None:
     offered = free_slots(case.diary, rules=case.rules, job=case.job, first=case.first, last=case.last, now=case.now)
     assert [replace(slot, extra=(), is_nearby=False) for slot in offered] == oracle(case)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cases(), st.integers(-12, 600))
 def test_it_judges_a_posted_slot_as_it_lists_it(case: Case, offset: int) -> None:
     opening = datetime.combine(case.first, time(), tzinfo=case.rules.zone).astimezone(UTC)
@@ -47,7 +47,7 @@ def test_it_judges_a_posted_slot_as_it_lists_it(case: Case, offset: int) -> None
         assert starts_at not in {slot.starts_at for slot in listed}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases(), st.data())
 def test_every_promise_holds_when_the_whole_day_runs_late(case: Case, data: st.DataObject) -> None:
     """Customers take one free window after another of one handyman; then every visit begins late by the leeway."""

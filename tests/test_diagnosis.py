@@ -214,7 +214,7 @@ def test_looks_and_incidents_survive_their_way_through_a_file() -> None:
 NAMES = ["a", "b", "c", "d"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     culprit=st.sampled_from(NAMES),
     factor=st.sampled_from(["operations", "duration"]),

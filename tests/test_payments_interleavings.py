@@ -51,8 +51,8 @@ def _fresh_connections() -> None:
 class Story:
     """Two customers want the same hour; everything that can happen to them, in any order."""
 
-    def __init__(self, peer: StripePeer, chance: random.Random) -> None:
-        self.peer, self.chance = peer, chance
+    def __init__(self, peer: StripePeer, number: int, chance: random.Random) -> None:
+        self.peer, self.number, self.chance = peer, number, chance
         self.service = payments.service()
         self.handyman = factories.handyman(self.service)
         if chance.random() < 0.2:  # somebody who can come instead
@@ -63,7 +63,7 @@ class Story:
         self.bookings = [payments.hold(self.service, handyman=self.handyman, starts_at=self.at)]
 
     def steps(self) -> list[list[Callable[[], None]]]:
-        """One of the plots, step by step; beside some steps, something else at the same moment."""
+        """The plot whose turn it is, step by step; beside some steps, something else at the same moment."""
         plots = (
             [self.start, self.pay, self.tell, self.work],
             [self.start, self.pay, self.tell, self.work, self.cancel, self.work],
@@ -77,7 +77,7 @@ class Story:
             self.start, self.pay, self.decline, self.tell, self.tell, self.work, self.expire, self.cancel, self.rival,
             self.look, self.lose_an_answer, self.staff_refunds,
         ]  # fmt: skip
-        plot = self.chance.choice(plots)
+        plot = plots[self.number % len(plots)]
         if self.chance.random() < 0.2:
             plot = self.chance.sample(plot, k=len(plot))
         return [[step, self.chance.choice(beside)] if self.chance.random() < 0.35 else [step] for step in plot]
@@ -169,21 +169,23 @@ def test_it_keeps_money_and_slots_consistent_in_any_order(paying: StripePeer, in
     User.objects.create_user("office")
     seed = random.randrange(10**6)
     ends, done = Counter[str](), Counter[str]()
+    wanted = {
+        "confirmed paid", "cancelled closed", "cancelled refunded cancelled", "cancelled refunded late",
+        "confirmed refunded staff",
+    }  # fmt: skip
     with ThreadPoolExecutor(2) as at_once:
-        for number in range(interleavings):
-            story = Story(paying, random.Random(seed + number))
+        for number in range(3 * interleavings):
+            if number >= interleavings and wanted <= ends.keys():
+                break
+            story = Story(paying, number, random.Random(seed + number))
             story.run(at_once)
             try:
                 ends += story.end()
             except AssertionError as error:
-                error.add_note(f"seed {seed + number}: {dict(story.done)}")
+                error.add_note(f"seed {seed + number}, plot {number}: {dict(story.done)}")
                 raise
             done += story.done
             paying.forget()
     print(f"\nends {dict(ends)}\nsteps {dict(done)}")
-    wanted = (
-        "confirmed paid", "cancelled closed", "cancelled refunded cancelled", "cancelled refunded late",
-        "confirmed refunded staff",
-    )  # fmt: skip
-    assert all(ends[end] >= interleavings / 100 for end in wanted), ends
+    assert wanted <= ends.keys(), ends
     assert Booking.objects.exclude(status__in=(Status.CONFIRMED, Status.CANCELLED)).count() == 0

@@ -51,7 +51,7 @@ def basket_of(chosen: list[tuple[Service, int]]) -> Basket:
     return Basket(tuple(BookingLine.of(service, quantity) for service, quantity in chosen))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(catalogues())
 def test_a_basket_adds_up_like_the_same_jobs_one_by_one(chosen: list[tuple[Service, int]]) -> None:
     """The oracle takes every single job by itself, in exact fractions; an hourly line is rounded once."""
@@ -68,7 +68,7 @@ def test_a_basket_adds_up_like_the_same_jobs_one_by_one(chosen: list[tuple[Servi
     assert basket.total.is_fixed == all(each.pricing != Pricing.HOURLY for each in single)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(catalogues())
 def test_what_a_basket_showed_can_be_read_again(chosen: list[tuple[Service, int]]) -> None:
     basket = basket_of(chosen)
@@ -86,7 +86,7 @@ ZONES = ("Europe/London", "America/New_York", "Australia/Lord_Howe")
 CHANGES = ((2026, 3, 29), (2026, 3, 8), (2026, 10, 4), (2026, 4, 5))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     catalogues(), st.sampled_from(ZONES), st.sampled_from(((2026, 3, 29), (2026, 3, 8), (2026, 10, 4), (2026, 4, 5)))
 )

@@ -51,7 +51,7 @@ spans = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(spans, max_size=4))
 def test_a_collector_reads_what_the_sdk_would_have_sent(batch: list[ReadableSpan]) -> None:
     read = ExportTraceServiceRequest.FromString(otlp.encoded(batch).SerializePartialToString())

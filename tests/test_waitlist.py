@@ -288,7 +288,7 @@ instants = st.datetimes(datetime(2026, 3, 20), datetime(2026, 11, 10), timezones
 hours = st.integers(0, 23).map(time)
 
 
-@bounded(max_examples=60, deadline=None)
+@bounded(max_examples=60)
 @given(
     starts=st.lists(instants, max_size=8, unique=True),
     days=st.frozensets(st.integers(0, 6)),

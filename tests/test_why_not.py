@@ -74,7 +74,7 @@ def test_it_knows_a_holiday() -> None:
     assert (found.reason, found.overtime, found.instead) == (Clash.HOLIDAY, True, None)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     booked=st.lists(st.tuples(st.integers(7, 19), st.sampled_from([1.0, 1.5, 3.0])), max_size=4),
     off=st.none() | st.tuples(st.integers(7, 12), st.integers(13, 19)),
