@@ -62,7 +62,7 @@ class Unobserved:
         view = probes.view_of(request)
         return self.get_response(request) if view is None else probes.respond(view, request)
 
-    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+    async def __acall__(self, request: HttpRequest) -> Any:
         view = probes.view_of(request)
         if view is None:
             return await self.get_response(request)
@@ -276,7 +276,8 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         """Where this request is counted: requests, duration, queries."""
         method, route, status = observation.method, observation.route, observation.status
         if type(self).label_metric is ObservingMiddleware.label_metric:
-            return self.metrics.of(method, route, status)
+            kept: tuple[Any, Any, Any] = self.metrics.of(method, route, status)
+            return kept
         labels = {"method": method, "route": route, "status": str(status)}
         return (
             self.label_metric(self.metrics.requests, request, sent.response, **labels),

@@ -34,7 +34,7 @@ def test_it_starts_again_what_was_killed(tmp_path: Path) -> None:
 
     def answers() -> bool:
         with suppress(OSError):
-            return urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).status == 200
+            return bool(urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).status == 200)
         return False
 
     def said() -> str:

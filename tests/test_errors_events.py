@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +19,7 @@ from harness.peers.envelopes import Envelopes, running_envelopes
 from harness.stack import wait_for
 from telemetry import background, errors
 from telemetry.context import Observation, observing
-from telemetry.errors import exceptions, sentry, sessions
+from telemetry.errors import exceptions, sentry
 from telemetry.logger import get_logger
 from telemetry.middleware import ObservingMiddleware
 
@@ -147,7 +148,7 @@ def test_it_counts_the_requests_of_a_release_by_minute(
         return HttpResponse()
 
     now = 1_800_000_000.0 // 60 * 60
-    monkeypatch.setattr(sessions.time, "time", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: now)
     watched = ObservingMiddleware(view)
     with signals_of(watched):
         for path in ("/", "/", "/meets/", "/breaks/"):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.template.loader import render_to_string
 from django.test import Client
 
 from telemetry.diagnosis import incidents
@@ -84,7 +85,7 @@ def test_it_shows_incidents_figures_and_where_time_went(board: Board, rf: Any) -
     assert [each.lasted for each in shown["closed"]] == ["30 s"]
     assert {area.kind for area in shown["areas"]} >= {"query", "http", "cpu"}
     assert shown["last"].threads == 8
-    text = live.render_to_string("admin/operations/now.html", shown)
+    text = render_to_string("admin/operations/now.html", shown)
     assert "Requests are &lt;slow&gt;." in text
     assert "docs/runbooks/DatabaseQuerySlow.md" in text
     assert len(text) < 60_000

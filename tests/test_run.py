@@ -48,7 +48,7 @@ def _serve(tmp_path: Path, *options: str, **variables: str) -> subprocess.Popen[
 
 def _answers(url: str) -> bool:
     with suppress(OSError):
-        return urllib.request.urlopen(url, timeout=2).status == 200
+        return bool(urllib.request.urlopen(url, timeout=2).status == 200)
     return False
 
 

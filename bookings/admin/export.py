@@ -37,7 +37,7 @@ class SafeCSV(CSV):
     def export_data(self, dataset: Any, **kwargs: Any) -> str:
         for index, row in enumerate(list(dataset)):
             dataset[index] = [inert(cell) for cell in row]
-        return super().export_data(dataset, **kwargs)
+        return str(super().export_data(dataset, **kwargs))
 
 
 class CSVExport(ExportMixin):
@@ -48,7 +48,7 @@ class CSVExport(ExportMixin):
     to_encoding = "utf-8-sig"  # the mark by which Excel knows UTF-8
 
     def has_export_permission(self, request: HttpRequest) -> bool:
-        return self.has_change_permission(request)
+        return bool(self.has_change_permission(request))
 
     def get_export_data(self, file_format: Any, request: HttpRequest, queryset: QuerySet[Any], **kwargs: Any) -> Any:
         record_export(request, queryset)

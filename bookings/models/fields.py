@@ -1,11 +1,18 @@
 """Columns of text that any form of Django's cleans as bookings.fields does. To the database they are Django's own."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.db import models
 
 from bookings import fields
+
+if TYPE_CHECKING:  # Django's fields take no type arguments at run time.
+    CharField = models.CharField[str, str]
+    EmailBase = models.EmailField[str, str]
+    TextField = models.TextField[str, str]
+else:
+    CharField, EmailBase, TextField = models.CharField, models.EmailField, models.TextField
 
 
 class _Cleaned:
@@ -23,23 +30,23 @@ class _Cleaned:
         return name, f"django.db.models.{plain.__name__}", args, kwargs
 
 
-class LineField(_Cleaned, models.CharField):
+class LineField(_Cleaned, CharField):
     field = fields.LineField
 
 
-class PhoneField(_Cleaned, models.CharField):
+class PhoneField(_Cleaned, CharField):
     field = fields.PhoneField
 
 
-class AddressField(_Cleaned, models.CharField):
+class AddressField(_Cleaned, CharField):
     """Of a place: some lines."""
 
     field = fields.ProseField
 
 
-class ProseField(_Cleaned, models.TextField):
+class ProseField(_Cleaned, TextField):
     field = fields.ProseField
 
 
-class EmailField(_Cleaned, models.EmailField):
+class EmailField(_Cleaned, EmailBase):
     field = fields.EmailField

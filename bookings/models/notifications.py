@@ -3,8 +3,8 @@
 from django.conf import settings
 from django.db import models
 
-from bookings.models.booking import BookingEvent
 from bookings.models.fields import EmailField
+from bookings.models.history import BookingEvent
 from bookings.models.people import Handyman, Recipient
 
 

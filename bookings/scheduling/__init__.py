@@ -16,25 +16,51 @@ from bookings.basket import Basket, Work
 from bookings.models import Booking, Handyman, Service, ServiceArea, Status
 from bookings.payments import deposits
 from bookings.scheduling import corrections, errors, history, idempotency, jobs, proofs
-from bookings.scheduling.errors import AlreadyBooked as AlreadyBooked
-from bookings.scheduling.errors import NotPossible as NotPossible
-from bookings.scheduling.errors import OutOfArea as OutOfArea
-from bookings.scheduling.errors import SchedulingError as SchedulingError  # the base that callers catch
-from bookings.scheduling.errors import SlotTaken as SlotTaken
-from bookings.scheduling.errors import SlotUnavailable
-from bookings.scheduling.errors import TooEarly as TooEarly
-from bookings.scheduling.errors import TooFar as TooFar
-from bookings.scheduling.errors import TooLate as TooLate
-from bookings.scheduling.errors import TooManyUnproven as TooManyUnproven
+from bookings.scheduling.errors import (
+    AlreadyBooked,
+    NotPossible,
+    OutOfArea,
+    SchedulingError,
+    SlotTaken,
+    SlotUnavailable,
+    TooEarly,
+    TooFar,
+    TooLate,
+    TooManyUnproven,
+)
 from bookings.scheduling.history import By, Kind
-from bookings.scheduling.jobs import add as add_job  # noqa: F401  # part of the API
-from bookings.scheduling.outcomes import complete as complete
-from bookings.scheduling.outcomes import no_show as no_show
-from bookings.scheduling.outcomes import reinstate as reinstate
-from bookings.scheduling.outcomes import undo as undo
-from bookings.scheduling.outcomes import undoable_until as undoable_until
+from bookings.scheduling.jobs import add as add_job
+from bookings.scheduling.outcomes import complete, no_show, reinstate, undo, undoable_until
 from bookings.scheduling.slot_requests import SamePostedTwice, SlotRequest, commit, with_first_free
 from bookings.scheduling.transitions import change, locked, promise, require_changeable
+
+__all__ = [
+    "AlreadyBooked",
+    "By",
+    "Customer",
+    "NotPossible",
+    "OutOfArea",
+    "SchedulingError",
+    "SlotTaken",
+    "SlotUnavailable",
+    "TooEarly",
+    "TooFar",
+    "TooLate",
+    "TooManyUnproven",
+    "add_job",
+    "book",
+    "cancel",
+    "check",
+    "complete",
+    "confirm",
+    "hold",
+    "move",
+    "no_show",
+    "prove",
+    "reinstate",
+    "undo",
+    "undoable_until",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

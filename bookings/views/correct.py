@@ -5,6 +5,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
+from bookings import scheduling
 from bookings.forms import DetailsForm
 from bookings.models import Booking
 from bookings.ratelimit import limits
@@ -34,10 +35,10 @@ def correct(request: HttpRequest, booking: Booking) -> HttpResponse:
     except corrections.ChangedMeanwhile as refusal:
         form.show_conflicts(corrections.details_of(refusal.booking))
         return _page(request, refusal.booking, form, 409)
-    except corrections.TooFar:
+    except scheduling.TooFar:
         form.refuse_postcode(too_far=True)
         return _page(request, booking, form, 409, shown)
-    except corrections.NotPossible:
+    except scheduling.NotPossible:
         return redirect(booking)
     return redirect(f"{corrected.get_absolute_url()}?done=details")
 

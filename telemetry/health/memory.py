@@ -46,7 +46,7 @@ def _proportional(pid: int) -> int:
 
 def memory_limit(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int:
     """Bytes: the lowest limit of the control group and its parents (version 2, else 1), else the machine's memory."""
-    limits = [psutil.virtual_memory().total]
+    limits: list[int] = [psutil.virtual_memory().total]
     try:
         lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
     except OSError:

@@ -36,7 +36,7 @@ _CONTROL_AND_BREAKS = re.compile(f"{_CONTROL.pattern}|[\t\n]")
 def begin(logger: Output, method: str, event: EventDict) -> EventDict:
     """Whose line it is, its level and when: for our own lines, in one step. One whose level is not wanted ends here."""
     level = _LEVELS.get(method, method)
-    if not logger.isEnabledFor(structlog.stdlib.NAME_TO_LEVEL[level]):
+    if not logger.isEnabledFor(structlog.stdlib.NAME_TO_LEVEL[level]):  # type: ignore[attr-defined]  # in its documentation
         raise structlog.DropEvent
     event["logger"], event["level"] = logger.name, level
     event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")

@@ -53,7 +53,7 @@ def counter(
 
     `known`: values of the labels that are there with 0 from the start, so that the first event is an increase.
     """
-    metric = _declare("counter", name, text, labels, most)
+    metric: Counter = _declare("counter", name, text, labels, most)
     for values in known:
         metric.labels(*values)
     return metric
@@ -61,14 +61,16 @@ def counter(
 
 def gauge(name: str, text: str, labels: tuple[str, ...] = (), *, mode: str = "livesum", most: int = MOST) -> "Gauge":
     """A value that is set. `mode` says how the values of several workers become one (prometheus_client's words)."""
-    return _declare("gauge", name, text, labels, most, multiprocess_mode=mode)
+    metric: Gauge = _declare("gauge", name, text, labels, most, multiprocess_mode=mode)
+    return metric
 
 
 def histogram(
     name: str, text: str, edges: tuple[float, ...], labels: tuple[str, ...] = (), *, most: int = MOST
 ) -> "Histogram":
     """A distribution over buckets that end at `edges`, in the unit of the name."""
-    return _declare("histogram", name, text, labels, most, buckets=edges)
+    metric: Histogram = _declare("histogram", name, text, labels, most, buckets=edges)
+    return metric
 
 
 def _declare(kind: str, name: str, text: str, labels: tuple[str, ...], most: int, **options: Any) -> Any:

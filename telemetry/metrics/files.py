@@ -142,4 +142,4 @@ def _tell(filename: str, reason: str) -> None:
 
 def install() -> None:
     """Before the first metric: let the library's values live in these files."""
-    prometheus_client.values.MmapedDict = WorkerFile  # type: ignore[misc]  # a class, imported there by name
+    prometheus_client.values.MmapedDict = WorkerFile  # type: ignore[attr-defined]  # a class, imported there by name

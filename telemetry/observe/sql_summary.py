@@ -29,16 +29,15 @@ _NAMED_AT_ONCE = frozenset({"UPDATE", "TRUNCATE", "LOCK", "CALL", "EXECUTE", "RE
 
 def summarise(sql: Any) -> str:
     """The summary of a statement given as text, bytes or a psycopg `Composable`; "OTHER" when it cannot be read."""
-    if not isinstance(sql, str):
-        sql = sql.decode(errors="replace") if isinstance(sql, bytes) else _composed(sql)
-    if sql.startswith(_BARE):
-        return sql.split(None, 1)[0].rstrip(";")
-    return _parsed(sql)
+    text: str = sql if isinstance(sql, str) else _composed(sql)
+    if text.startswith(_BARE):
+        return text.split(None, 1)[0].rstrip(";")
+    return _parsed(text)
 
 
 def _composed(sql: Any) -> str:
     try:
-        return str(sql.as_string(None))
+        return sql.decode(errors="replace") if isinstance(sql, bytes) else str(sql.as_string(None))
     except Exception:  # whatever the caller passed: naming a query must never fail it
         return ""
 

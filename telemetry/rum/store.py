@@ -152,7 +152,7 @@ def purge(before: datetime, batch: int = 10_000) -> int:
         return deleted
     with connect() as connection:
         while True:
-            done = connection.execute(
+            done: int = connection.execute(
                 "DELETE FROM telemetry_rumsample WHERE id IN (SELECT id FROM telemetry_rumsample"
                 " WHERE received_at < %s ORDER BY id LIMIT %s)",
                 (before, batch),

@@ -106,14 +106,14 @@ def _same_origin(request: HttpRequest) -> bool:
     if site := request.META.get("HTTP_SEC_FETCH_SITE"):
         return bool(site == "same-origin")
     try:
-        return urlsplit(request.META.get("HTTP_ORIGIN", "")).netloc == request.META.get("HTTP_HOST")
+        return bool(urlsplit(request.META.get("HTTP_ORIGIN", "")).netloc == request.META.get("HTTP_HOST"))
     except ValueError:
         return False
 
 
 def _not_cross_site(request: HttpRequest) -> bool:
     """Reports come from the browser, which in some names no site and no origin."""
-    return request.META.get("HTTP_SEC_FETCH_SITE", "same-origin") == "same-origin"
+    return bool(request.META.get("HTTP_SEC_FETCH_SITE", "same-origin") == "same-origin")
 
 
 def _answer(outcome: str, status: int = 204, **headers: str) -> HttpResponse:

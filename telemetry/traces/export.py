@@ -52,7 +52,7 @@ def otlp_over_http() -> trace_exporter.OTLPSpanExporter:
     """The exporter of the environment's variables; a collector gets less time than by default."""
     given = any(os.environ.get(f"OTEL_EXPORTER_OTLP_{of}TIMEOUT") for of in ("", "TRACES_"))
     # The same bytes for less CPU; docs/architecture.md, Private names.
-    trace_exporter.encode_spans = otlp.encoded  # type: ignore[assignment]  # the exporter asks it for bytes alone
+    trace_exporter.encode_spans = otlp.encoded  # type: ignore[assignment, attr-defined]  # the exporter asks it for bytes alone
     return trace_exporter.OTLPSpanExporter(timeout=None if given else _TIMEOUT)
 
 

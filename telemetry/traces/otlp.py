@@ -67,7 +67,7 @@ def _span(span: ReadableSpan) -> bytes:
     context, parent, attributes, events = span.context, span.parent, span.attributes or {}, span.events
     if _is_rare(span) or not _is_plain(span) or not all(map(_is_plain, events)):
         [resource] = encode_spans([span]).resource_spans
-        return resource.scope_spans[0].spans[0].SerializeToString()
+        return bytes(resource.scope_spans[0].spans[0].SerializeToString())
     high, low = divmod(context.trace_id, 1 << 64)
     return b"".join(
         [

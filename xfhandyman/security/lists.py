@@ -42,7 +42,7 @@ class BoundedListMixin:
         if len(search_term) > MOST_LETTERS or sum(1 for _ in smart_split(search_term)) > MOST_WORDS:
             request.search_refused = True  # type: ignore[attr-defined]  # for changelist_view
             return queryset.none(), False
-        return super().get_search_results(request, queryset, search_term)  # type: ignore[misc]  # ModelAdmin's
+        return super().get_search_results(request, queryset, search_term)  # type: ignore[misc, no-any-return]  # ModelAdmin's
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         response = super().changelist_view(request, extra_context)  # type: ignore[misc]  # ModelAdmin's

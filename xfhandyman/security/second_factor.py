@@ -191,4 +191,5 @@ def _picture(address: str) -> SafeString:
     import qrcode  # when it is used: it brings Pillow, which no other page needs
     from qrcode.image.svg import SvgPathImage
 
-    return mark_safe(qrcode.make(address, image_factory=SvgPathImage, border=2).to_string(encoding="unicode"))  # noqa: S308  # made of paths alone
+    drawn: str = qrcode.make(address, image_factory=SvgPathImage, border=2).to_string(encoding="unicode")
+    return mark_safe(drawn)  # noqa: S308  # made of paths alone

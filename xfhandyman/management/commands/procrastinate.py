@@ -18,7 +18,8 @@ class Command(procrastinate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options.get("command") != "worker":
-            return super().handle(*args, **options)
+            super().handle(*args, **options)
+            return
         known = self._django_options | {"command", "func"}
         given = {name: value for name, value in options.items() if name not in known}
 
