@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: help run dev test quick lint lock clean backup restore audit observe score bench chaos dashboards image package scale rum-fuzz races lighthouse screenshots
+.PHONY: help run dev tools test quick lint lock clean backup restore audit observe score bench chaos dashboards image package scale rum-fuzz races lighthouse screenshots
 
 run: .venv/run.stamp staticfiles/stamp  ## the site with demo data on http://127.0.0.1:8000
 	@exec $(BIN)/python manage.py serve
@@ -13,6 +13,9 @@ dev: .venv/dev.stamp static/build/stamp  ## the site for who changes it: reloads
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+tools: .venv/dev.stamp  ## installs what the tests run beside the site: Chromium and, as root on Debian, Prometheus, nginx ...
+	@exec $(BIN)/python -m tests.tools
 
 test: .venv/dev.stamp node_modules/.dev.stamp staticfiles/stamp .tools/bugsink.stamp .tools/axes.stamp  ## static checks, then every test
 	@exec $(BIN)/python -m tests.run

@@ -8,17 +8,15 @@ the paths, else those that name a module that has changed since the last commit 
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from xml.etree import ElementTree
 
-from harness.chromium import installed
 from harness.production import PRODUCTION
+from tests import tools
 from xfhandyman import process_tree
 
 BIN = Path(sys.executable).parent
@@ -46,15 +44,6 @@ TESTS = {
     "tests of whole sites": ["python", "-m", "pytest", "-m", "waits and not long", "-n", "2", *BESIDE],
     "tests that run alone": ["python", "-m", "pytest", "-m", "not long and alone"],
 }
-SERVERS = {
-    "prometheus": ["prometheus", "promtool"],
-    "prometheus-alertmanager": ["prometheus-alertmanager", "amtool"],
-    "nginx": ["nginx"],
-    "pgbouncer": ["pgbouncer"],
-    "iproute2": ["ip"],
-    "openssl": ["openssl"],
-}
-"""Debian package → the commands it brings."""
 
 
 def main() -> int:
@@ -63,6 +52,9 @@ def main() -> int:
     # Containers often set it. Each of some hundred processes would then compile the whole project at its start.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     quick = "--quick" in sys.argv
+    if not {"--quick", "--lint"} & set(sys.argv) and not tools.has_browser():
+        print("There is no Chromium, without which no page can be tested. Try: make tools")
+        return 1
     checks = {name: CHECKS[name] for name in QUICK} if quick else CHECKS
     results = {name: _run(name, command) for name, command in checks.items()}
     with TemporaryDirectory() as reports:
@@ -86,8 +78,8 @@ def _tests(*, quick: bool) -> dict[str, list[str]]:
         return {"tests": command} if chosen else {}
     if "--lint" in sys.argv:
         return {}
-    _install_browser()
-    _install_servers()
+    if servers := tools.missing_servers():
+        print(f"Not installed: {', '.join(servers)}. The tests that need them are SKIPPED. Try: make tools", flush=True)
     return TESTS
 
 
@@ -139,35 +131,6 @@ def _run(name: str, command: list[str], *, quiet: bool = True) -> tuple[int, flo
     if done.returncode and quiet:
         print(f"--- {name}\n{done.stdout}{done.stderr}", flush=True)
     return done.returncode, time.monotonic() - started
-
-
-def _install_browser() -> None:
-    """Find Chromium, else install it: Debian's package as root, Playwright's download elsewhere."""
-    if not installed() and not _install_packages("chromium"):
-        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
-
-
-def _install_servers() -> None:
-    """Find the servers that tests run beside the site, else install Debian's packages where that is possible."""
-    for package, commands in SERVERS.items():
-        if all(map(shutil.which, commands)) or _install_packages(package):
-            continue
-        print(f"{' and '.join(commands)} are not on PATH: the tests that need them are SKIPPED.", flush=True)
-
-
-def _install_packages(*packages: str) -> bool:
-    """Install Debian packages, as root only; whether that was possible. Raises CalledProcessError when it fails."""
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        return False
-    print(f"Installing {' '.join(packages)} ...", flush=True)
-    quiet: dict[str, Any] = {
-        "check": True,
-        "stdout": subprocess.DEVNULL,
-        "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-    }
-    subprocess.run(["apt-get", "update", "-qq"], **quiet)
-    subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], **quiet)
-    return True
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ RUN = """
     import subprocess, sys
     from tests import run
     run.CHECKS = {}
-    run._install_browser = run._install_servers = lambda: None
     options = ["-c", "pyproject.toml", "-p", "tests.conftest", "-p", "no:cacheprovider"]
     run.TESTS = {"tests": ["python", "-m", "pytest", *options, *sys.argv[1:]]}
     sys.argv = sys.argv[:1]
