@@ -69,6 +69,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if not item.get_closest_marker("waits"):
                 item.add_marker("alone")
             item.add_marker(pytest.mark.flaky(reruns=2))
+    long = {item.path for item in items if _SITES & set(getattr(item, "fixturenames", ()))}
+    long |= {item.path for item in items if item.get_closest_marker("race")}
+    items.sort(key=lambda item: item.path not in long)  # so that short files fill the gaps at the end
 
 
 def _create(name: str, template: str) -> str:

@@ -36,8 +36,8 @@ CHECKS: dict[str, list[str]] = {
     "deploy check": ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
 }
 QUICK = ("ruff", "ruff format", "mypy", "import contract")
-BESIDE = ["--dist", "loadfile", "--reruns", "1"]
-"""Several files at a time. What another disturbs is tried again, but no race is."""
+BESIDE = ["--dist", "loadfile", "--no-loadscope-reorder", "--reruns", "1"]
+"""Several files at a time, in the order of conftest.py. What another disturbs is tried again, but no race is."""
 
 TESTS = {
     "tests": ["python", "-m", "pytest", "-m", "not (long or waits or alone)", "-n", "3", *BESIDE],
