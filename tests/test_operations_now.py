@@ -1,6 +1,7 @@
 """The Operations page that is made from memory: what it shows, whom it opens for, and that it asks no database."""
 
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -92,6 +93,6 @@ def test_it_shows_incidents_figures_and_where_time_went(board: Board, rf: Any) -
 
 
 def test_its_stylesheet_is_answered_beside_it(client: Client) -> None:
-    answer = client.get("/admin/operations/now.css")
-    assert answer.status_code == 200
-    assert b".sentence" in b"".join(answer.streaming_content)  # type: ignore[attr-defined]  # of a file
+    with closing(client.get("/admin/operations/now.css")) as answer:
+        assert answer.status_code == 200
+        assert b".sentence" in b"".join(answer.streaming_content)  # type: ignore[attr-defined]  # of a file

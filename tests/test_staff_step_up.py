@@ -28,7 +28,6 @@ CODE, CODES, SESSIONS = "/admin/second-factor/", "/admin/recovery-codes/", "/adm
 
 @pytest.fixture(autouse=True)
 def strict(settings: Settings) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STAFF_SECOND_FACTOR = True
 
 

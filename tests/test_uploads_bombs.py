@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
-from itertools import cycle, islice
+from itertools import cycle, islice, takewhile
 from pathlib import Path
+from statistics import quantiles
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -189,6 +190,32 @@ class Attack:
         self.pool.shutdown()
         for client in self.clients:
             client.result()
+
+
+@pytest.mark.timing
+@pytest.mark.timeout(300)
+def test_pages_stay_as_quick_through_bombs(stack: Callable[..., Stack]) -> None:
+    """Some seconds with the attack and some without, in turn, so that other work on the machine falls on both."""
+    site = stack(workers=2, threads=4, env={"RATE_LIMIT_CONTACT": "10000/h 10000/h"})
+    paths = ("/", "/services/", "/book/tap-repair/", "/contact/")
+    took: dict[bool, list[float]] = {False: [], True: []}
+    for path in paths * 20:
+        site.get(path)
+    with Attack(site) as attack:
+        for turn in range(8):
+            attacked = turn % 2 == 1
+            (attack.going.set if attacked else attack.going.clear)()
+            while not attacked and attack.under_way:
+                time.sleep(0.02)
+            until = time.monotonic() + 3
+            for path in takewhile(lambda _, until=until: time.monotonic() < until, cycle(paths)):
+                began = time.perf_counter()
+                site.get(path, timeout=30)
+                took[attacked].append(time.perf_counter() - began)
+                time.sleep(0.02)
+    calm, under_attack = (quantiles(each, n=20)[-1] for each in (took[False], took[True]))
+    assert attack.sent > 4
+    assert under_attack <= 1.2 * calm, f"p95 {calm * 1000:.0f} → {under_attack * 1000:.0f} ms"
 
 
 def test_it_keeps_its_memory_through_bombs(stack: Callable[..., Stack]) -> None:

@@ -18,8 +18,6 @@ if __name__ == "__main__":  # pages go first, from here on: it runs while nobody
     with suppress(AttributeError, OSError):  # only Linux has it
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
-from PIL import Image, ImageOps
-
 TOO_MANY_PIXELS, UNREADABLE = 3, 4
 LONGEST_SIDE = 1600
 MEMORY = 100 * 1024 * 1024
@@ -31,7 +29,6 @@ SECONDS = 6
 MOST_PIXELS = {"JPEG": 50_000_000, "MPO": 50_000_000, "PNG": 8_500_000, "WEBP": 4_200_000}
 MOST_PROGRESSIVE_PIXELS = 16_000_000
 MOST_SCANS = 30
-Image.MAX_IMAGE_PIXELS = None  # stricter limits are ours
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")  # of a JPEG, with a length; within a scan's data there is none
 _END, _SCAN = b"\xd9", b"\xda"
 _WEBP = re.compile(
@@ -49,6 +46,9 @@ def draw(content: bytes, square: int | None = None) -> bytes:
 
     Raises TooManyPixelsError before anything is decoded, and whatever Pillow raises for what it cannot read.
     """
+    from PIL import Image, ImageOps  # here: the site imports this module for its name and its exit codes alone
+
+    Image.MAX_IMAGE_PIXELS = None  # stricter limits are ours
     _check_webp(content)  # opening one makes room for all its pixels
     with Image.open(BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as picture:
         progressive = bool(picture.info.get("progressive"))
@@ -107,6 +107,8 @@ def _bound() -> None:
 
 def main() -> int:
     """Read, draw, write."""
+    from PIL import Image
+
     Image.preinit()  # its plugins, before the limit on memory
     _bound()
     content = sys.stdin.buffer.read()

@@ -8,7 +8,8 @@ to observe. What a caller, or an instrumentation of its library, has set itself 
 import time
 from collections.abc import Callable
 from functools import wraps
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection
+from threading import Lock
 from typing import Any
 
 from telemetry import errors, traces
@@ -18,28 +19,34 @@ from telemetry.metrics.labels import BoundedLabel
 HEADER = "X-Request-ID"
 MOST_HOSTS = 50
 """Distinct hosts that are told apart; the rest are "other"."""
-_put_header, _end_headers = HTTPConnection.putheader, HTTPConnection.endheaders
+_make, _put_header, _end_headers = HTTPConnection.__init__, HTTPConnection.putheader, HTTPConnection.endheaders
+_known: set[type[HTTPConnection]] = set()
+_one_at_a_time = Lock()
 _host = BoundedLabel(MOST_HOSTS)
 
 
 def install() -> None:
     """Observe from now on, in this process."""
-    HTTPConnection.putheader = _noting  # type: ignore[method-assign]  # that is the point
+    HTTPConnection.__init__ = _making  # type: ignore[method-assign]  # that is the point
+    HTTPConnection.putheader = _noting  # type: ignore[method-assign]  # ditto
     HTTPConnection.endheaders = _accounted(_adding, operations=0)  # type: ignore[method-assign]  # ditto
     HTTPConnection.getresponse = _accounted(HTTPConnection.getresponse, operations=1)  # type: ignore[method-assign]  # ditto
-    for connecting in _connecting():
-        connecting.connect = _accounted(connecting.connect, operations=0)
 
 
-def _connecting() -> list[type[Any]]:
-    """The classes with a `connect` of their own."""
-    found: list[type[Any]] = [HTTPConnection, HTTPSConnection]
-    try:
-        from urllib3.connection import HTTPConnection as Plain
-        from urllib3.connection import HTTPSConnection as Secure
-    except ImportError:
-        return found
-    return [*found, Plain, Secure]
+def _making(self: HTTPConnection, *values: Any, **options: Any) -> None:
+    if type(self) not in _known:
+        _account_connecting(type(self))
+    _make(self, *values, **options)
+
+
+def _account_connecting(kind: type[HTTPConnection]) -> None:
+    """Libraries have classes with a `connect` of their own, which are not to be imported where nobody calls anybody."""
+    with _one_at_a_time:
+        for each in reversed(kind.__mro__):
+            if each not in _known and issubclass(each, HTTPConnection):
+                if "connect" in vars(each):
+                    each.connect = _accounted(each.connect, operations=0)  # type: ignore[method-assign]  # as above
+                _known.add(each)
 
 
 def _accounted(step: Callable[..., Any], operations: int) -> Callable[..., Any]:
