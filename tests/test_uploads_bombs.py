@@ -7,8 +7,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from io import BytesIO
-from itertools import cycle, islice, takewhile
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import quantiles
 from urllib.error import HTTPError
@@ -100,11 +101,13 @@ def test_it_ends_what_takes_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a decoder can be made to do: memory and time are bounded from outside of it."""
     greedy, endless = "x = bytes(2_000_000_000)", "while True: pass"
     for code in (greedy, endless):
-        script = f"import drawing; drawing.SECONDS = 1; drawing._bound(); {code}"
-        command = (photos._COMMAND[0], "-c", f"import sys; sys.path.insert(0, 'bookings/messaging'); {script}")
+        script = f"import drawing; drawing.SECONDS = 1; drawing._bound()\n{code}"
+        command = (*photos._COMMAND[:-2], "-c", f"import sys; sys.path.insert(0, 'bookings/messaging'); {script}")
         monkeypatch.setattr(photos, "_COMMAND", command)
+        began = time.monotonic()
         with pytest.raises(ValidationError, match="could not read"):
             photos.redraw(BytesIO(b"x"), size=1)
+        assert (time.monotonic() - began > 0.9) == (code == endless)
 
 
 def test_it_waits_for_its_turn_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,25 +200,30 @@ class Attack:
 def test_pages_stay_as_quick_through_bombs(stack: Callable[..., Stack]) -> None:
     """Some seconds with the attack and some without, in turn, so that other work on the machine falls on both."""
     site = stack(workers=2, threads=4, env={"RATE_LIMIT_CONTACT": "10000/h 10000/h"})
-    paths = ("/", "/services/", "/book/tap-repair/", "/contact/")
-    took: dict[bool, list[float]] = {False: [], True: []}
-    for path in paths * 20:
+    paths = cycle(("/", "/services/", "/book/tap-repair/", "/contact/"))
+    for path in islice(paths, 80):
         site.get(path)
+    attacked: list[tuple[float, bool]] = []  # since when
     with Attack(site) as attack:
         for turn in range(8):
-            attacked = turn % 2 == 1
-            (attack.going.set if attacked else attack.going.clear)()
-            while not attacked and attack.under_way:
+            (attack.going.set if turn % 2 else attack.going.clear)()
+            while turn % 2 == 0 and attack.under_way:
                 time.sleep(0.02)
+            attacked.append((time.time(), turn % 2 == 1))
             until = time.monotonic() + 3
-            for path in takewhile(lambda _, until=until: time.monotonic() < until, cycle(paths)):
-                began = time.perf_counter()
-                site.get(path, timeout=30)
-                took[attacked].append(time.perf_counter() - began)
+            while time.monotonic() < until:
+                site.get(next(paths), timeout=30)
                 time.sleep(0.02)
+    # As the site tells it: this process has the attackers' threads too, who delay whoever looks at a clock in it.
+    took: dict[bool, list[float]] = {False: [], True: []}
+    for line in site.log_events("request_finished"):
+        at = datetime.fromisoformat(line["timestamp"]).timestamp()
+        if line["method"] == "GET" and at > attacked[0][0]:
+            took[[each for since, each in attacked if since <= at][-1]].append(line["queue_ms"] + line["duration_ms"])
     calm, under_attack = (quantiles(each, n=20)[-1] for each in (took[False], took[True]))
     assert attack.sent > 4
-    assert under_attack <= 1.2 * calm, f"p95 {calm * 1000:.0f} → {under_attack * 1000:.0f} ms"
+    assert under_attack <= 1.2 * calm, f"p95 {calm:.0f} → {under_attack:.0f} ms"
+    print(f"p95 {calm:.1f} → {under_attack:.1f} ms", len(took[False]), len(took[True]))
 
 
 def test_it_keeps_its_memory_through_bombs(stack: Callable[..., Stack]) -> None:

@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from io import BytesIO
 
-if __name__ == "__main__":  # pages go first, from here on: it runs while nobody else wants the processor
+if __name__ == "__main__":  # pages go first: it runs while nobody else wants the processor
     os.nice(15)
     with suppress(AttributeError, OSError):  # only Linux has it
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import IO
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -25,7 +26,9 @@ SECONDS = 15.0
 """Seconds for the drawing, of a clock on the wall: it runs while nobody else wants the processor."""
 _room = BoundedSemaphore(6)
 """Of this process, for the one being drawn and those that wait: every one has a thread."""
-_COMMAND = (sys.executable, "-I", str(Path(drawing.__file__)))
+# Pages go first: where util-linux is, from the start of the interpreter on; else drawing.py says so itself.
+_BEHIND = (chrt, "--idle", "0") if (chrt := shutil.which("chrt")) else ()
+_COMMAND = (*_BEHIND, sys.executable, "-I", str(Path(drawing.__file__)))
 _BUSY = "We cannot take photos just now. Send your message without them, or later."
 _REFUSALS = {
     drawing.TOO_MANY_PIXELS: "That photo has too many pixels. Send it as an ordinary JPEG, or smaller.",
@@ -45,14 +48,24 @@ def redraw(file: IO[bytes], *, size: int, square: int | None = None) -> bytes:
     connections.release()
     with _turn():
         try:
-            done = subprocess.run(  # noqa: S603  # a fixed command of our own
-                command, input=file.read(), capture_output=True, timeout=SECONDS, env={}, check=False
+            done: subprocess.CompletedProcess[bytes] = subprocess.run(  # noqa: S603  # a fixed command of our own
+                command, **_given(file), capture_output=True, timeout=SECONDS, env={}, check=False
             )
         except (subprocess.TimeoutExpired, OSError) as error:  # no processor, or no process, is to be had
             raise ValidationError(_BUSY) from error
     if done.returncode:
         raise ValidationError(_REFUSALS.get(done.returncode, _UNREADABLE))
     return done.stdout
+
+
+def _given(file: IO[bytes]) -> dict[str, Any]:
+    """The picture for a process: the file itself, else its bytes, which this process would pass on piece by piece."""
+    try:
+        file.flush()
+        os.lseek(file.fileno(), 0, os.SEEK_SET)
+    except OSError:  # in memory
+        return {"input": file.read()}
+    return {"stdin": file}
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Where large uploads wait while they are read, and what is done when there is no room for them."""
 
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -39,6 +40,7 @@ class RoomyUploadHandler(TemporaryFileUploadHandler):
                 super().receive_data_chunk(raw_data, start)
             except OSError:
                 self._drop()
+        time.sleep(0)  # lets a page's thread go on: an upload is a long row of these
 
     def file_complete(self, file_size: int) -> UploadedFile | None:
         if self._kept:
