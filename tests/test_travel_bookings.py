@@ -173,7 +173,7 @@ def test_the_postcode_of_the_home_page_goes_along_to_the_form(
     assert f"/book/{service.slug}/?postcode=SE15%204QL" in shown
     day = str(factories.tomorrow().date())
     week_ = client.get(f"/book/{service.slug}/", {"postcode": "se154ql", "day": day}).content.decode()
-    assert "someone is nearby" in week_
+    assert "Someone is nearby" in week_
     assert week_.count("&amp;postcode=SE15+4QL") > 7
     form, too_far = (
         client.get(
@@ -184,6 +184,38 @@ def test_the_postcode_of_the_home_page_goes_along_to_the_form(
     assert f'value="{CAMDEN}"' in form.content.decode()
     assert (form.status_code, too_far.status_code) == (200, 409)
     assert "gets to your address in time" in too_far.content.decode()
+
+
+def headed(page: str) -> list[tuple[str, int]]:
+    """The headings below that of the day, each with the number of windows under it."""
+    parts = page.split('id="windows"')[1].split('class="times">')[1:]
+    return [(part.partition("<")[0], part.count("<b>")) for part in parts]
+
+
+def test_windows_on_the_way_come_first_in_a_day(client: Client, service: Service, ann: Handyman, known: None) -> None:
+    book(service, 10, PECKHAM)
+    book(service, 14, CAMDEN)
+    asked = {"service": service.slug, "day": str(factories.tomorrow().date()), "postcode": PECKHAM}
+    listed = client.get("/api/availability", asked).json()["days"]
+    day = next(each["slots"] for each in listed if each["date"] == asked["day"])
+    nearby = sum(slot["nearby"] for slot in day)
+    assert 0 < nearby < len(day)
+    expected = [("Someone is nearby", nearby), ("Other times", len(day) - nearby)]
+    shown = client.get(f"/book/{service.slug}/", asked).content.decode()
+    swapped = client.get("/api/availability", asked, headers={"Accept": "text/html"}).content.decode()
+    assert headed(shown) == headed(swapped) == expected
+    assert f"{nearby} with someone nearby" in " ".join(swapped.split())
+    assert headed(client.get(f"/book/{service.slug}/", asked | {"postcode": ""}).content.decode()) == []
+
+
+def test_a_visit_is_moved_to_windows_on_the_way_first(
+    client: Client, service: Service, ann: Handyman, known: None
+) -> None:
+    book(service, 10, PECKHAM)
+    book(service, 14, CAMDEN)
+    visit, day = book(service, 12, PECKHAM), str(factories.tomorrow().date())
+    shown = headed(client.get(visit.get_absolute_url(), {"day": day}).content.decode())
+    assert [name for name, _ in shown] == ["Someone is nearby", "Other times"]
 
 
 def test_without_a_postcode_the_page_says_for_whom_the_windows_are(

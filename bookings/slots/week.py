@@ -20,6 +20,17 @@ class Day:
     date: date
     slots: list[Slot]
 
+    @property
+    def nearby(self) -> list[Slot]:
+        """Those that lie on a handyman's way."""
+        return [slot for slot in self.slots if slot.is_nearby]
+
+    @property
+    def groups(self) -> list[list[Slot]]:
+        """The slots as they are shown: first those on a handyman's way, then the others; none of the groups empty."""
+        others = [slot for slot in self.slots if not slot.is_nearby]
+        return [group for group in (self.nearby, others) if group]
+
 
 @dataclass(frozen=True, slots=True)
 class Week:
