@@ -1,5 +1,6 @@
 """Before a server makes a worker: configuration faults end the start, one line each, logged once."""
 
+import gc
 import os
 import sys
 
@@ -13,6 +14,7 @@ def require_sound_configuration() -> None:
     child = os.fork()
     if child == 0:
         try:
+            gc.disable()  # It is over before there is any garbage.
             multiprocess.leave()
             os._exit(_faults())
         finally:
