@@ -13,7 +13,7 @@ from django.utils import timezone
 from bookings import scheduling
 from bookings.admin import clashes
 from bookings.basket import Basket
-from bookings.models import Booking, BookingLine, Service
+from bookings.models import Booking, BookingLine, Payment, Service
 from bookings.personal_data import archive, erasure
 from tests import factories
 from tests.forms import posted
@@ -77,6 +77,74 @@ def test_staff_add_a_job_at_the_price_they_saw(admin_client: Client, visit: Book
     again = posted(admin_client.get(address).content, add=f"shelf {shelf.offer}")
     assert "no time for that job" in admin_client.post(address, again).content.decode()
     assert Booking.objects.get(pk=visit.pk).what == changed.what
+
+
+@pytest.mark.parametrize("asked", ["move", "add"])
+def test_a_page_that_is_refused_has_changed_nothing(admin_client: Client, visit: Booking, asked: str) -> None:
+    address, shelf = f"{LIST}{visit.pk}/change/", Service.objects.get(slug="shelf")
+    later = timezone.localtime(visit.starts_at + timedelta(hours=1))
+    changed = {"starts_1": f"{later:%H:%M}"} if asked == "move" else {"add": f"shelf {shelf.offer}"}
+    form = posted(admin_client.get(address).content, **changed, **{"lines-0-price_pence": "eighty"})
+    answer = admin_client.post(address, form)
+    current = Booking.objects.with_jobs().get()
+    assert (current.starts_at, current.what) == (visit.starts_at, visit.what)
+    assert f"arrival {timezone.localtime(visit.starts_at):%H:%M}" in answer.content.decode()
+    assert admin_client.post(address, posted(answer.content, **{"lines-0-price_pence": "80.00"})).status_code == 302
+    assert Booking.objects.get().sequence == visit.sequence + 1
+
+
+def test_a_job_that_was_added_meanwhile_stops_no_form(admin_client: Client, visit: Booking) -> None:
+    visit.lines.all().delete()
+    address, shelf = f"{LIST}{visit.pk}/change/", Service.objects.get(slug="shelf")
+    form = posted(admin_client.get(address).content, customer_name="Robin Corrected")
+    one_job = Booking.objects.with_jobs().get()
+    scheduling.add_job(booking=one_job, service=shelf, position=1, by=scheduling.By.CUSTOMER)
+    answer = admin_client.post(address, form)
+    assert "Added meanwhile: Shelf. Save again" in answer.content.decode()
+    assert admin_client.post(address, posted(answer.content)).status_code == 302
+    current = Booking.objects.with_jobs().get()
+    assert (current.customer_name, current.what) == ("Robin Corrected", "3 × Door repair, Shelf")
+
+
+def test_all_jobs_together_cost_no_less_than_the_deposit(admin_client: Client, visit: Booking) -> None:
+    Payment.objects.create(booking=visit, amount_pence=20000, session_expires_at=visit.starts_at)
+    address = f"{LIST}{visit.pk}/change/"
+    page = admin_client.get(address).content
+    too_little = admin_client.post(address, posted(page, **{"lines-0-price_pence": "10.00"}))
+    assert "The deposit of £200 is more than that." in too_little.content.decode()
+    shifted = {"price_pence": "110.00", "lines-0-price_pence": "95.00"}
+    assert admin_client.post(address, posted(page, **shifted)).status_code == 302
+
+
+@pytest.mark.parametrize(("gone", "left"), [("tap", "Door repair"), ("doors", "Tap repair")])
+def test_a_call_books_no_less_than_was_asked_for(admin_client: Client, visit: Booking, gone: str, left: str) -> None:
+    start = visit.starts_at + timedelta(days=1)
+    details = {"customer_name": "Sam", "customer_phone": "07700 900200", "address": "1 Road", "postcode": "SE15 4QL"}
+    page = admin_client.get(f"{LIST}add/?job=doors:1&job=tap:1").content
+    Service.objects.filter(slug=gone).update(active=False)
+    form = posted(page, consent="on", take=f"{start:%Y-%m-%dT%H:%M:%SZ}", **details)
+    answer = admin_client.post(f"{LIST}add/", form)
+    assert "Left out: a job that is not offered any more" in answer.content.decode()
+    assert Booking.objects.count() == 1
+    again = posted(answer.content, take=f"{start:%Y-%m-%dT%H:%M:%SZ}")
+    assert admin_client.post(f"{LIST}add/", again).status_code == 302
+    assert Booking.objects.with_jobs().exclude(pk=visit.pk).get().what == left
+
+
+def test_staff_add_a_job_to_a_visit_out_of_hours(visit: Booking) -> None:
+    shelf, late = Service.objects.get(slug="shelf"), visit.starts_at.replace(hour=20)
+    evening = scheduling.book(
+        service=shelf,
+        starts_at=late,
+        customer=factories.customer(),
+        idempotency_key="late",
+        by=scheduling.By.STAFF,
+        overtime=True,
+    )
+    with pytest.raises(scheduling.SchedulingError):
+        scheduling.add_job(booking=evening, service=shelf, position=1, by=scheduling.By.CUSTOMER)
+    scheduling.add_job(booking=evening, service=shelf, position=1, by=scheduling.By.STAFF)
+    assert Booking.objects.with_jobs().get(pk=evening.pk).what == "Shelf, Shelf"
 
 
 def test_operations_counts_jobs_beside_visits(visit: Booking) -> None:

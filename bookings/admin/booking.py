@@ -311,6 +311,8 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         booking = kwargs.get("obj")
+        if request.method == "POST" and booking:
+            context["adminform"].form.take_back()
         if booking and self.has_change_permission(request, booking):
             context["buttons"] = self.buttons_for(booking).items()
         return super().render_change_form(request, context, *args, **kwargs)

@@ -35,6 +35,7 @@ def shown(row: Model) -> str:
     return f"{row._meta.model_name}:{row.pk}:{digest(row)}"
 
 
+_APPEARED = "Added meanwhile: {}. Save again if what you typed still fits."
 _REMOVED = (
     "Rows were removed meanwhile: {}. What you had changed in them is kept below as new rows; nothing is saved yet."
 )
@@ -141,16 +142,30 @@ def said(field: Any, value: Any) -> str:
 
 
 class ComparedFormSet(BaseInlineFormSet):
-    """Rows of an inline. One that somebody removed meanwhile comes back as a new row if it was edited here."""
+    """Rows of an inline. One that somebody removed meanwhile comes back as a new row if it was edited here.
+
+    Where the page had no such table when it was opened, as there were no rows yet, they stay as they are.
+    """
 
     data: Any
     model: Any
     removed: tuple[str, ...] = ()
+    appeared: tuple[str, ...] = ()
 
     def __init__(self, data: Any = None, files: Any = None, **options: Any) -> None:
         super().__init__(data, files, **options)
         if data is not None:
+            self._leave_rows_that_appeared()
             self._take_out_removed_rows()
+
+    def _leave_rows_that_appeared(self) -> None:
+        """Read a post without this table, which has rows now, as one that changes none of them."""
+        if f"{self.prefix}-TOTAL_FORMS" in self.data:
+            return
+        self.appeared = tuple(str(row) for row in self.get_queryset())
+        if self.appeared:
+            self.data = self.data.copy()
+            self.data[f"{self.prefix}-TOTAL_FORMS"] = self.data[f"{self.prefix}-INITIAL_FORMS"] = "0"
 
     def _take_out_removed_rows(self) -> None:
         """Make rows whose key is gone new ones, at the end; leave out those that nobody had touched here."""
@@ -201,6 +216,8 @@ class ComparedFormSet(BaseInlineFormSet):
 
     def clean(self) -> None:
         super().clean()
+        if self.appeared:
+            raise forms.ValidationError(_APPEARED.format("; ".join(self.appeared)))
         if self.removed:
             raise forms.ValidationError(_REMOVED.format("; ".join(self.removed)))
         form: Any

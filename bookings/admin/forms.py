@@ -14,6 +14,7 @@ from django.conf import settings
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.contrib.auth.models import User
 from django.db.models import Q
+from django.forms.models import BaseInlineFormSet
 from django.utils import timezone
 from django.utils.formats import date_format
 
@@ -27,6 +28,11 @@ from bookings.templatetags.business import price
 
 STAFF = BookingEvent.By.STAFF
 CUSTOMER_FIELDS = ("customer_name", "customer_email", "customer_phone", "address", "postcode", "notes")
+WRITTEN = (
+    *("handyman", "starts_at", "arrival_until", "ends_at", "during", "reserve"),
+    *("sequence", "asked_for_handyman", "grace_until", "reminder_at"),
+)
+"""The columns in which scheduling writes a move, or another job."""
 REFUSALS = {
     "past": "That time has passed.",
     "notice": "That is too soon.",
@@ -41,6 +47,17 @@ REFUSALS = {
     "too_late": "It is too late for that.",
     "too_early": "The visit has not begun yet.",
 }
+
+
+INCOMPLETE = "Left out: a job that is not offered any more, or for which one visit has no room."
+
+
+def below_deposit(booking: Booking, total: int) -> str:
+    """What staff read where a visit is to cost less than its customer has paid, or is about to pay, in advance."""
+    deposit = Payment.objects.filter(booking=booking, status__in=("open", "paid")).first()
+    if deposit is None or total >= deposit.amount_pence:
+        return ""
+    return f"The deposit of {deposit.amount} is more than that. Refund it first, or leave the price above it."
 
 
 def refusal(error: scheduling.SchedulingError) -> str:
@@ -148,6 +165,8 @@ class PhoneBookingForm(VisitForm):
         if self.basket is None:
             self.add_error(None, "Choose the job.")
             return data
+        if self.basket.incomplete:
+            self.add_error(None, f"{INCOMPLETE} Book again if the rest is all right.")
         for service in self.basket.services:
             if self._offer(service) not in data.get("offers", "").split():
                 now = f"Changed meanwhile: {service} is now {price(service)}. Book again if that is all right."
@@ -185,6 +204,22 @@ class LineForm(forms.ModelForm):
         labels = {"price_pence": f"Price ({money.symbol()})"}
 
 
+class LineFormSet(BaseInlineFormSet):
+    """The prices of the further jobs, which the first job's price has been corrected beside."""
+
+    def clean(self) -> None:
+        """All jobs together cost no less than the deposit, if they are made cheaper here."""
+        super().clean()
+        if any(self.errors):
+            return
+        prices = {line.pk: line.price_pence for line in self.instance.lines.all()}
+        before = Booking.objects.get(pk=self.instance.pk).price_pence + sum(prices.values())
+        prices |= {form.instance.pk: form.instance.price_pence for form in self.initial_forms}
+        total = self.instance.price_pence + sum(prices.values())
+        if total < before and (sentence := below_deposit(self.instance, total)):
+            raise forms.ValidationError(sentence)
+
+
 class BookingForm(VisitForm):
     """Corrects details and the price, adds a job, and moves the visit when its time or handyman is changed."""
 
@@ -194,6 +229,7 @@ class BookingForm(VisitForm):
         label="Add a job",
         error_messages={"invalid_choice": "That job, or its price, has changed meanwhile. Choose again."},
     )
+    kept: Mapping[str, Any] = {}
     shown_as = ("starts_at", "arrival_until", "ends_at", "handyman")  # by `starts` and `who`
     however_far = forms.BooleanField(
         label="However far it is", required=False, widget=forms.HiddenInput, help_text="The way there is too long."
@@ -227,14 +263,11 @@ class BookingForm(VisitForm):
         return self.instance if {"starts", "who"} & set(self.changed_data) else None
 
     def clean_price_pence(self) -> int:
-        """No less than what the customer has paid, or is about to pay, in advance."""
+        """No less than the deposit; where there are further jobs, LineFormSet judges what all of them cost."""
         price: int = self.cleaned_data["price_pence"]
-        deposit = Payment.objects.filter(booking=self.instance, status__in=("open", "paid")).first()
-        total = price + sum(line.price_pence for line in self.instance.lines.all())
-        if deposit and total < deposit.amount_pence and "price_pence" in self.changed_data:
-            raise forms.ValidationError(
-                f"The deposit of {deposit.amount} is more than that. Refund it first, or leave the price above it."
-            )
+        alone = "price_pence" in self.changed_data and not self.instance.lines.exists()
+        if alone and (sentence := below_deposit(self.instance, price)):
+            raise forms.ValidationError(sentence)
         return price
 
     def clean_add(self) -> Service | None:
@@ -274,16 +307,11 @@ class BookingForm(VisitForm):
 
     def _take(self, changed: Booking) -> None:
         """Have the form's own booking say what scheduling has written."""
-        for name in (
-            "handyman",
-            "starts_at",
-            "arrival_until",
-            "ends_at",
-            "during",
-            "reserve",
-            "sequence",
-            "asked_for_handyman",
-            "grace_until",
-            "reminder_at",
-        ):
+        self.kept = {name: getattr(self.instance, name) for name in WRITTEN}
+        for name in WRITTEN:
             setattr(self.instance, name, getattr(changed, name))
+
+    def take_back(self) -> None:
+        """Have the booking say what is kept, where what scheduling has written is rolled back."""
+        for name, value in self.kept.items():
+            setattr(self.instance, name, value)

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
-from bookings.admin.forms import LineForm
+from bookings.admin.forms import LineForm, LineFormSet
 from bookings.admin.office import InlineForReading
 from bookings.models import Booking, BookingLine, Service
 
@@ -17,6 +17,7 @@ class LineInline(InlineForReading):
 
     model = BookingLine
     form = LineForm
+    formset = LineFormSet
     fields = ("name", "minutes", "pricing", "price_pence", "minimum_minutes")
     readonly_fields = ("name", "minutes")
     verbose_name_plural = "further jobs"

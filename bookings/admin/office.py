@@ -69,6 +69,13 @@ class OfficeAdmin(admin.ModelAdmin):
         for formset, inline in super().get_formsets_with_inlines(request, obj):
             yield type(formset.__name__, (ComparedFormSet, formset), {"form": compared(formset.form)}), inline
 
+    def render_change_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The page. Where a POST is refused, what was written while it was judged, such as a move, is rolled back."""
+        page = super().render_change_form(request, *args, **kwargs)
+        if request.method == "POST":
+            transaction.set_rollback(True)
+        return page
+
     def get_formset_kwargs(self, request: HttpRequest, obj: Any, inline: Any, prefix: str) -> dict[str, Any]:
         options = super().get_formset_kwargs(request, obj, inline, prefix)
         if request.method == "POST" and inline.has_change_permission(request, obj):

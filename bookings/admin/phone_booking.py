@@ -21,7 +21,7 @@ from django.utils.html import format_html
 from bookings import country, crew
 from bookings.admin import find, why_not
 from bookings.admin.audit import staff_user
-from bookings.admin.forms import CUSTOMER_FIELDS, PhoneBookingForm
+from bookings.admin.forms import CUSTOMER_FIELDS, INCOMPLETE, PhoneBookingForm
 from bookings.admin.windows import asked_day, windows
 from bookings.basket import Basket
 from bookings.forms import read_instant
@@ -80,7 +80,8 @@ def _basket(request: HttpRequest) -> Basket | None:
         quantities[slug] = times
     wanted = [f"{slug}:{times}" for slug, times in quantities.items() if times != "0"]
     slugs = [each.partition(":")[0] for each in wanted]
-    first = next((each for each in Service.objects.active() if slugs and each.slug == slugs[0]), None)
+    offered = {each.slug: each for each in Service.objects.active()} if slugs else {}
+    first = next((offered[slug] for slug in slugs if slug in offered), None)
     return Basket.read(first, wanted) if first else None
 
 
@@ -127,6 +128,7 @@ def _page(request: HttpRequest, of: BookingAdmin, form: PhoneBookingForm, *, ask
         "visits": find.visits_of(like, request) if like else [],
         "services": list(Service.objects.active()),
         "basket": basket,
+        "incomplete": INCOMPLETE if basket and basket.incomplete and not form.is_bound else "",
         "chosen": {service.slug for service in basket.services} if basket else (),
         "handyman": handyman,
         "given": given,

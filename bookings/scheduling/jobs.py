@@ -115,6 +115,7 @@ def _request(larger: _Larger, by: By, now: datetime) -> SlotRequest:
         by=by,
         now=now,
         moving=booking,
+        overtime=booking.overtime and by != By.CUSTOMER,
     )
 
 
