@@ -1,13 +1,11 @@
-"""Background work. Deferred inside the transaction that causes it, so the two stand or fall together (an outbox).
+"""Background work: e-mails, notifications and what is deleted in time. messaging/outbox.py defers the e-mails.
 
-Arguments are ids and versions; what an e-mail says is read when it is sent. A task may run twice: sending.py keeps
+Arguments are ids and versions; what an e-mail says is read when it is sent. A task may run twice: delivery.py keeps
 an e-mail from leaving twice.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import connection
 from django.utils import timezone
 from procrastinate import builtin_tasks
 from procrastinate.contrib.django import app
@@ -21,7 +19,6 @@ from bookings.models import (
     FormerAddress,
     Handyman,
     Payment,
-    SentEmail,
     Status,
     VisitReport,
 )
@@ -31,108 +28,6 @@ from bookings.scheduling import proofs
 
 # 2, 4, 8 ... seconds: back within seconds from a blip, and eighteen hours of retries in an outage.
 _RETRIES = Retries(max_attempts=15, exponential_wait=2)
-_PAYMENT_LINK_AFTER = 5  # minutes
-
-
-def after_hold(booking: Booking) -> None:
-    """Send the way to pay to a customer who has not paid after some minutes: the tab may be closed."""
-    send_payment_link.configure(schedule_in={"minutes": _PAYMENT_LINK_AFTER}).defer(booking_id=booking.pk)
-
-
-def after_failed_checkout(booking: Booking) -> None:
-    """Send the way to pay at once, because the payment page could not be reached."""
-    send_payment_link.defer(booking_id=booking.pk)
-
-
-def after_refund_owed(booking: Booking, *, late: bool) -> None:
-    """Tell the customer of money that comes back, and apologise if it came too late for the time they had chosen."""
-    kind = "late" if late else "refunded"
-    send_booking_email.defer(booking_id=booking.pk, kind=kind, sequence=booking.sequence)
-
-
-def after_unproven(booking: Booking) -> None:
-    """Ask the customer to confirm the booking, which proves the address."""
-    send_booking_email.defer(booking_id=booking.pk, kind="prove", sequence=booking.sequence)
-
-
-def after_booking(booking: Booking) -> None:
-    """Confirm it to the customer."""
-    send_booking_email.defer(booking_id=booking.pk, kind="confirmation", sequence=booking.sequence)
-
-
-def after_move(booking: Booking) -> None:
-    """Tell the customer the new time."""
-    if booking.status == Status.CONFIRMED:
-        send_booking_email.defer(booking_id=booking.pk, kind="moved", sequence=booking.sequence)
-
-
-def after_added_job(booking: Booking) -> None:
-    """Tell the customer what is done in the visit now, and what it costs."""
-    send_booking_email.defer(booking_id=booking.pk, kind="added", sequence=booking.sequence)
-
-
-def after_cancellation(booking: Booking) -> None:
-    """Tell the customer that the visit is off."""
-    send_booking_email.defer(booking_id=booking.pk, kind="cancelled", sequence=booking.sequence)
-
-
-def after_undone_cancellation(booking: Booking) -> None:
-    """Tell the customer that the visit stands after all."""
-    send_booking_email.defer(booking_id=booking.pk, kind="restored", sequence=booking.sequence)
-
-
-def after_on_the_way(report: VisitReport) -> None:
-    """Tell the customer when the handyman will be there."""
-    send_visit_news.defer(booking_id=report.booking_id, report_id=report.pk)
-
-
-def after_delay(report: VisitReport, waiting: Booking) -> None:
-    """Tell the customer who waits next how late it will be."""
-    send_visit_news.defer(booking_id=waiting.pk, report_id=report.pk)
-
-
-def after_new_address(booking: Booking) -> None:
-    """Send what the customer needs to the address that the booking has now: the confirmation, or the way to it."""
-    if booking.status == Status.CONFIRMED:
-        send_booking_email.defer(booking_id=booking.pk, kind="confirmation", sequence=booking.sequence)
-    elif not hasattr(booking, "payment"):
-        after_unproven(booking)
-    elif SentEmail.objects.filter(key__startswith=f"booking:{booking.pk}:held").exists():
-        send_payment_link.defer(booking_id=booking.pk)
-
-
-def after_old_address(former: FormerAddress) -> None:
-    """Notify the address that a customer's booking had before."""
-    send_address_notice.defer(booking_id=former.booking_id, former_id=former.pk)
-
-
-def after_completion(booking: Booking) -> None:
-    """Ask for a review the next morning, if the visit is done then."""
-    if booking.customer_email:
-        send_review_request.configure(schedule_at=reviews.ask_at(timezone.now())).defer(booking_id=booking.pk)
-
-
-def after_message(message: ContactMessage) -> None:
-    """Tell staff of a message."""
-    send_message_to_staff.defer(message_id=message.pk)
-
-
-def forget_emails(*, booking_ids: Sequence[int], message_ids: Sequence[int], entry_ids: Sequence[int] = ()) -> int:
-    """Take the e-mails about these out of the queue, except those being sent now; returns how many."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            DELETE FROM procrastinate_jobs WHERE status <> 'doing' AND (
-                task_name IN ('send_booking_email', 'send_payment_link', 'send_reminder', 'send_address_notice',
-                              'send_visit_news', 'send_customer_link', 'send_review_request')
-                AND (args ->> 'booking_id')::bigint = ANY(%s)
-                OR task_name = 'send_message_to_staff' AND (args ->> 'message_id')::bigint = ANY(%s)
-                OR task_name IN ('send_waitlist_email', 'send_waitlist_offer')
-                AND (args ->> 'entry_id')::bigint = ANY(%s))
-            """,
-            [list(booking_ids), list(message_ids), list(entry_ids)],
-        )
-        return int(cursor.rowcount)
 
 
 @app.task(name="send_booking_email", retry=_RETRIES)

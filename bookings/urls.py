@@ -5,6 +5,7 @@ from django.contrib.sitemaps.views import sitemap
 from django.urls import include, path
 from django.views.decorators.http import require_safe
 
+from bookings.crew.photos import photo as visit_photo
 from bookings.sitemaps import SITEMAPS
 from bookings.views import (
     add_job,
@@ -34,7 +35,7 @@ urlpatterns = [
     path("bookings/<str:token>/details/", correct.correct, name="booking_correct"),
     path("bookings/<str:token>/photos/", photos.manage, name="booking_photos"),
     path("bookings/<str:token>/photo.jpg", photos.own, name="booking_photo"),
-    path("visits/photos/<int:pk>.jpg", admin.site.admin_view(photos.photo), name="visit_photo"),
+    path("visits/photos/<int:pk>.jpg", admin.site.admin_view(visit_photo), name="visit_photo"),
     path("bookings/<str:token>/review/", review.review, name="booking_review"),
     path("people/<int:pk>.jpg", review.portrait, name="portrait"),
     path("bookings/<str:token>/earlier/", waitlist.join_with, name="booking_waitlist"),

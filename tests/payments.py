@@ -12,8 +12,9 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from bookings import scheduling
 from bookings.models import OCCUPYING, Booking, BookingEvent, Handyman, Payment, Service, Status
-from bookings.payments import deposits, settling
+from bookings.payments import settling
 from bookings.payments.stripe_api import StripeFault
+from bookings.scheduling import deposits
 from tests import factories
 
 DEPOSIT = 2000

@@ -9,8 +9,8 @@ from django.test import Client
 from bookings import scheduling
 from bookings.messaging import emails, notifications
 from bookings.models import Booking, BookingEvent, Notification, Service
+from bookings.phrases import price
 from bookings.scheduling import By
-from bookings.templatetags.business import price
 from tests import factories
 from tests.forms import posted
 

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from bookings import money, scheduling, structured_data, tasks
 from bookings.admin.fields import MoneyField
 from bookings.models import Booking, Payment, Service, Status
-from bookings.payments import amounts, checkout, deposits, stripe_api
+from bookings.payments import amounts, checkout, stripe_api
 from bookings.personal_data import archive
+from bookings.scheduling import deposits
 from harness.peers.stripe import StripePeer
 from harness.stack import BASE_DIR
 from tests import factories, payments

@@ -3,6 +3,7 @@
 import asyncio
 import email
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django.fixtures import Settings
 
 from bookings import scheduling, tasks
-from bookings.messaging import contact, emails
+from bookings.messaging import contact, emails, outbox
 from bookings.models import Booking, ContactMessage, HowOften, OfficeContact, SentEmail
 from bookings.scheduling import By
 from harness.stack import BASE_DIR, free_port, wait_for
@@ -190,6 +191,13 @@ def test_it_promises_nothing_with_a_booking_that_is_rolled_back() -> None:
     assert not ProcrastinateJob.objects.filter(task_name="send_booking_email").exists()
 
 
+def test_every_task_that_is_deferred_by_its_name_is_known() -> None:
+    sources = [each.read_text() for room in ("bookings", "xfhandyman") for each in (BASE_DIR / room).rglob("*.py")]
+    named = {name for source in sources for name in re.findall(r'configure_task\((?:name=)?"(\w+)"', source)}
+    assert "send_booking_email" in named
+    assert named <= set(app.tasks)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_it_promises_nothing_in_a_task_that_is_rolled_back() -> None:
     """Within the worker a task defers through its own connection, not through the worker's."""
@@ -197,7 +205,7 @@ def test_it_promises_nothing_in_a_task_that_is_rolled_back() -> None:
 
     def task() -> None:
         with transaction.atomic():
-            tasks.after_cancellation(booking)
+            outbox.after_cancellation(booking)
             seen.append(_cancellations())
             transaction.set_rollback(True)
         seen.append(_cancellations())

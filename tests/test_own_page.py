@@ -92,7 +92,7 @@ def test_a_link_works_once_and_only_the_newest(
     CustomerLink.objects.update(made_at=timezone.now() - own_page.BETWEEN)
     ask(client)
     assert client.get(page).status_code == 404, "a newer e-mail replaces it"
-    CustomerLink.objects.update(made_at=timezone.now() - own_page.MAILED_FOR)
+    CustomerLink.objects.update(made_at=timezone.now() - CustomerLink.MAILED_FOR)
     assert client.get(deliver(mailoutbox)).status_code == 404
     assert client.get("/my-visits/forged/").status_code == client.get("/my-visits/open/forged/").status_code == 404
 

@@ -22,9 +22,9 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from bookings import scheduling, tasks
 from bookings.models import Booking, Handyman, Payment, Service, Status, StripeEvent
-from bookings.payments import checkout, deposits, settling, stripe_api
+from bookings.payments import checkout, settling, stripe_api
 from bookings.payments.tasks import forget_stripe_events, settle_unsettled_payments
-from bookings.scheduling import By, holds
+from bookings.scheduling import By, deposits, holds
 from harness.peers.stripe import StripePeer
 from harness.stack import BASE_DIR, Stack, wait_for
 from tests import factories, forms, payments

@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from bookings import scheduling
 from bookings.models import Booking, Payment, Status
-from bookings.payments import checkout, deposits, settling, webhooks
+from bookings.payments import checkout, settling, webhooks
 from bookings.payments.stripe_api import StripeFault
-from bookings.scheduling import By, errors, holds
+from bookings.scheduling import By, deposits, errors, holds
 from harness.peers.stripe import DECLINED_CARD, StripePeer
 from tests import factories, payments
 

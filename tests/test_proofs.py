@@ -12,6 +12,7 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from bookings import scheduling, tasks
+from bookings.messaging import links
 from bookings.models import Booking, Service, Status
 from bookings.scheduling import By, corrections, holds, proofs
 from tests import factories, payments
@@ -159,7 +160,7 @@ def test_a_link_mailed_to_another_address_proves_nothing(
     client: Client, service: Service, mailoutbox: list[EmailMessage]
 ) -> None:
     booking = take(service, 0)
-    mail = proofs.marker(booking)
+    mail = links.marker(booking)
     booking = corrections.correct(booking=booking, details={"customer_email": "victim@example.com"}, by=By.CUSTOMER)
     client.get(f"{booking.get_absolute_url()}?mail={mail}")
     booking.refresh_from_db()
@@ -170,14 +171,14 @@ def test_a_hold_that_is_not_confirmed_runs_out(client: Client, service: Service)
     for number in range(PER_ADDRESS):
         take(service, number)
     held = take(service, 5)
-    path = f"/bookings/{held.link_token}/prove/?mail={proofs.marker(held)}"
+    path = f"/bookings/{held.link_token}/prove/?mail={links.marker(held)}"
     Booking.objects.filter(pk=held.pk).update(hold_expires_at=timezone.now())
     assert "no longer kept" in client.get(path).content.decode()
     assert holds.release_expired() == 1
     held.refresh_from_db()
     assert (held.status, payments.kinds(held)) == (Status.CANCELLED, ["held", "expired"])
     with pytest.raises(scheduling.NotPossible):
-        scheduling.prove(booking=held, mail=proofs.marker(held))
+        scheduling.prove(booking=held, mail=links.marker(held))
     assert "This visit is cancelled" in client.get(path, follow=True).content.decode()
     assert take(service, 5).status == Status.HELD, "the slot is free again"
 
@@ -187,7 +188,7 @@ def test_a_deposit_is_not_replaced_by_a_proof(service: Service, settings: Any) -
     Service.objects.update(deposit_pence=2000)
     held = payments.hold(Service.objects.get(pk=service.pk))
     with pytest.raises(scheduling.NotPossible):
-        scheduling.prove(booking=held, mail=proofs.marker(held))
+        scheduling.prove(booking=held, mail=links.marker(held))
     for number in range(PER_ADDRESS):
         assert take(service, number, held.customer_email).status == Status.CONFIRMED, "a deposit's hold does not count"
     paid = scheduling.confirm(booking=held, by=By.SYSTEM)

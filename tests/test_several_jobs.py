@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from bookings import scheduling
 from bookings.basket import Basket
 from bookings.models import Booking, BookingLine, Pricing, Service
+from bookings.phrases import lasts, price
 from bookings.scheduling import By
 from bookings.slots.rules import Calendar, Diary, Job, Rules, Shift, free_slots
 from bookings.slots.week import week
-from bookings.templatetags.business import lasts, price
 from tests import factories, payments
 
 MINUTE = timedelta(minutes=1)
@@ -176,7 +176,7 @@ def test_a_line_stands_or_falls_with_its_booking(jobs: Basket, monkeypatch: pyte
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("bookings.tasks.after_booking", fail)
+    monkeypatch.setattr("bookings.messaging.outbox.after_booking", fail)
     with pytest.raises(RuntimeError):
         book(jobs)
     assert not BookingLine.objects.exists()

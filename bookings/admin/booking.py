@@ -30,9 +30,9 @@ from bookings.admin.phone_booking import book
 from bookings.admin.reports import ReportInline
 from bookings.admin.search import PeopleSearch
 from bookings.models import WORDS_OF_A_BOOKING, Booking, BookingEvent, Payment, Status
+from bookings.phrases import price as said_price
 from bookings.scheduling import corrections
 from bookings.slots.calendars import midnight
-from bookings.templatetags.business import price as said_price
 
 # A selection of more than this is a slip of the hand.
 MOST_AT_ONCE = 100

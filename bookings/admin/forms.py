@@ -23,8 +23,8 @@ from bookings.admin.fields import MomentWidget, MoneyField
 from bookings.basket import Basket, Work
 from bookings.fields import PostcodeField
 from bookings.models import Booking, BookingEvent, BookingLine, Handyman, Payment, Service
+from bookings.phrases import price
 from bookings.scheduling import corrections, jobs
-from bookings.templatetags.business import price
 
 STAFF = BookingEvent.By.STAFF
 CUSTOMER_FIELDS = ("customer_name", "customer_email", "customer_phone", "address", "postcode", "notes")

@@ -16,8 +16,7 @@ from bookings.admin.audit import record, staff_user
 from bookings.admin.office import OfficeAdmin
 from bookings.admin.search import PeopleSearch
 from bookings.models import Booking, Payment, StripeEvent, words_of_a_booking
-from bookings.payments import deposits
-from bookings.scheduling import errors
+from bookings.scheduling import deposits, errors
 
 # A selection of more than this is a slip of the hand.
 MOST_AT_ONCE = 20

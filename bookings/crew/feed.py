@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from bookings import country, crew
 from bookings.crew import days as diary
 from bookings.models import CalendarFeed, Status
-from bookings.templatetags.business import clock
+from bookings.phrases import clock
 from bookings.views.manage import dead_link
 
 if TYPE_CHECKING:

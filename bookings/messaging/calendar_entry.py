@@ -9,7 +9,7 @@ from django.utils import timezone
 from icalendar import Calendar, Event, vCalAddress, vText
 
 from bookings.models import Booking, Status
-from bookings.templatetags.business import clock, lasts
+from bookings.phrases import clock, lasts
 
 _STATUS = {Status.HELD: "TENTATIVE", Status.CANCELLED: "CANCELLED"}
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from django.db import IntegrityError, transaction
 
-from bookings import events, tasks
+from bookings import events
+from bookings.messaging import outbox
 from bookings.models import ContactMessage, MessagePhoto
 
 
@@ -38,7 +39,7 @@ def receive(
             )
             MessagePhoto.objects.bulk_create(MessagePhoto(message=message, jpeg=jpeg) for jpeg in photos)
             if not suspected_spam:
-                tasks.after_message(message)
+                outbox.after_message(message)
             events.publish(events.ContactMessageReceived(message_id=message.pk, topic=message.topic))
     except IntegrityError:
         twin = ContactMessage.objects.filter(idempotency_key=key).first()

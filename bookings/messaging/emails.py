@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from bookings.messaging import links
 from bookings.models import (
     Booking,
     BookingEvent,
@@ -24,9 +25,7 @@ from bookings.models import (
     Status,
     VisitReport,
 )
-from bookings.personal_data import own_page
-from bookings.scheduling import proofs
-from bookings.templatetags.business import clock
+from bookings.phrases import clock
 
 _SUBJECTS = {
     "confirmation": "Your booking {reference}: {service}",
@@ -63,7 +62,7 @@ def booking_email(booking: Booking, kind: str, expected_at: datetime | None = No
     now = timezone.now()
     today = timezone.localdate(booking.starts_at) == timezone.localdate(now)
     when = "today" if today else "tomorrow"  # a reminder, if late, comes on the day itself
-    mail = proofs.marker(booking)
+    mail = links.marker(booking)
     off = booking.cancellation if kind == "cancelled" else None
     context = {
         "booking": booking,
@@ -126,8 +125,8 @@ def address_email(former: FormerAddress) -> EmailMessage:
 
 def visits_email(link: CustomerLink) -> EmailMessage:
     """To a customer: the way to all their visits, good once."""
-    address = settings.SITE_URL + reverse("own_open", args=[own_page.mailed_token(link)])
-    context = {"link": address, "hours": own_page.MAILED_FOR // timedelta(hours=1), "business": business()}
+    address = settings.SITE_URL + reverse("own_open", args=[link.mailed_token])
+    context = {"link": address, "hours": link.MAILED_FOR // timedelta(hours=1), "business": business()}
     email = EmailMultiAlternatives(
         subject=f"Your visits with {settings.BUSINESS_NAME}",
         body=render_to_string("emails/visits.txt", context),

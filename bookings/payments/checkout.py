@@ -8,8 +8,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bookings.models import Booking, Payment, Status
-from bookings.payments import deposits, stripe_api
-from bookings.scheduling import history
+from bookings.payments import stripe_api
+from bookings.scheduling import deposits, history
 from bookings.scheduling.errors import NotPossible
 
 

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from bookings import events, scheduling
 from bookings.models import Booking, Payment, Status
-from bookings.payments import deposits, stripe_api
+from bookings.payments import stripe_api
 from bookings.payments.stripe_api import Session, StripeRefused, StripeUnavailable
-from bookings.scheduling import history
+from bookings.scheduling import deposits, history
 
 _UNPAID = (Payment.Status.OPEN, Payment.Status.CLOSED)
 

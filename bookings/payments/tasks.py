@@ -10,8 +10,8 @@ from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
 from bookings.models import StripeEvent
-from bookings.payments import deposits, settling
-from bookings.scheduling import holds
+from bookings.payments import settling
+from bookings.scheduling import deposits, holds
 
 # 2, 4, 8 ... seconds: back within seconds from a blip; after eighteen hours staff have long been told.
 _RETRIES = RetryStrategy(max_attempts=15, exponential_wait=2)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from bookings import events
 from bookings.models import Payment, StripeEvent
-from bookings.payments import deposits
+from bookings.scheduling import deposits
 
 _NAME = re.compile(r"[\w.-]{1,255}", re.ASCII)
 TOLERANCE = 300

@@ -7,7 +7,8 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from bookings import events, scheduling, tasks
+from bookings import events, scheduling
+from bookings.messaging import outbox
 from bookings.models import CustomerLink, MessagePhoto, Review, VisitPhoto, WaitlistEntry
 from bookings.personal_data import forget, letters, records
 from bookings.scheduling.history import By
@@ -53,7 +54,7 @@ def erase(who: str, *, cancel: bool = False, user: User | None = None, now: date
         references = list(kept.bookings.values_list("reference", flat=True))
         message_ids = list(kept.messages.values_list("pk", flat=True))
         entry_ids = list(kept.waiting.values_list("pk", flat=True))
-        waiting = tasks.forget_emails(booking_ids=booking_ids, message_ids=message_ids, entry_ids=entry_ids)
+        waiting = outbox.forget_emails(booking_ids=booking_ids, message_ids=message_ids, entry_ids=entry_ids)
         photos = MessagePhoto.objects.filter(message__in=message_ids).count()
         photos += VisitPhoto.objects.filter(booking__in=booking_ids).count()
         kept.messages.delete()

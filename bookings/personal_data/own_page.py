@@ -5,7 +5,6 @@ Nobody learns from it whether an address is known: the answer is the same, and o
 
 from datetime import datetime, timedelta
 
-from django.core import signing
 from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -16,8 +15,6 @@ from bookings.models import BookingEvent, BookingQuerySet, CustomerLink, Status,
 from bookings.personal_data import records
 from bookings.scheduling import proofs
 
-MAILED_FOR = timedelta(hours=2)
-"""How long the link of an e-mail can be used."""
 OPEN_FOR = timedelta(hours=1)
 """How long the page that it opens does."""
 BETWEEN = timedelta(minutes=5)
@@ -52,28 +49,23 @@ def ask(email: str, now: datetime | None = None) -> None:
         events.publish(events.CustomerLinkAsked(sent=latest is not None and not had))
 
 
-def mailed_token(link: CustomerLink) -> str:
-    """What the address in the e-mail carries."""
-    return _token(link.pk, link.mailed_key)
-
-
 def can_be_opened(token: str, now: datetime | None = None) -> bool:
     """Whether the mailed link would open the page; nothing is used up."""
-    return _found(token, "mailed_key", made_at__gt=(now or timezone.now()) - MAILED_FOR) is not None
+    return _found(token, "mailed_key", made_at__gt=(now or timezone.now()) - CustomerLink.MAILED_FOR) is not None
 
 
 @transaction.atomic
 def open_page(token: str, now: datetime | None = None) -> str:
     """Use a mailed link up, and take its address for proved; the token of the page. Raises LinkGone."""
     now = now or timezone.now()
-    link = _found(token, "mailed_key", lock=True, made_at__gt=now - MAILED_FOR)
+    link = _found(token, "mailed_key", lock=True, made_at__gt=now - CustomerLink.MAILED_FOR)
     if link is None:
         raise LinkGone
     link.mailed_key, link.page_key, link.opened_at = "", new_link_key(), now
     link.save(update_fields=["mailed_key", "page_key", "opened_at"])
     proofs.note_address(link.booking.customer_email, now)
     events.publish(events.CustomerLinkOpened())
-    return _token(link.pk, link.page_key)
+    return link.page_token
 
 
 def address_of(token: str, now: datetime | None = None) -> str:
@@ -93,23 +85,18 @@ def visits(email: str) -> BookingQuerySet:
 
 def forget_old(now: datetime) -> int:
     """Delete the links that open nothing any more."""
-    return CustomerLink.objects.filter(made_at__lt=now - MAILED_FOR - OPEN_FOR).delete()[0]
+    return CustomerLink.objects.filter(made_at__lt=now - CustomerLink.MAILED_FOR - OPEN_FOR).delete()[0]
 
 
 def _digest(email: str) -> str:
     return salted_hmac(_SALT, email.strip().lower(), algorithm="sha256").hexdigest()
 
 
-def _token(pk: int, key: str) -> str:
-    return signing.Signer(salt=_SALT).sign_object([pk, key])
-
-
 def _found(token: str, column: str, *, lock: bool = False, **more: datetime) -> CustomerLink | None:
     """The link with this key, while its booking has still the address that asked."""
-    try:
-        pk, key = signing.Signer(salt=_SALT).unsign_object(token)
-    except (signing.BadSignature, ValueError, TypeError):
+    if (read := CustomerLink.read(token)) is None:
         return None
+    pk, key = read
     links = CustomerLink.objects.select_related("booking")
     found = (links.select_for_update(of=("self",)) if lock else links).filter(pk=pk, **{column: key}, **more).first()
     if not key or found is None or found.digest != _digest(found.booking.customer_email):

@@ -11,11 +11,10 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from bookings import tasks
 from bookings.basket import Basket, Work
+from bookings.messaging import outbox
 from bookings.models import Booking, Handyman, Service, ServiceArea, Status
-from bookings.payments import deposits
-from bookings.scheduling import corrections, errors, history, idempotency, jobs, proofs
+from bookings.scheduling import corrections, deposits, errors, history, idempotency, jobs, proofs
 from bookings.scheduling.errors import (
     AlreadyBooked,
     NotPossible,
@@ -219,7 +218,7 @@ def move(
             was_at=was_at,
             was_with=was_with,
         )
-        tasks.after_move(current)
+        outbox.after_move(current)
         return current
 
     with errors.published(booking.service, "move"):
@@ -326,11 +325,11 @@ def _take(
         held = booking.status == Status.HELD
         history.record(booking, Kind.HELD if held else Kind.CREATED, by=request.by, user=request.user)
         if unproven:
-            tasks.after_unproven(booking)
+            outbox.after_unproven(booking)
         elif held:
             deposits.ask(booking, basket.deposit)
         else:
-            tasks.after_booking(booking)
+            outbox.after_booking(booking)
         return booking
 
     with errors.published(basket.service, "book" if status == Status.CONFIRMED else "hold"):

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.utils import timezone
 
-from bookings import tasks
+from bookings.messaging import outbox
 from bookings.models import Booking, FormerAddress, Handyman, SentEmail, Status, new_link_key
 from bookings.scheduling import history, idempotency, proofs
 from bookings.scheduling.errors import NotPossible, SchedulingError, TooFar
@@ -83,9 +83,9 @@ def correct(
     if changed:
         history.record(current, Kind.CORRECTED, by=by, user=user, note=", ".join(FIELDS[name] for name in changed))
     if "customer_email" in changed:
-        tasks.after_new_address(current)
+        outbox.after_new_address(current)
         if old_address and by == By.CUSTOMER:
-            tasks.after_old_address(FormerAddress.objects.create(booking=current, email=old_address))
+            outbox.after_old_address(FormerAddress.objects.create(booking=current, email=old_address))
     return current
 
 
@@ -127,7 +127,7 @@ def send_again(*, booking: Booking, user: User | None = None) -> Booking:
         raise NotPossible
     current.sequence += 1
     current.save(update_fields=["sequence"])
-    tasks.after_new_address(current)
+    outbox.after_new_address(current)
     return current
 
 

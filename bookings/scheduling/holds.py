@@ -6,8 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from bookings.models import Booking, BookingQuerySet, Status
-from bookings.payments import deposits
-from bookings.scheduling import history
+from bookings.scheduling import deposits, history
 
 
 def release_expired(*, now: datetime | None = None, among: BookingQuerySet | None = None) -> int:

@@ -8,7 +8,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from bookings import events, tasks
+from bookings import events
+from bookings.messaging import outbox
 from bookings.models import Booking, BookingLine, Service, Status
 from bookings.scheduling import errors, history
 from bookings.scheduling.errors import DoesNotFit, NotPossible
@@ -73,7 +74,7 @@ def add(
         current.save()
         write(current, [line], position)
         history.record(current, Kind.ADDED, by=by, user=user, note=service.name)
-        tasks.after_added_job(current)
+        outbox.after_added_job(current)
         events.publish(events.JobAdded(booking_id=current.pk, service=service.slug, by=by.value))
         return current
 

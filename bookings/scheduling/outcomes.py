@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.utils import timezone
 
-from bookings import tasks
+from bookings.messaging import outbox
 from bookings.models import Booking, BookingEvent, Status
 from bookings.scheduling import errors, history
 from bookings.scheduling.errors import NotPossible, SlotTaken, TooEarly, TooLate
@@ -44,7 +44,7 @@ def _end(
         if (now or timezone.now()) < current.starts_at:
             raise TooEarly
 
-    after = tasks.after_completion if status == Status.COMPLETED else None
+    after = outbox.after_completion if status == Status.COMPLETED else None
     return change(booking, kind, status, allowed=allowed, by=By.STAFF, user=user, check=check, after=after)
 
 
@@ -87,7 +87,7 @@ def undo(*, booking: Booking, user: User | None = None, now: datetime | None = N
         kind = Kind.REINSTATED if was == Status.CANCELLED else Kind.REOPENED
         history.record(current, kind, by=By.STAFF, user=user, note=f"was {was.label.lower()}")
         if was == Status.CANCELLED:
-            tasks.after_undone_cancellation(current)
+            outbox.after_undone_cancellation(current)
         return current
 
     with errors.published(booking.service, "undo"):
@@ -132,7 +132,7 @@ def reinstate(*, booking: Booking, now: datetime | None = None) -> Booking:
         promise(current, now)
         current.save()
         history.record(current, Kind.REINSTATED, by=By.SYSTEM)
-        tasks.after_booking(current)
+        outbox.after_booking(current)
         return current
 
     with errors.published(booking.service, "reinstate"):

@@ -7,19 +7,18 @@ holds for other bookings of the address for a year. Beyond a few unproven bookin
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.core import signing
 from django.db import connection
 from django.db.models import Count, Max, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from bookings.messaging import links
 from bookings.models import Booking, BookingQuerySet, Status
 from bookings.scheduling.errors import NotPossible, TooManyUnproven
 
 MOST_HELD = 2
 """Bookings that wait for their proof at once, of one client and of one address."""
 _HOLDS_FOR = timedelta(days=365)
-_SALT = "bookings.proof"
 
 
 def earlier(email: str, now: datetime) -> datetime | None:
@@ -45,22 +44,9 @@ def comes_first(*, email: str, client: str, now: datetime) -> bool:
     return True
 
 
-def marker(booking: Booking) -> str:
-    """What a link carries in its e-mail alone. Another address, or a revoked link, makes it worthless."""
-    return signing.Signer(salt=_SALT).signature(_marked(booking))
-
-
-def is_from_email(booking: Booking, mail: str) -> bool:
-    """Whether `mail` is the marker of this booking's e-mails."""
-    try:
-        return bool(signing.Signer(salt=_SALT).unsign(f"{_marked(booking)}:{mail}"))
-    except signing.BadSignature:
-        return False
-
-
 def note_opened(booking: Booking, mail: str) -> None:
     """Record that the booking's page was opened from its e-mail; nothing for any other `mail`, or a held booking."""
-    if booking.proven_at is None and booking.status != Status.HELD and is_from_email(booking, mail):
+    if booking.proven_at is None and booking.status != Status.HELD and links.is_from_email(booking, mail):
         same = Booking.objects.filter(pk=booking.pk, customer_email=booking.customer_email)
         same.update(proven_at=timezone.now())
 
@@ -72,7 +58,7 @@ def note_address(email: str, now: datetime) -> None:
 
 def require(booking: Booking, *, mail: str) -> None:
     """Raise NotPossible unless the booking waits for a proof, and `mail` is it."""
-    if hasattr(booking, "payment") or not is_from_email(booking, mail):
+    if hasattr(booking, "payment") or not links.is_from_email(booking, mail):
         raise NotPossible
 
 
@@ -98,10 +84,6 @@ def _unproven(email: str, client: str, now: datetime) -> dict[str, int]:
 
 def _of_address(email: str) -> BookingQuerySet:
     return Booking.objects.alias(lowered=Lower("customer_email")).filter(lowered=email.lower())
-
-
-def _marked(booking: Booking) -> str:
-    return f"{booking.pk} {booking.link_key} {booking.customer_email}"
 
 
 def _queue(*names: str) -> None:

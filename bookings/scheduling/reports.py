@@ -12,15 +12,16 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from bookings import events, tasks
+from bookings import events
+from bookings.messaging import outbox
 from bookings.models import Booking, Handyman, Status, VisitReport
+from bookings.phrases import clock
 from bookings.scheduling import errors, history, idempotency
 from bookings.scheduling.errors import NotPossible, NotYours, SchedulingError, TooEarly
 from bookings.scheduling.history import By, Kind
 from bookings.scheduling.retries import atomically
 from bookings.scheduling.transitions import change, locked
 from bookings.slots.calendars import midnight
-from bookings.templatetags.business import clock
 
 OLDEST = timedelta(days=3)
 """A report that claims to be older than this was sent by a clock that is wrong, and counts as made now."""
@@ -97,7 +98,7 @@ def _on_the_way(current: Booking, made: VisitReport, user: User) -> None:
     arrives_at = made.at + timedelta(minutes=made.minutes or 0)
     if _first(current, made):
         history.record(current, Kind.ON_THE_WAY, by=By.STAFF, user=user, note=f"there about {clock(arrives_at)}")
-        tasks.after_on_the_way(made)
+        outbox.after_on_the_way(made)
 
 
 def _arrived(current: Booking, made: VisitReport, user: User) -> None:
@@ -125,7 +126,7 @@ def _late(current: Booking, made: VisitReport, user: User) -> None:
     made.told = _next_waiting(current)
     made.save(update_fields=["told"])
     if made.told is not None:
-        tasks.after_delay(made, made.told)
+        outbox.after_delay(made, made.told)
 
 
 _EFFECTS: dict[str, Callable[[Booking, VisitReport, User], None]] = {

@@ -7,8 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from bookings import tasks
-from bookings.messaging import reminders
+from bookings.messaging import outbox, reminders
 from bookings.models import Booking, Status
 from bookings.scheduling import errors, history
 from bookings.scheduling.errors import NotPossible, TooLate
@@ -50,9 +49,9 @@ def change(
         current.save()
         history.record(current, kind, by=by, user=user, note=note, asked=asked)
         if status == Status.CONFIRMED:
-            tasks.after_booking(current)
+            outbox.after_booking(current)
         elif status == Status.CANCELLED and not was_held:
-            tasks.after_cancellation(current)
+            outbox.after_cancellation(current)
         if after is not None:
             after(current)
         return current

@@ -14,8 +14,7 @@ from procrastinate.contrib.django import app
 
 from bookings import events, scheduling
 from bookings.models import Booking, Handyman, Service, ServiceArea, Status, WaitlistEntry, WaitlistOffer
-from bookings.payments import deposits
-from bookings.scheduling import errors, holds, idempotency, transitions
+from bookings.scheduling import deposits, errors, holds, idempotency, transitions
 from bookings.scheduling.errors import NotPossible, OutOfArea
 from bookings.scheduling.history import By, Kind, look_for_time
 from bookings.scheduling.retries import atomically

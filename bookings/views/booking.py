@@ -23,9 +23,8 @@ from bookings import country, events, scheduling
 from bookings.basket import Basket
 from bookings.forms import BookingForm, WeekForm, read_instant
 from bookings.models import MOST_OF_ONE, Booking, Handyman, Service, Status, new_idempotency_key
-from bookings.payments import deposits
 from bookings.ratelimit import limits
-from bookings.scheduling import corrections
+from bookings.scheduling import corrections, deposits
 from bookings.slots import calendars, visits
 from bookings.slots.rules import Reason
 from bookings.slots.week import Week, week

@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from bookings import tasks
+from bookings.messaging import outbox
 from bookings.models import Booking, Payment, Status
 from bookings.payments import checkout, stripe_api, webhooks
 from bookings.payments.tasks import look_again
@@ -31,7 +31,7 @@ def to_stripe(booking: Booking) -> HttpResponse:
     except errors.NotPossible:
         return redirect("booking_pay", booking.link_token)
     except stripe_api.StripeFault:
-        tasks.after_failed_checkout(booking)
+        outbox.after_failed_checkout(booking)
         return redirect(reverse("booking_pay", args=[booking.link_token]) + "?problem=stripe")
 
 

@@ -1,15 +1,11 @@
-"""Photos of a visit: sent and removed by its customer behind the signed link, seen by who comes and the office."""
+"""Photos of a visit: sent, seen and removed by its customer behind the signed link."""
 
 from django import forms
-from django.contrib.auth.models import AnonymousUser, User
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from bookings import crew
 from bookings.forms import PhotosField, photos_input
 from bookings.messaging import photos as drawn
 from bookings.messaging import visit_photos
@@ -60,21 +56,10 @@ def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
 def own(request: HttpRequest, booking: Booking) -> HttpResponse:
     """One of them (`?photo=`), for the customer."""
     pk = request.GET.get("photo", "")
-    return _jpeg(get_object_or_404(booking.photos, pk=int(pk[:18]) if pk.isdecimal() else 0))
+    return jpeg(get_object_or_404(booking.photos, pk=int(pk[:18]) if pk.isdecimal() else 0))
 
 
-@require_safe
-@never_cache
-def photo(request: HttpRequest, pk: int) -> HttpResponse:
-    """One of them, for who comes and the office; the URLconf asks for the whole login, as for the admin."""
-    user: User | AnonymousUser = request.user
-    if not crew.may_see(user):
-        raise PermissionDenied
-    visible = crew.visible(VisitPhoto.objects.all(), user, by="booking__handyman__user")
-    return _jpeg(get_object_or_404(visible, pk=pk))
-
-
-def _jpeg(shown: VisitPhoto) -> HttpResponse:
+def jpeg(shown: VisitPhoto) -> HttpResponse:
     return HttpResponse(bytes(shown.jpeg), content_type="image/jpeg")
 
 

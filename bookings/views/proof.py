@@ -5,9 +5,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from bookings import scheduling
+from bookings.messaging import links
 from bookings.models import Booking, Status
 from bookings.ratelimit import limits
-from bookings.scheduling import proofs
 from bookings.views.errors import wait_a_while
 from bookings.views.manage import by_link, held_page, minutes_left
 
@@ -24,7 +24,7 @@ def prove(request: HttpRequest, booking: Booking) -> HttpResponse:
     if hasattr(booking, "payment"):
         return redirect(held_page(booking))
     mail = (request.POST if request.method == "POST" else request.GET).get("mail", "")
-    mailed = proofs.is_from_email(booking, mail)
+    mailed = links.is_from_email(booking, mail)
     if request.method == "POST" and mailed:
         if seconds := limits.wait(request, limits.Purpose.BOOKING):
             return wait_a_while(request, seconds)

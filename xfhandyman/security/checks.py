@@ -7,14 +7,23 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from xfhandyman.security.proxies import networks
+
 
 @register(Tags.security)
 def check_security(app_configs: Sequence[AppConfig] | None, **_options: Any) -> list[CheckMessage]:
-    """What makes production less than its settings promise."""
-    return list(_production()) if settings.PRODUCTION else []
+    """Proxies that cannot be meant, and what makes production less than its settings promise."""
+    return [*_proxies(), *(_production() if settings.PRODUCTION else ())]
 
 
 _CONTACTS = ("https://", "mailto:", "tel:")
+
+
+def _proxies() -> Iterator[CheckMessage]:
+    try:
+        networks(settings.TRUSTED_PROXIES)
+    except ValueError as error:
+        yield Error(f"TRUSTED_PROXIES must be addresses or networks: {error}.", id="xfhandyman.E012")
 
 
 def _production() -> Iterator[CheckMessage]:

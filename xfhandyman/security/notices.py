@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
+from procrastinate.contrib.django import app
 
 CHANGES = {
     "password": "the password was changed",
@@ -28,12 +29,12 @@ CHANGES = {
 
 def notify(user: User, change: str, *, to: str = "") -> None:
     """Send the account's owner a notice, at `to` where the account's address is not theirs any more."""
-    from xfhandyman.tasks import send_security_notice
-
     if to or user.email:
         at = timezone.now()
         key = f"security:{user.pk}:{change}:{at.isoformat()}"
-        send_security_notice.defer(user_id=user.pk, change=change, at=at.isoformat(), key=key, to=to)
+        app.configure_task("send_security_notice").defer(
+            user_id=user.pk, change=change, at=at.isoformat(), key=key, to=to
+        )
 
 
 def email(user: User, change: str, at: Any, to: str = "") -> EmailMessage:

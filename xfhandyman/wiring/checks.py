@@ -10,7 +10,6 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from telemetry.conf import conf
-from xfhandyman.security.proxies import networks
 
 MIN_SECRET = 50
 # Variable → setting, the least and the most that make sense (None: no limit).
@@ -38,7 +37,6 @@ def check_environment(app_configs: Sequence[AppConfig] | None, **_options: Any) 
     return [
         *_numbers(),
         *_workers(),
-        *_proxies(),
         *_ports(),
         *_telemetry(),
         *_pool(),
@@ -59,13 +57,6 @@ def _workers() -> Iterator[CheckMessage]:
     value = os.environ.get("WEB_CONCURRENCY", "2")
     if not value.isdigit() or int(value) < 1:
         yield Error(f"WEB_CONCURRENCY is {value!r}; it must be a whole number from 1.", id="xfhandyman.E011")
-
-
-def _proxies() -> Iterator[CheckMessage]:
-    try:
-        networks(settings.TRUSTED_PROXIES)
-    except ValueError as error:
-        yield Error(f"TRUSTED_PROXIES must be addresses or networks: {error}.", id="xfhandyman.E012")
 
 
 def _ports() -> Iterator[CheckMessage]:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from procrastinate.contrib.django import app
 
-from bookings import tasks
+from bookings.messaging import outbox
 from bookings.models import Booking, Payment
 from bookings.scheduling import history
 from bookings.scheduling.errors import NotPossible
@@ -36,7 +36,7 @@ def ask(booking: Booking, amount: int) -> None:
         session_expires_at=booking.hold_expires_at + _OUTLASTS,
         created_at=booking.created_at,
     )
-    tasks.after_hold(booking)
+    outbox.after_hold(booking)
 
 
 def let_go(booking: Booking, *, keep: bool = False) -> None:
@@ -65,7 +65,7 @@ def owe(
     payment.save(update_fields=["status", "refund_reason"])
     history.record(booking, history.Kind.REFUNDING, by=by, user=user, note=reason.label)
     if tell:
-        tasks.after_refund_owed(booking, late=reason == Payment.Reason.LATE)
+        outbox.after_refund_owed(booking, late=reason == Payment.Reason.LATE)
     settle_soon(payment)
 
 
