@@ -8,6 +8,7 @@ when its response is closed: after the last byte of a stream, or when the client
 import sys
 from asyncio import CancelledError
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
@@ -316,22 +317,23 @@ class Sent:
         self.error: BaseException | None = None
 
     def count(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        self.complete = False
-        try:
+        with self._watched():
             for chunk in chunks:
                 self.bytes += len(chunk)
                 yield chunk
-        except Exception as error:
-            self.error = error
-            raise
-        self.complete = True
 
     async def count_async(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-        self.complete = False
-        try:
+        with self._watched():
             async for chunk in chunks:
                 self.bytes += len(chunk)
                 yield chunk
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Whether the body ends; a client that hangs up closes the generator, which is no error."""
+        self.complete = False
+        try:
+            yield
         except Exception as error:
             self.error = error
             raise

@@ -31,6 +31,7 @@ CHECKS: dict[str, list[str]] = {
     "prose": ["python", "-m", "tests.prose"],
     "import contract": ["lint-imports", "--no-cache"],
     "dead code": ["vulture"],
+    "duplicates": ["python", "-m", "tests.duplicates"],
     "migrations": ["python", "manage.py", "makemigrations", "--check", "--dry-run"],
     "safe migrations": ["python", "manage.py", "lintmigrations", "--settings", "tests.migration_settings"],
     "deploy check": ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
