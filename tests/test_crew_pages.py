@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from bookings.models import Booking, BookingEvent, Handyman, TimeOff, TimeOffRequest, VisitReport
+from bookings.models import Booking, BookingEvent, Handyman, Postcode, TimeOff, TimeOffRequest, VisitReport
 from bookings.slots.calendars import midnight
 from tests import factories, forms
 
@@ -78,6 +78,22 @@ def test_it_shows_what_was_done_there_before(amir: Handyman, client: Client) -> 
     assert f"Did {same_place.pk}." in page
     assert f"Did {same_person.pk}." in page
     assert f"Did {other.pk}." not in page
+
+
+def test_it_says_when_to_leave_for_each_visit(amir: Handyman, client: Client) -> None:
+    """From where the day starts, then from the last visit that stands; nothing where a place is not known."""
+    home, near, unknown = "SE15 4QL", "SE1 7PB", "SE99 9ZZ"
+    Postcode.objects.replace_all({home: (51.4708, -0.0648), near: (51.5055, -0.1120)})
+    Handyman.objects.update(start_postcode=home)
+    visit(amir, hour=9, postcode=near)
+    Booking.objects.filter(pk=visit(amir, hour=11, postcode=home).pk).update(status="cancelled")
+    visit(amir, hour=13, postcode=near)
+    visit(amir, hour=15, postcode=unknown)
+    visit(amir, days=1, hour=9, postcode=near)
+    page = " ".join(client.get("/crew/").content.decode().split())
+    ways = re.findall(r"Leave ([A-Z0-9 ]+) by (\S+): about (\d+) min with parking", page)
+    from_home = (home, "8:32am", "28")  # 5 km and a third more at 20 km/h, and 8 minutes
+    assert ways == [from_home, (near, "12:52pm", "8"), from_home]
 
 
 def test_it_asks_as_little_of_the_database_for_many_visits(

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import ClassVar
 from urllib.parse import urlencode
@@ -12,6 +12,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from bookings import phone, search
+from bookings.crew.ways import Way, ways
 from bookings.models import (
     WORDS_OF_A_BOOKING,
     Booking,
@@ -51,6 +52,7 @@ class Visit:
     reports: Sequence[VisitReport] = ()
     before: Sequence[Booking] = ()
     typed: Mapping[str, str] = field(default_factory=dict)
+    way: Way | None = None
 
     ways: ClassVar = (5, 10, 15, 20, 30, 45, 60, 90)
     """Minutes that the way may take."""
@@ -134,10 +136,12 @@ def reportable(handyman: Handyman) -> BookingQuerySet:
 
 
 def days(handyman: Handyman, first: date, count: int) -> list[Day]:
-    """So many days from the first, with their visits in order and his time off. Five queries, however many visits."""
+    """So many days from the first, with their visits in order and his time off. Six queries, however many visits."""
     start, end = midnight(first), midnight(first + DAY * count)
     found = of_handyman(handyman).filter(starts_at__gte=start, starts_at__lt=end).order_by("during")
     visits = with_details(found)
+    there = ways(handyman, [visit.booking for visit in visits])
+    visits = [replace(visit, way=there.get(visit.booking.pk)) for visit in visits]
     off = list(TimeOff.objects.filter(handyman=handyman).overlapping(start, end))
     return [
         Day(
