@@ -70,6 +70,10 @@ class JobAdded(BookingEvent):
     """Another job was added to a booked visit; `service` is that job's."""
 
 
+class PlaceUnknown(BookingEvent):
+    """A visit was booked at a postcode that is not known: the buffer stands for the way to it."""
+
+
 class BookingReinstated(BookingEvent):
     """A booking that was off is confirmed again: its deposit came late, or staff took back that it was cancelled."""
 

@@ -7,8 +7,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from bookings import postcodes, scheduling
+from bookings import events, postcodes, scheduling
+from bookings.admin import clashes, schedule
+from bookings.admin.axis import columns
 from bookings.checks import check_places
 from bookings.models import Booking, Handyman, Postcode, Service
 from bookings.scheduling import corrections
@@ -204,7 +207,7 @@ def test_windows_on_the_way_come_first_in_a_day(client: Client, service: Service
     shown = client.get(f"/book/{service.slug}/", asked).content.decode()
     swapped = client.get("/api/availability", asked, headers={"Accept": "text/html"}).content.decode()
     assert headed(shown) == headed(swapped) == expected
-    assert f"{nearby} with someone nearby" in " ".join(swapped.split())
+    assert f"Someone is nearby in {nearby} of them." in " ".join(swapped.split())
     assert headed(client.get(f"/book/{service.slug}/", asked | {"postcode": ""}).content.decode()) == []
 
 
@@ -229,6 +232,43 @@ def test_without_a_postcode_the_page_says_for_whom_the_windows_are(
     page = client.get(f"/book/{service.slug}/", {"postcode": CAMDEN}).content.decode()
     assert "suit every address" not in page
     assert 'name="postcode"' not in page
+
+
+def test_a_visit_of_unknown_place_is_reported_and_staff_are_told_on_it(
+    admin_client: Client,
+    service: Service,
+    ann: Handyman,
+    known: None,
+    heard: list[events.Event],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        book(service, 10, PECKHAM)
+        visit = book(service, 15, UNKNOWN)
+    assert [each for each in heard if isinstance(each, events.PlaceUnknown)] == [
+        events.PlaceUnknown(booking_id=visit.pk, service=service.slug, by="customer")
+    ]
+    page = admin_client.get(f"/admin/bookings/booking/{visit.pk}/change/").content.decode()
+    assert "its postcode is not known, so the buffer stands for the way" in page
+
+
+def test_a_journey_that_has_become_impossible_is_marked_for_the_office(
+    service: Service, ann: Handyman, known: None
+) -> None:
+    first, second, now = book(service, 12, PECKHAM), book(service, 14, PECKHAM), timezone.now()
+    assert clashes.of(clashes.expected()) == []
+    corrections.correct(booking=first, details={"postcode": "NW7 1AQ"}, by=By.STAFF, however_far=True)
+    assert clashes.of(clashes.expected()) == [(second, clashes.TOO_FAR)]
+    day = timezone.localdate(second.starts_at)
+    week_ = schedule.week_of(day, None, now, Handyman.objects.all())
+    shown = {visit.booking: visit.clash for row in week_ for cell in row.cells for visit in cell.visits}
+    assert shown == {first: "", second: "not reached in time from the visit before"}
+    ((_, marked),) = (
+        [block.clash for block in column.blocks] for column in columns(Handyman.objects.all(), [day], now)
+    )
+    assert marked == "not reached in time from the visit before"
+    Booking.objects.filter(pk=second.pk).update(overtime=True)
+    assert clashes.of(clashes.expected()) == [], "staff have agreed on it with the handyman"
 
 
 def test_staff_are_told_whose_place_is_not_known(service: Service, ann: Handyman, known: None) -> None:

@@ -7,7 +7,7 @@ take no inline styles; static/css/axis.css has the rules.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
@@ -153,19 +153,21 @@ def columns(people: Iterable[Handyman], days: list[date], now: datetime) -> list
     start, end = midnight(days[0]), midnight(days[-1] + DAY)
     everybody = list(people)
     of_place: dict[tuple[int, date], list[Booking]] = defaultdict(list)
-    for visit in visits_between(start, end, now).filter(handyman__in=everybody):
+    visits = visits_between(start, end, now).filter(handyman__in=everybody)
+    far = clashes.too_far(visits)
+    for visit in visits:
         of_place[visit.handyman_id, timezone.localdate(visit.starts_at)].append(visit)
     diary = clashes.Diary.of(person.pk for person in everybody)
     busy = {pk for pk, _day in of_place}
     return [
-        _column(person, day, of_place[person.pk, day], diary)
+        _column(person, day, of_place[person.pk, day], diary, far)
         for day in days
         for person in everybody
         if person.active or person.pk in busy
     ]
 
 
-def _column(person: Handyman, day: date, visits: list[Booking], diary: clashes.Diary) -> Column:
+def _column(person: Handyman, day: date, visits: list[Booking], diary: clashes.Diary, far: Container[int]) -> Column:
     calendar, is_holiday = diary.calendars[person.pk], day in diary.holidays
     begins, ends = midnight(day), midnight(day + DAY)
     shifts = [] if is_holiday else [shift for shift in calendar.shifts if shift.weekday == day.weekday()]
@@ -176,7 +178,8 @@ def _column(person: Handyman, day: date, visits: list[Booking], diary: clashes.D
         shifts=[Span(_clock(shift.start), _clock(shift.end) or 24 * 60) for shift in shifts],
         absences=[Span.of(start, end, day) for start, end in calendar.time_off if start < ends and end > begins],
         blocks=[
-            Block.of(visit, clashes.WHY.get(clashes.why(visit, calendar, diary.holidays), ""), day) for visit in visits
+            Block.of(visit, clashes.WHY.get(clashes.why(visit, calendar, diary.holidays, far), ""), day)
+            for visit in visits
         ],
     )
 

@@ -190,7 +190,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         start, until, planned, end = (timezone.localtime(at) for at in moments)
         window = f"{start:%a %d %b %Y}, arrival {start:%H:%M}-{until:%H:%M}"
         unknown = Booking.objects.filter(pk=booking.pk).of_unknown_place().exists()
-        why = "; where that is is not known, so the buffer stands for the way" if unknown else ""
+        why = "; its postcode is not known, so the buffer stands for the way" if unknown else ""
         return f"{window}, planned for {planned:%H:%M}, done by {end:%H:%M} if begun then{why}"
 
     @admin.display(description="price")

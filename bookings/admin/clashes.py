@@ -1,7 +1,7 @@
 """Bookings whose promise their handyman cannot keep."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -14,20 +14,23 @@ from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 
 from bookings import crew
-from bookings.models import Booking, BookingLine, Handyman, Holiday, Status, TimeOff, WorkingHours
+from bookings.models import Booking, BookingLine, Handyman, Holiday, Postcode, Status, TimeOff, WorkingHours
 from bookings.slots import calendars, rules
+from bookings.slots.route import Visit, unreached
 from bookings.slots.rules import Calendar, Shift
+from bookings.slots.travel import Place
 
 # What a warning lists at most; the schedule marks every one of them.
 LISTED = 20
 DAY = timedelta(days=1)
-LEFT, UNSKILLED = "left", "unskilled"
+LEFT, UNSKILLED, TOO_FAR = "left", "unskilled", "too_far"
 WHY = {
     "time_off": "time off",
     "holiday": "holiday",
     "hours": "outside working hours",
     LEFT: "no longer works here",
     UNSKILLED: "does not do this job",
+    TOO_FAR: "not reached in time from the visit before",
 }
 """Why a visit clashes, in words to be read after it."""
 _LEADS = {
@@ -36,6 +39,7 @@ _LEADS = {
     "hours": "{} has visits outside these hours.",
     LEFT: "customers still expect {}.",
     UNSKILLED: "{} has visits for jobs that are no longer ticked.",
+    TOO_FAR: "{} does not get from one visit to the next in time.",
 }
 
 
@@ -46,7 +50,7 @@ def expected() -> QuerySet[Booking]:
 
 
 def with_skill(bookings: QuerySet[Booking]) -> QuerySet[Booking]:
-    """The same with `skilled` on each: whether the handyman does all its jobs."""
+    """The same with `skilled` on each, whether the handyman does all its jobs, and `point`, where it is or None."""
     skills = Handyman.skills.through.objects.filter(handyman=OuterRef("handyman"))
     first = Exists(skills.filter(service=OuterRef("service")))
     of_line = Handyman.skills.through.objects.filter(
@@ -54,11 +58,34 @@ def with_skill(bookings: QuerySet[Booking]) -> QuerySet[Booking]:
     )
     undone = BookingLine.objects.filter(~Exists(of_line), booking=OuterRef("pk"))
     done = ExpressionWrapper(first & ~Exists(undone), output_field=BooleanField())
-    return bookings.select_related("service", "handyman").prefetch_related("lines").annotate(skilled=done)
+    shown = bookings.select_related("service", "handyman").prefetch_related("lines")
+    return shown.annotate(skilled=done, point=Postcode.objects.point(OuterRef("postcode")))
 
 
-def why(booking: Booking, calendar: Calendar, holidays: frozenset[date]) -> str:
-    """The key of WHY, or nothing when the handyman, whose calendar this is, can keep it. Read it by `with_skill`."""
+def too_far(visits: Iterable[Booking]) -> frozenset[int]:
+    """The keys of those visits that are not reached in time from the handyman's one before. Read them by `with_skill`.
+
+    A later move, another postcode or another handyman can have made the way too long. What staff have agreed with the
+    handyman (`overtime`) is not counted.
+    """
+    travel, found = calendars.travel(), set[int]()
+    of_person: dict[int, dict[Visit, Booking]] = defaultdict(dict)
+    for booking in visits:
+        point = booking.point  # type: ignore[attr-defined] # annotated
+        places = (Place(*point),) if point else ()
+        visit = Visit(booking.planned_at, booking.during.upper, booking.ends_at, places=places)
+        of_person[booking.handyman_id][visit] = booking
+    for theirs in of_person.values():
+        late = (theirs[visit] for visit in unreached(theirs, travel))
+        found.update(booking.pk for booking in late if not booking.overtime)
+    return frozenset(found)
+
+
+def why(booking: Booking, calendar: Calendar, holidays: frozenset[date], far: Container[int] = ()) -> str:
+    """The key of WHY, or nothing when the handyman, whose calendar this is, can keep it.
+
+    Read it by `with_skill`; `far` is what `too_far` says of his visits.
+    """
     if not booking.is_open or booking.latest_end < timezone.now():
         return ""
     if not booking.handyman.active:
@@ -74,7 +101,9 @@ def why(booking: Booking, calendar: Calendar, holidays: frozenset[date]) -> str:
         job=rules.Job(booking.duration),
     )
     agreed = booking.overtime and found in (rules.Clash.HOURS, rules.Clash.HOLIDAY)
-    return found.value if found and not agreed else ""
+    if found and not agreed:
+        return found.value
+    return TOO_FAR if booking.pk in far else ""
 
 
 @dataclass(frozen=True)
@@ -103,8 +132,9 @@ class Diary:
 def of(visits: Iterable[Booking], diary: Diary | None = None) -> list[tuple[Booking, str]]:
     """Those of these visits, read by `with_skill`, that clash, and why. Without a diary three queries."""
     found = list(visits)
+    far = too_far(found)
     diary = diary or Diary.of(booking.handyman_id for booking in found)
-    judged = ((booking, why(booking, diary.calendars[booking.handyman_id], diary.holidays)) for booking in found)
+    judged = ((booking, why(booking, diary.calendars[booking.handyman_id], diary.holidays, far)) for booking in found)
     return [(booking, reason) for booking, reason in judged if reason]
 
 

@@ -1,7 +1,7 @@
 """The week at a glance: a row for each day, a column for each handyman, a block for each visit."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -109,6 +109,7 @@ def week_of(monday: date, handyman: Handyman | None, now: datetime, among: Query
     if handyman:
         visits, absences = visits.filter(handyman=handyman), absences.filter(handyman=handyman)
     holidays = {holiday.date: holiday for holiday in Holiday.objects.filter(date__range=(monday, monday + WEEK))}
+    far = clashes.too_far(visits)
     visits_of, absences_of = by_handyman(visits), by_handyman(absences)
 
     hours = Prefetch("working_hours", WorkingHours.objects.order_by("weekday", "start"))
@@ -121,7 +122,7 @@ def week_of(monday: date, handyman: Handyman | None, now: datetime, among: Query
             past=day < timezone.localdate(now),
             holiday=holidays.get(day),
             cells=[
-                cell_of(person, day, visits_of[person.pk], absences_of[person.pk], frozenset(holidays))
+                cell_of(person, day, visits_of[person.pk], absences_of[person.pk], frozenset(holidays), far)
                 for person in handymen
             ],
         )
@@ -130,7 +131,12 @@ def week_of(monday: date, handyman: Handyman | None, now: datetime, among: Query
 
 
 def cell_of(
-    handyman: Handyman, day: date, visits: Iterable[Booking], absences: Sequence[TimeOff], holidays: frozenset[date]
+    handyman: Handyman,
+    day: date,
+    visits: Iterable[Booking],
+    absences: Sequence[TimeOff],
+    holidays: frozenset[date],
+    far: Container[int],
 ) -> Cell:
     start, end = midnight(day), midnight(day + DAY)
     hours = list(handyman.working_hours.all())
@@ -144,7 +150,7 @@ def cell_of(
         hours=[] if day in holidays else [each for each in hours if each.weekday == day.weekday()],
         absences=[in_day(absence, day) for absence in absences if absence.starts_at < end and absence.ends_at > start],
         visits=[
-            Visit(booking, clashes.WHY.get(clashes.why(booking, calendar, holidays), ""))
+            Visit(booking, clashes.WHY.get(clashes.why(booking, calendar, holidays, far), ""))
             for booking in visits
             if start <= booking.starts_at < end
         ],

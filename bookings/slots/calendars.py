@@ -45,13 +45,18 @@ def current_rules() -> Rules:
         window=timedelta(minutes=settings.ARRIVAL_WINDOW_MINUTES),
         notice=timedelta(hours=settings.BOOKING_NOTICE_HOURS),
         horizon_days=settings.BOOKING_HORIZON_DAYS,
-        travel=Travel(
-            zone,
-            speeds=settings.TRAVEL_SPEEDS,
-            detour_percent=settings.TRAVEL_DETOUR_PERCENT,
-            parking=timedelta(minutes=settings.TRAVEL_PARKING_MINUTES),
-            nearby=settings.TRAVEL_NEARBY_METRES,
-        ),
+        travel=travel(),
+    )
+
+
+def travel() -> Travel:
+    """How the crew gets about, from the settings."""
+    return Travel(
+        ZoneInfo(settings.BUSINESS_TIME_ZONE),
+        speeds=settings.TRAVEL_SPEEDS,
+        detour_percent=settings.TRAVEL_DETOUR_PERCENT,
+        parking=timedelta(minutes=settings.TRAVEL_PARKING_MINUTES),
+        nearby=settings.TRAVEL_NEARBY_METRES,
     )
 
 

@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 from bookings.slots.spans import Interval
@@ -38,6 +39,18 @@ def arrival(travel: Travel, way: int, leaves: datetime) -> datetime:
     """In whole minutes, as arrivals are planned."""
     at = travel.arrival(way, leaves)
     return at.replace(second=0) + _MINUTE if at.second else at
+
+
+def unreached(visits: Iterable[Visit], travel: Travel) -> list[Visit]:
+    """Those of one handyman's visits that he does not get to in time from the one before, where both are known."""
+    ordered = sorted(visits, key=lambda visit: visit.start)
+    return [after for before, after in pairwise(ordered) if _is_late(before, after, travel)]
+
+
+def _is_late(before: Visit, after: Visit, travel: Travel) -> bool:
+    if not (before.places and after.places):
+        return False
+    return arrival(travel, farthest(before.places, after.places), before.leaves or before.until) > after.start
 
 
 class Route:

@@ -38,6 +38,12 @@ def _words(words: str) -> list[tuple[str]]:
 
 bookings_created = counter("bookings_created_total", "Bookings made.", ("service",), most=100)
 jobs_added = counter("booking_jobs_added_total", "Jobs added to booked visits.", ("service",), most=100)
+places_unknown = counter(
+    "bookings_place_unknown_total",
+    "Visits booked at a postcode that is not known.",
+    ("by",),
+    known=_words("customer staff system"),
+)
 bookings_rejected = counter("bookings_rejected_total", "Bookings refused.", ("reason",), known=_words(_REFUSED))
 bookings_cancelled = counter("bookings_cancelled_total", "Bookings cancelled.", ("by",), known=_words("customer staff"))
 visit_reports = counter(

@@ -51,6 +51,7 @@ _COUNTS: dict[type[events.Event], Callable[[Any], None]] = {
     events.BookingReinstated: lambda event: _booked(event.service),
     events.BookingRejected: lambda event: metrics.bookings_rejected.labels(event.reason).inc(),
     events.JobAdded: lambda event: metrics.jobs_added.labels(event.service).inc(),
+    events.PlaceUnknown: lambda event: metrics.places_unknown.labels(event.by).inc(),
     events.BookingCancelled: lambda event: metrics.bookings_cancelled.labels(event.by).inc(),
     events.WaitlistJoined: lambda event: metrics.waitlist.labels("confirmed" if event.confirmed else "joined").inc(),
     events.WaitlistOffered: lambda _: metrics.waitlist.labels("offered").inc(),
