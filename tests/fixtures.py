@@ -1,10 +1,14 @@
-"""The peers as fixtures."""
+"""The peers as fixtures, and businesses to test with."""
 
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from bookings import demo
+from bookings.payments import stripe_api
 from harness.peers.black_hole import running_black_hole
 from harness.peers.bugsink import Bugsink, Project, running_bugsink
 from harness.peers.collector import Collector, running_collector
@@ -52,3 +56,18 @@ def stripe_peer(stripe_server: StripePeer) -> Iterator[StripePeer]:
     stripe_server.forget()
     yield stripe_server
     stripe_server.recover()
+
+
+@pytest.fixture
+def stripe_on(settings: Any, stripe_peer: StripePeer) -> Iterator[StripePeer]:
+    """Stripe, and payments by it are on."""
+    for name, value in stripe_peer.environment.items():
+        setattr(settings, name, value)
+    yield stripe_peer
+    stripe_api._client.cache_clear()
+
+
+@pytest.fixture
+def demo_business(db: None) -> None:
+    """The demo business in the test's database, as it opens today."""
+    demo.load(now=timezone.now())

@@ -12,9 +12,10 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from bookings import scheduling
 from bookings.models import OCCUPYING, Booking, BookingEvent, Handyman, Payment, Service, Status
-from bookings.payments import settling
+from bookings.payments import checkout, settling
 from bookings.payments.stripe_api import StripeFault
 from bookings.scheduling import deposits
+from harness.peers.stripe import StripePeer
 from tests import factories
 
 DEPOSIT = 2000
@@ -36,6 +37,18 @@ def hold(service: Service, *, handyman: Handyman | None = None, **asked: Any) ->
         "expires_in": deposits.hold_time(),
     }
     return scheduling.hold(service=service, handyman=handyman, **defaults | asked)
+
+
+def paid(peer: StripePeer, booking: Booking) -> Booking:
+    """The customer pays, and Stripe is asked about it."""
+    assert peer.pay(checkout.start(booking=booking))
+    settling.settle(booking.payment.pk)
+    return again(booking)
+
+
+def again(booking: Booking) -> Booking:
+    """The booking as it is now."""
+    return Booking.objects.select_related("service", "handyman", "payment").get(pk=booking.pk)
 
 
 def work() -> int:
