@@ -35,7 +35,7 @@ races: .venv/dev.stamp staticfiles/stamp  ## 2,000 interleavings of payments and
 lighthouse: .venv/dev.stamp node_modules/.dev.stamp staticfiles/stamp  ## what Lighthouse says of each page, as a table
 	@exec $(BIN)/pytest tests/test_lighthouse.py
 
-screenshots: .venv/dev.stamp staticfiles/stamp  ## every page and state, at each width, light and dark, into screenshots/
+screenshots: .venv/dev.stamp staticfiles/stamp  ## every page and state, at each width, light and dark, into screenshots/; and the README's pictures
 	@exec $(BIN)/pytest tests/test_screenshots.py -m long
 
 lock: .venv/dev.stamp  ## after a change to requirements*.in
