@@ -11,12 +11,12 @@ from bookings.models import WaitlistEntry, WaitlistOffer
 def joined(entry: WaitlistEntry) -> EmailMessage:
     """That they are in line, or how to confirm it."""
     subject = "You are in line: {}" if entry.is_waiting else "Confirm that you want an earlier time: {}"
-    return _email(entry, "waitlist", subject.format(entry.service.name))
+    return _email(entry, "waitlist", subject.format(entry.title))
 
 
 def offer(made: WaitlistOffer) -> EmailMessage:
     """A time that came free, and until when it is kept."""
-    return _email(made.entry, "offer", f"An earlier time for you: {made.entry.service.name}", made)
+    return _email(made.entry, "offer", f"An earlier time for you: {made.entry.title}", made)
 
 
 def _email(entry: WaitlistEntry, kind: str, subject: str, made: WaitlistOffer | None = None) -> EmailMessage:

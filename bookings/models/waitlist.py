@@ -117,6 +117,11 @@ class WaitlistEntry(models.Model):
         return self.booking.customer_email if self.booking else self.customer_email
 
     @property
+    def title(self) -> str:
+        """The job or, of a visit that is booked, all its jobs in a few words."""
+        return self.booking.title if self.booking else self.service.name
+
+    @property
     def asked_for(self) -> Handyman | None:
         """The one handyman whose time would do; None where anybody's does."""
         if self.booking:

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from bookings.basket import Basket, Work
-from bookings.messaging import outbox
+from bookings.messaging import links, outbox
 from bookings.models import Booking, Handyman, Service, ServiceArea, Status
 from bookings.scheduling import corrections, deposits, errors, history, idempotency, jobs, proofs
 from bookings.scheduling.errors import (
@@ -229,12 +229,23 @@ def move(
 
 
 def confirm(*, booking: Booking, by: By, user: User | None = None) -> Booking:
-    """Make a held booking certain and tell the customer. Does nothing when it is. Raises NotPossible."""
+    """Make a held booking certain and tell the customer. Does nothing when it is. Raises NotPossible.
+
+    One that is kept for somebody in line takes that offer: what comes back is the visit, which may be another booking.
+    """
+    from bookings.scheduling import waitlist  # when it is called: an offer is taken by what stands here
+
+    if taken := waitlist.take_kept_by(booking, by=by, user=user):
+        return taken
     return change(booking, Kind.CONFIRMED, Status.CONFIRMED, allowed=(Status.HELD,), by=by, user=user)
 
 
 def prove(*, booking: Booking, mail: str) -> Booking:
-    """Make certain a booking that was held for its e-mail address, by the `mail` of its link. Raises NotPossible."""
+    """Make certain a booking that was held for its e-mail address, by the `mail` of its link. As `confirm` does."""
+    from bookings.scheduling import waitlist  # ditto
+
+    if links.is_from_email(booking, mail) and (taken := waitlist.take_kept_by(booking, by=By.CUSTOMER)):
+        return taken
     check = partial(proofs.require, mail=mail)
     return change(
         booking, Kind.CONFIRMED, Status.CONFIRMED, allowed=(Status.HELD,), by=By.CUSTOMER, user=None, check=check

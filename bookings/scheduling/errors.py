@@ -90,6 +90,12 @@ class DoesNotFit(SchedulingError):
     code = "does_not_fit"
 
 
+class DepositChanged(SchedulingError):
+    """Another deposit would be asked for than the customer was shown."""
+
+    code = "deposit_changed"
+
+
 class NotPossible(SchedulingError):
     """The booking's status does not allow it, such as moving a cancelled one."""
 

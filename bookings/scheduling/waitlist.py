@@ -8,20 +8,39 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from bookings import events, scheduling
-from bookings.models import Booking, Handyman, Service, ServiceArea, Status, WaitlistEntry, WaitlistOffer
+from bookings.models import (
+    Booking,
+    Handyman,
+    Service,
+    ServiceArea,
+    Status,
+    WaitlistEntry,
+    WaitlistOffer,
+    new_idempotency_key,
+)
 from bookings.scheduling import deposits, errors, holds, idempotency, transitions
-from bookings.scheduling.errors import NotPossible, OutOfArea
+from bookings.scheduling.errors import DepositChanged, NotPossible, OutOfArea
 from bookings.scheduling.history import By, Kind, look_for_time
 from bookings.scheduling.retries import atomically
 
 MOST_UNCONFIRMED = 3
 """Entries of one address that wait to be confirmed; beyond them nobody is written to."""
 CONFIRM_WITHIN = timedelta(days=2)
+
+_FORM = 32
+"""Characters of a stored key that say which form it was; the others say what it asked for."""
+_ASKED = frozenset(
+    (
+        *("service", "handyman", "booking", "weekdays", "not_before", "not_after", "last_day"),
+        *("customer_name", "customer_email", "customer_phone", "address", "postcode", "notes"),
+    )
+)
 
 Outcome = WaitlistOffer.Outcome
 End = WaitlistEntry.End
@@ -47,7 +66,8 @@ def join(
 ) -> WaitlistEntry | None:
     """Put somebody without a visit in line, once they confirm it by the e-mail that is sent to them.
 
-    None where the address has too many that wait for that: it is not written to. Raises OutOfArea.
+    What the same form had asked for with other content is replaced, so that a link mailed to a wrong address opens
+    nothing more. None where the address has too many that wait to be confirmed: it is not written to. Raises OutOfArea.
     """
     with errors.published(service, "join_waitlist"):
         if not ServiceArea.objects.covers(customer.postcode):
@@ -56,10 +76,15 @@ def join(
         unconfirmed = WaitlistEntry.objects.of_address(customer.customer_email).filter(confirmed_at=None, ended_at=None)
         if unconfirmed.count() >= MOST_UNCONFIRMED:
             return None
-        return _add(
-            idempotency_key,
-            WaitlistEntry(service=service, handyman=handyman, last_day=last_day, **asdict(suits), **asdict(customer)),
+        entry = WaitlistEntry(
+            service=service, handyman=handyman, last_day=last_day, **asdict(suits), **asdict(customer)
         )
+        entry.idempotency_key = _key(idempotency_key, entry)
+        for earlier in WaitlistEntry.objects.filter(
+            idempotency_key__startswith=entry.idempotency_key[:_FORM], ended_at=None
+        ).exclude(idempotency_key=entry.idempotency_key):
+            _end(_locked(earlier), End.REPLACED)
+        return _add(entry)
 
 
 def join_with(*, booking: Booking, suits: Suits, idempotency_key: str) -> WaitlistEntry:
@@ -74,10 +99,6 @@ def join_with(*, booking: Booking, suits: Suits, idempotency_key: str) -> Waitli
         transitions.require_changeable(current, By.CUSTOMER, now)
         if current.status != Status.CONFIRMED or not current.customer_email:
             raise NotPossible
-        for earlier in WaitlistEntry.objects.filter(booking=current, ended_at=None).exclude(
-            idempotency_key=idempotency.key(idempotency_key)
-        ):
-            _end(_locked(earlier), End.REPLACED)
         entry = WaitlistEntry(
             service=current.service,
             booking=current,
@@ -85,15 +106,28 @@ def join_with(*, booking: Booking, suits: Suits, idempotency_key: str) -> Waitli
             confirmed_at=now if current.proven_at else None,
             **asdict(suits),
         )
-        return _add(idempotency_key, entry)
+        entry.idempotency_key = _key(idempotency_key, entry)
+        for earlier in WaitlistEntry.objects.filter(booking=current, ended_at=None).exclude(
+            idempotency_key=entry.idempotency_key
+        ):
+            _end(_locked(earlier), End.REPLACED)
+        return _add(entry)
 
     with errors.published(booking.service, "join_waitlist"):
         return atomically(work)
 
 
-def _add(form_key: str, entry: WaitlistEntry) -> WaitlistEntry:
-    """Write the entry and its e-mail; the same form posted twice is one entry."""
-    entry.idempotency_key = idempotency.key(form_key)
+def _key(form_key: str, entry: WaitlistEntry) -> str:
+    """What is stored of a form's key, and of all that the form asks for: 64 characters."""
+    asked = {field.name: field.value_to_string(entry) for field in entry._meta.concrete_fields if field.name in _ASKED}
+    return idempotency.key(form_key)[:_FORM] + idempotency.digest(asked)[_FORM:]
+
+
+def _add(entry: WaitlistEntry) -> WaitlistEntry:
+    """Write the entry and its e-mail; the same form posted twice is one entry, while that has not ended."""
+    WaitlistEntry.objects.filter(idempotency_key=entry.idempotency_key, ended_at__isnull=False).update(
+        idempotency_key=new_idempotency_key()
+    )
     try:
         with transaction.atomic():
             entry.save(force_insert=True)
@@ -138,11 +172,19 @@ def decline(*, offer: WaitlistOffer) -> None:
     _close(_as_it_is(offer), Outcome.DECLINED)
 
 
-def take(*, offer: WaitlistOffer, now: datetime | None = None) -> Booking:
-    """Move the visit to the offered time, or book it; the booking, held where its deposit is to be paid.
+def take(
+    *,
+    offer: WaitlistOffer,
+    by: By = By.CUSTOMER,
+    user: User | None = None,
+    deposit: int | None = None,
+    now: datetime | None = None,
+) -> Booking:
+    """Move the visit to the offered time, or book it; the booking, held where its customer has a deposit to pay.
 
-    The same answer posted twice is one. Raises a SchedulingError (mostly NotPossible) when the time is not kept any
-    more or the visit cannot be moved; then nothing has changed.
+    The same answer posted twice is one. `deposit` is what the customer was shown, in pence: where it is another now
+    DepositChanged is raised. Raises a SchedulingError (mostly NotPossible) when the time is not kept any more or the
+    visit cannot be moved; then nothing has changed.
     """
     now = now or timezone.now()
 
@@ -156,7 +198,9 @@ def take(*, offer: WaitlistOffer, now: datetime | None = None) -> Booking:
         current.hold = hold = Booking.objects.for_change(current.hold.pk)
         if not current.is_kept(now):
             raise NotPossible
-        booking = _moved(entry.booking, hold, now) if entry.booking else _booked(hold, now)
+        if entry.booking is None and deposit is not None and deposit != hold.service.deposit:
+            raise DepositChanged
+        booking = _moved(entry.booking, hold, by, user, now) if entry.booking else _booked(hold, by, user, now)
         current.outcome = Outcome.TAKEN
         current.save(update_fields=["outcome"])
         events.publish(events.WaitlistOfferEnded(service=entry.service.slug, outcome=Outcome.TAKEN.value))
@@ -174,18 +218,26 @@ def _taken(entry: WaitlistEntry, offer: WaitlistOffer) -> Booking:
     return booking
 
 
-def _moved(visit: Booking, hold: Booking, now: datetime) -> Booking:
+def take_kept_by(hold: Booking, *, by: By, user: User | None = None) -> Booking | None:
+    """Take the offer that keeps this held booking, as somebody confirms that; None where no offer does.
+
+    Confirmed by itself it would be a second visit, beside the one that was to be moved. Raises as `take` does.
+    """
+    offer = WaitlistOffer.objects.filter(hold=hold, outcome=Outcome.OPEN).select_related("entry__service").first()
+    return take(offer=offer, by=by, user=user) if offer is not None else None
+
+
+def _moved(visit: Booking, hold: Booking, by: By, user: User | None, now: datetime) -> Booking:
     """The visit, moved to where the hold was. Its handyman, if the customer had asked for him, or who is free then."""
     holds.release(hold)
-    return scheduling.move(booking=visit, starts_at=hold.starts_at, by=By.CUSTOMER, now=now)
+    wanted = visit.handyman if visit.asked_for_handyman else None
+    return scheduling.move(booking=visit, starts_at=hold.starts_at, handyman=wanted, by=by, user=user, now=now)
 
 
-def _booked(hold: Booking, now: datetime) -> Booking:
-    """The hold, confirmed or kept on for its deposit."""
-    if not hold.service.deposit:
-        return transitions.change(
-            hold, Kind.CONFIRMED, Status.CONFIRMED, allowed=(Status.HELD,), by=By.CUSTOMER, user=None
-        )
+def _booked(hold: Booking, by: By, user: User | None, now: datetime) -> Booking:
+    """The hold, confirmed or kept on for its deposit, which staff may do without."""
+    if by == By.STAFF or not hold.service.deposit:
+        return transitions.change(hold, Kind.CONFIRMED, Status.CONFIRMED, allowed=(Status.HELD,), by=by, user=user)
     hold.hold_expires_at = now + deposits.hold_time()
     hold.save(update_fields=["hold_expires_at"])
     deposits.ask(hold, hold.service.deposit)

@@ -39,7 +39,7 @@ def book(request: HttpRequest, slug: str) -> HttpResponse:
     """Step 2: a week's windows (`?day=` or `?week=`, `?handyman=`, `?postcode=`, `?job=slug:quantity` for each job)."""
     basket = _basket(request, slug)
     if basket is None:
-        return _gone(request, slug)
+        return service_gone(request, slug)
     if seconds := limits.wait(request, limits.Purpose.AVAILABILITY):
         return wait_a_while(request, seconds)
     return render(request, "bookings/book.html", _picker(request, basket))
@@ -51,7 +51,7 @@ def jobs(request: HttpRequest, slug: str) -> HttpResponse:
     """The jobs of a visit (`?job=slug:quantity` for each): how often, what else, or which needs another visit."""
     basket = _basket(request, slug)
     if basket is None or settings.BOOKING_JOBS_PER_VISIT == 1:
-        return _gone(request, slug) if basket is None else redirect("service", slug)
+        return service_gone(request, slug) if basket is None else redirect("service", slug)
     if seconds := limits.wait(request, limits.Purpose.AVAILABILITY):
         return wait_a_while(request, seconds)
     chosen = {each.pk for each in basket.services}
@@ -88,7 +88,7 @@ def details(request: HttpRequest, slug: str) -> HttpResponse:
     """Step 3: who and where. POST books; POST with `change` shows other windows and keeps what was typed."""
     basket = _basket(request, slug)
     if basket is None:
-        return _gone(request, slug)
+        return service_gone(request, slug)
     asked = request.POST if request.method == "POST" else request.GET
     start, handyman = read_instant(asked.get("start")), _handyman(basket, asked.get("handyman"))
     gone = bool(asked.get("handyman")) and handyman is None
@@ -135,7 +135,7 @@ def again(request: HttpRequest, visit: Booking) -> HttpResponse:
     """The details form with what an earlier visit says, the first free window chosen and others to choose from."""
     service = Service.objects.active().filter(pk=visit.service_id).first()
     if service is None:
-        return _gone(request, visit.service.slug)
+        return service_gone(request, visit.service.slug)
     basket = Basket.read(service, visit.chosen)
     asked_for = _handyman(basket, visit.handyman.slug if visit.asked_for_handyman else None)
     free = calendars.next_slots(service=basket, handyman=asked_for, postcode=visit.postcode)
@@ -155,8 +155,8 @@ def _shown(basket: Basket) -> dict[str, Any]:
     return {"basket": basket, "service": basket.service, "section": "services"}
 
 
-def _gone(request: HttpRequest, slug: str) -> HttpResponse:
-    """A job that is not (or no longer) to be had: what else there is, and what was typed goes with it."""
+def service_gone(request: HttpRequest, slug: str) -> HttpResponse:
+    """404: a job that is not (or no longer) to be had: what else there is, and what was typed goes with it."""
     group = Service.objects.filter(slug=slug).values_list("group", flat=True).first()
     others = sorted(Service.objects.active(), key=lambda each: each.group != group)
     typed = BookingForm(initial=request.POST.dict()) if request.method == "POST" else None

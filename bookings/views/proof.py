@@ -37,7 +37,7 @@ def prove(request: HttpRequest, booking: Booking) -> HttpResponse:
 
 def _confirm(booking: Booking, mail: str) -> HttpResponse:
     try:
-        scheduling.prove(booking=booking, mail=mail)
+        made = scheduling.prove(booking=booking, mail=mail)
     except scheduling.SchedulingError:  # the hold ended at this moment
         return redirect(booking)
-    return redirect("booking_confirmed", booking.link_token)
+    return redirect("booking_confirmed", made.link_token)

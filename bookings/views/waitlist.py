@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
@@ -13,7 +13,8 @@ from bookings import country, scheduling
 from bookings.forms import WeekForm
 from bookings.models import Booking, Handyman, Service, Status, WaitlistEntry, new_idempotency_key
 from bookings.ratelimit import limits
-from bookings.scheduling import waitlist
+from bookings.scheduling import errors, waitlist
+from bookings.views import booking as booking_views
 from bookings.views.errors import wait_a_while
 from bookings.views.manage import by_link, dead_link
 from bookings.views.payment import to_stripe
@@ -27,13 +28,16 @@ _AHEAD = timedelta(days=14)
 def join(request: HttpRequest, slug: str) -> HttpResponse:
     """The form for a visit that is not booked yet (`?day=`, `?handyman=`); POST puts in line, once it is confirmed.
 
-    The answer is the same whether or not the address is known. 422 for what cannot be used, 429 for too often.
+    The answer is the same whether or not the address is known. 422 for what cannot be used, 429 for too often, 409
+    where the handyman does not do the job any more, 404 with other jobs where it is gone.
     """
-    service = get_object_or_404(Service.objects.active(), slug=slug)
+    service = Service.objects.active().filter(slug=slug).first()
+    if service is None:
+        return booking_views.service_gone(request, slug)
     asked = request.POST if request.method == "POST" else request.GET
     skilled = Handyman.objects.skilled_in(service)
     handyman = next((each for each in skilled if each.slug == asked.get("handyman")), None)
-    context = {"service": service, "handyman": handyman, "section": "services"}
+    context: dict[str, Any] = {"service": service, "handyman": handyman, "section": "services"}
     if request.method != "POST":
         known = {"last_day": _wanted(request), "postcode": country.read_postcode(request.GET.get("postcode"))}
         form = WaitlistForm(initial={"key": new_idempotency_key(), **known})
@@ -42,10 +46,12 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
         typed = WaitlistForm(initial=_typed(request))
         return wait_a_while(request, pause, "bookings/waitlist_join.html", context | {"form": typed})
     form = WaitlistForm(request.POST)
-    if form.is_valid() and _joined(service, handyman, form):
+    gone = bool(asked.get("handyman")) and handyman is None
+    if form.is_valid() and not gone and _joined(service, handyman, form):
         return redirect("waitlist_thanks")
     limits.give_back(request, limits.Purpose.BOOKING)
-    return render(request, "bookings/waitlist_join.html", context | {"form": form, "wrong": True}, status=422)
+    context |= {"form": form, "wrong": bool(form.errors), "gone": gone}
+    return render(request, "bookings/waitlist_join.html", context, status=409 if gone else 422)
 
 
 def _joined(service: Service, handyman: Handyman | None, form: WaitlistForm) -> bool:
@@ -120,7 +126,7 @@ def entry(request: HttpRequest, token: str) -> HttpResponse:
 
 def _answer(request: HttpRequest, found: WaitlistEntry, *, takes: bool) -> HttpResponse:
     """Take or decline the offer that the page had shown, and no other."""
-    shown = request.POST.get("offer", "")
+    shown, deposit = request.POST.get("offer", ""), request.POST.get("deposit", "")[:9]
     offer = (
         found.offers.filter(pk=int(shown[:18])).select_related("entry__service").first() if shown.isdecimal() else None
     )
@@ -130,7 +136,10 @@ def _answer(request: HttpRequest, found: WaitlistEntry, *, takes: bool) -> HttpR
         waitlist.decline(offer=offer)
         return redirect(found)
     try:
-        booking = waitlist.take(offer=offer)
+        booking = waitlist.take(offer=offer, deposit=int(deposit) if deposit.isdecimal() else 0)
+    except errors.DepositChanged:
+        found.service.refresh_from_db()
+        return _page(request, found, changed=True, status=409)
     except scheduling.SchedulingError:
         return _page(request, found, gone=True, status=409)
     if booking.status == Status.HELD:
@@ -140,13 +149,16 @@ def _answer(request: HttpRequest, found: WaitlistEntry, *, takes: bool) -> HttpR
     )
 
 
-def _page(request: HttpRequest, found: WaitlistEntry, *, gone: bool = False, status: int = 200) -> HttpResponse:
+def _page(
+    request: HttpRequest, found: WaitlistEntry, *, gone: bool = False, changed: bool = False, status: int = 200
+) -> HttpResponse:
     context = {
         "entry": found,
         "service": found.service,
         "booking": found.booking,
         "offer": found.open_offer,
         "gone": gone,
+        "changed": changed,
     }
     return render(request, "bookings/waitlist_entry.html", context, status=status)
 

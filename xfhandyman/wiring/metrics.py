@@ -6,7 +6,7 @@ from bookings.ratelimit.rates import Purpose
 from telemetry.metrics import counter, histogram
 
 _REFUSED = """
-already_booked closed does_not_fit horizon not_possible not_yours notice off_grid out_of_area past taken
+already_booked closed deposit_changed does_not_fit horizon not_possible not_yours notice off_grid out_of_area past taken
 too_early too_late travel unproven
 """
 _EMAILS = [
