@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -9,9 +10,11 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from procrastinate.contrib.django import app
 from structlog.testing import capture_logs
 
+from bookings.models import SentEmail, WaitlistEntry, WaitlistOffer
 from telemetry import tickets
 from telemetry.contrib.procrastinate import punctuality
 from telemetry.diagnosis import incidents, slow_burn
@@ -19,7 +22,9 @@ from telemetry.diagnosis.board import Board
 from telemetry.diagnosis.slow_burn import Trends, runs_out
 from telemetry.serve.caretaker import AGAIN, EVERY, Caretaker
 from telemetry.tickets import Ticket
+from tests import factories
 from xfhandyman.wiring import tickets as ours
+from xfhandyman.wiring import waitlist
 
 DAY = 86_400.0
 NOW = 1_700_000_000.0
@@ -164,6 +169,45 @@ def test_a_periodic_task_that_did_not_run_is_missed() -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE procrastinate_periodic_defers SET defer_timestamp = %s", [int(at)])
     assert list(punctuality.missed(app, at)) == []
+
+
+def ended(task: str, ago: timedelta) -> None:
+    """A run of a task that went well."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH job AS (INSERT INTO procrastinate_jobs (queue_name, task_name, status, args)"
+            " VALUES ('default', %s, 'succeeded', '{}') RETURNING id)"
+            " INSERT INTO procrastinate_events (job_id, type, at)"
+            " SELECT id, 'succeeded', now() - %s::interval FROM job",
+            [task, str(ago)],
+        )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_customers_in_line_who_are_offered_nothing_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missed() -> list[str]:
+        return [each.subject for each in waitlist.tickets()]
+
+    hour, minute, now = timedelta(hours=1), timedelta(minutes=1), timezone.now()
+    assert missed() == [], "nobody is in line"
+    entry = WaitlistEntry.objects.create(
+        service=factories.service(), last_day=now.date(), customer_email="a@example.com", weekdays=[0], confirmed_at=now
+    )
+    ended("offer_free_time", 2 * hour)
+    assert missed() == [], "a round of a minute ago may not have ended yet"
+    WaitlistEntry.objects.update(confirmed_at=now - hour)
+    assert missed() == ["round"]
+    ended("another_task", minute)
+    assert missed() == ["round"]
+    ended("offer_free_time", minute)
+    assert missed() == []
+    offer = WaitlistOffer.objects.create(entry=entry, starts_at=now, made_at=now - hour, outcome="lapsed")
+    assert missed() == ["offer"]
+    SentEmail.objects.create(key=f"waitlist:{entry.pk}:offer:{offer.pk}", sent_at=now)
+    assert missed() == []
+    monkeypatch.setattr(waitlist, "MOST_AT_ONCE", 0)
+    (ticket,) = waitlist.tickets()
+    assert ticket.says.startswith("1 customers are in line, and a round looks at the first 0")
 
 
 @pytest.mark.parametrize(

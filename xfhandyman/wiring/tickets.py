@@ -24,6 +24,13 @@ def register_tickets() -> None:
     """Have them asked once an hour."""
     register("certificate", lambda: certificate(settings.SITE_URL, time.time()))
     register("backups", lambda: backups(settings.DATA_DIR / "backups", time.time()))
+    register("waitlist", _waitlist)
+
+
+def _waitlist() -> Iterator[Ticket]:
+    from xfhandyman.wiring import waitlist  # when it is used: a process starts sooner without it
+
+    return waitlist.tickets()
 
 
 def certificate(site: str, at: float) -> Iterator[Ticket]:
