@@ -116,6 +116,10 @@ class BookingForm(PersonForm):
         else:
             self.add_error("postcode", self._out_of_area(self.cleaned_data.get("postcode", "")))
 
+    def refuse_email(self) -> None:
+        """Say that the visit, or the new address, has to be proved by an e-mail of ours first."""
+        self.add_error("customer_email", "Open the link in an e-mail that we sent you first, or ring us.")
+
     def clean_postcode(self) -> str:
         """Judged with the other fields, so that all that is wrong is said in one answer."""
         postcode: str = self.cleaned_data["postcode"]

@@ -211,7 +211,68 @@ def test_clients_are_forgotten_once_they_count_no_more(service: Service) -> None
     Booking.objects.filter(pk=proven.pk).update(proven_at=timezone.now())
     scheduling.cancel(booking=off, by=By.STAFF)
     tasks.forget_addresses(0)
+    assert set(Booking.objects.exclude(client="")) == {kept, off}
+    Booking.objects.filter(pk=off.pk).update(created_at=timezone.now() - timedelta(days=1))
+    tasks.forget_addresses(0)
     assert list(Booking.objects.exclude(client="").values_list("pk", flat=True)) == [kept.pk]
+
+
+def test_booking_and_cancelling_in_turn_writes_few_emails(client: Client, service: Service) -> None:
+    for _ in range(8):
+        answer = ask(client, service)
+        if answer.status_code == 429:
+            break
+        client.post(Booking.objects.latest("pk").get_absolute_url(), {"action": "cancel"}, REMOTE_ADDR=HERE)
+    assert Booking.objects.count() == PER_ADDRESS + proofs.MOST_HELD
+    tasks.forget_addresses(0)
+    assert ask(client, service, 7, "another@example.com").status_code == 200
+    assert ask(client, service, 8, "third@example.com").status_code == 429, "the client is known for a day"
+    Booking.objects.filter(status=Status.CANCELLED).update(created_at=timezone.now() - timedelta(days=1))
+    assert take(service, 9).status == Status.CONFIRMED
+
+
+def test_an_unproven_booking_is_changed_a_few_times_only(
+    client: Client, service: Service, mailoutbox: list[EmailMessage]
+) -> None:
+    booking = take(service, 0)
+    for number in range(1, 8):
+        client.post(booking.get_absolute_url(), {"action": "move", "start": starts(number).isoformat()})
+    booking.refresh_from_db()
+    assert payments.kinds(booking).count("moved") == proofs.MOST_CHANGES
+    path = f"{booking.get_absolute_url()}details/"
+    form = posted(client.get(path).content, customer_email="stranger@example.com")
+    refused = client.post(path, form)
+    assert (refused.status_code, "stranger@example.com" in refused.content.decode()) == (422, True)
+    assert client.post(path, form | {"customer_email": booking.customer_email, "notes": "The bell"}).status_code == 302
+
+    assert (
+        "Open the link in an e-mail"
+        in client.post(booking.get_absolute_url(), {"action": "move", "start": starts(9).isoformat()}).content.decode()
+    )
+    client.get(link_in(deliver(mailoutbox)))
+    moved = client.post(booking.get_absolute_url(), {"action": "move", "start": starts(9).isoformat()})
+    assert moved.status_code == 302, "whoever reads the e-mails changes as often as they like"
+
+
+def test_corrections_write_to_few_strangers(client: Client, service: Service) -> None:
+    booking = take(service, 0)
+    for number in range(8):
+        path = f"{Booking.objects.get(pk=booking.pk).get_absolute_url()}details/"
+        client.post(path, posted(client.get(path).content, customer_email=f"stranger{number}@example.com"))
+    booking.refresh_from_db()
+    assert payments.kinds(booking).count("corrected") == proofs.MOST_CHANGES
+
+
+def test_no_more_bookings_are_corrected_to_an_address_than_it_may_make(service: Service) -> None:
+    made = [take(service, number, f"own{number}@example.com", f"client {number}") for number in range(4)]
+    refused = 0
+    for booking in made:
+        try:
+            corrections.correct(booking=booking, details={"customer_email": "Victim@example.com"}, by=By.CUSTOMER)
+        except scheduling.TooManyUnproven:
+            refused += 1
+    assert refused == len(made) - PER_ADDRESS
+    corrections.correct(booking=made[-1], details={"customer_email": "victim@example.com"}, by=By.STAFF)
 
 
 @pytest.mark.race

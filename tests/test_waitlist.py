@@ -77,6 +77,27 @@ def stranger(service: Service, number: int = 0, *, confirm: bool = True, **optio
     return waitlist.confirm(entry=entry) if confirm else entry
 
 
+def test_an_address_that_does_not_answer_is_written_to_a_few_times(service: Service) -> None:
+    visit = booked(service, 5)
+    for number in range(6):
+        try:
+            waitlist.join_with(booking=visit, suits=ANY, idempotency_key=f"visit {number}")
+        except scheduling.TooManyUnproven:
+            continue
+    assert WaitlistEntry.objects.filter(booking=visit).count() == waitlist.MOST_UNCONFIRMED
+    for number in range(6):
+        entry = waitlist.join(
+            service=service,
+            customer=factories.customer(customer_email="victim@example.com"),
+            suits=ANY,
+            last_day=at(days=6).date(),
+            idempotency_key=f"stranger {number}",
+        )
+        if entry is not None:
+            waitlist.leave(entry=entry)
+    assert WaitlistEntry.objects.filter(customer_email="victim@example.com").count() == waitlist.MOST_UNCONFIRMED
+
+
 def deliver(mailoutbox: list[EmailMessage]) -> str:
     """Send what is queued for those who wait; the text of the last e-mail."""
     for name, args in ProcrastinateJob.objects.order_by("id").values_list("task_name", "args"):

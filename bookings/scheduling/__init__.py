@@ -170,7 +170,7 @@ def move(
 
     `postcode` is where it will be, if that is about to be corrected. A customer who had asked for their handyman keeps
     him, unless they now ask for another or `anybody`. Moving to where it is does nothing; `overtime` as for `book`.
-    Raises TooLate, NotPossible, SlotUnavailable or SlotTaken.
+    Raises TooLate, NotPossible, SlotUnavailable, SlotTaken or TooManyUnproven.
     """
     if by == By.CUSTOMER and booking.asked_for_handyman and not anybody:
         handyman = handyman or booking.handyman
@@ -195,6 +195,7 @@ def move(
         if is_there(current):  # the same form, posted twice
             return current
         require_changeable(current, request.by, request.now)
+        proofs.require_few_changes(current, request.by, request.now)
         where = current.postcode if postcode is None else postcode
         taker, slot = commit(replace(request, service=current, postcode=where), handyman_id)
         was_at, was_with = current.starts_at, current.handyman

@@ -56,18 +56,22 @@ def correct(
 
     Another e-mail address gets the confirmation with a new link, and the link that was mailed before opens nothing any
     more. A customer's old address is notified. `shown` is idempotency.digest of the details that the form had shown,
-    `fingerprint` marks the request that this answers. Raises ChangedMeanwhile, NotPossible where a customer may not, or
-    TooFar where the handyman cannot be at another postcode in time (unless `however_far`, for staff).
+    `fingerprint` marks the request that this answers. Raises ChangedMeanwhile, NotPossible where a customer may not,
+    TooManyUnproven, or TooFar where the handyman cannot be at another postcode in time (unless `however_far`, for
+    staff).
     """
-    current = Booking.objects.for_change(booking.pk)
-    if current.erased_at or (by == By.CUSTOMER and not is_correctable(current, timezone.now())):
+    now, current = timezone.now(), Booking.objects.for_change(booking.pk)
+    if current.erased_at or (by == By.CUSTOMER and not is_correctable(current, now)):
         raise NotPossible
     if shown is not None and shown != idempotency.digest(details_of(current)):
         raise ChangedMeanwhile(current)
     changed = [name for name in FIELDS if name in details and details[name] != getattr(current, name)]
     old_address = current.customer_email
-    if "postcode" in changed and is_correctable(current, timezone.now()):
+    if "postcode" in changed and is_correctable(current, now):
         _stay(current, details["postcode"], however_far=however_far)
+    if "customer_email" in changed and by == By.CUSTOMER:
+        proofs.require_few_changes(current, by, now)
+        current.proven_at = proofs.of_new_address(details["customer_email"], now)
     for name in changed:
         setattr(current, name, details[name])
     written = [*changed, *(["during"] if "postcode" in changed else [])]
@@ -77,7 +81,6 @@ def correct(
     if "customer_email" in changed:
         written += _new_link(current)
         if by == By.CUSTOMER:
-            current.proven_at = proofs.earlier(current.customer_email, timezone.now())
             written.append("proven_at")
     current.save(update_fields=written)
     if changed:

@@ -48,7 +48,7 @@ class OutOfArea(SchedulingError):
 
 
 class TooManyUnproven(SchedulingError):
-    """As many bookings of this client, or e-mail address, as may wait for the address to be proved do so."""
+    """As many bookings of a client or an address, or changes of one, as there may be before the address is proved."""
 
     code = "unproven"
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from bookings import events
 from bookings.messaging import outbox
 from bookings.models import Booking, BookingLine, Service, Status
-from bookings.scheduling import errors, history
+from bookings.scheduling import errors, history, proofs
 from bookings.scheduling.errors import DoesNotFit, NotPossible
 from bookings.scheduling.history import By, Kind
 from bookings.scheduling.retries import atomically
@@ -52,7 +52,7 @@ def add(
     """Add a service, once and at today's price, to a booked visit: the same window, the same handyman.
 
     `position` is that of the new line, as the form had shown it: the same form posted twice adds one job. Raises
-    TooLate, NotPossible, or DoesNotFit where the handyman does not do it or has no time for it.
+    TooLate, NotPossible, TooManyUnproven, or DoesNotFit where the handyman does not do it or has no time for it.
     """
     now, line = now or timezone.now(), BookingLine.of(service)
 
@@ -62,6 +62,7 @@ def add(
         if there is not None and there.service_id == service.pk:
             return current
         require_changeable(current, by, now)
+        proofs.require_few_changes(current, by, now)
         if len(current.jobs) != position or not is_open_for_more(current, by, now):
             raise NotPossible
         larger = _Larger(current, line)

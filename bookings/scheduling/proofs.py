@@ -1,7 +1,8 @@
 """Whether a booking's e-mail address is its customer's: what proves it, and how many bookings go without that.
 
 Proof is that its page was opened by the link in the e-mail, a paid deposit, or that staff made or confirmed it. It
-holds for other bookings of the address for a year. Beyond a few unproven bookings the next is held until it is proved.
+holds for other bookings of the address for a year. Beyond a few unproven bookings the next is held until it is proved,
+and an unproven booking is changed a few times only: whoever owns the address gets an e-mail of each.
 """
 
 from datetime import datetime, timedelta
@@ -13,11 +14,16 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from bookings.messaging import links
-from bookings.models import Booking, BookingQuerySet, Status
+from bookings.models import Booking, BookingEvent, BookingQuerySet, Status
 from bookings.scheduling.errors import NotPossible, TooManyUnproven
 
 MOST_HELD = 2
 """Bookings that wait for their proof at once, of one client and of one address."""
+MOST_CHANGES = 4
+"""Changes by its customer that an unproven booking takes."""
+_CHANGES = (BookingEvent.Kind.MOVED, BookingEvent.Kind.ADDED, BookingEvent.Kind.CORRECTED)
+_COUNTS_FOR = timedelta(days=1)
+"""How long a booking that was cancelled, or not confirmed in time, counts like one that stands: it wrote an e-mail."""
 _HOLDS_FOR = timedelta(days=365)
 
 
@@ -34,14 +40,36 @@ def comes_first(*, email: str, client: str, now: datetime) -> bool:
     `client` is the hash of limits.client, "" for one that has no address. Called in the transaction that makes the
     booking: until its end the others of this client and address wait, and then count it. Raises TooManyUnproven.
     """
-    _queue(f"client {client}", f"address {email.lower()}")
+    queue(f"client {client}", f"address {email.lower()}")
     found = _unproven(email, client, now)
     mosts = {"address": settings.UNPROVEN_BOOKINGS_PER_ADDRESS, "client": settings.UNPROVEN_BOOKINGS_PER_CLIENT}
     if all(found[f"made_{whose}"] < most for whose, most in mosts.items()):
         return False
-    if any(found[f"held_{whose}"] >= MOST_HELD for whose in mosts):
-        raise TooManyUnproven
+    for whose, most in mosts.items():
+        beyond = max(found[f"made_{whose}"] - most, 0)
+        if found[f"held_{whose}"] + beyond >= MOST_HELD:
+            raise TooManyUnproven
     return True
+
+
+def require_few_changes(booking: Booking, by: BookingEvent.By, now: datetime) -> None:
+    """Raise TooManyUnproven where a customer has changed this unproven booking often enough. The booking is locked."""
+    if by != BookingEvent.By.CUSTOMER or booking.proven_at or not booking.customer_email:
+        return
+    changes = booking.events.filter(by=BookingEvent.By.CUSTOMER, kind__in=_CHANGES).count()
+    if changes >= MOST_CHANGES and earlier(booking.customer_email, now) is None:
+        raise TooManyUnproven
+
+
+def of_new_address(email: str, now: datetime) -> datetime | None:
+    """When the address that a customer's booking gets was last proved. Raises TooManyUnproven where it was not, and
+    has as many unproven bookings as it may.
+    """
+    queue(f"address {email.lower()}")
+    proven_at = earlier(email, now)
+    if proven_at is None and _unproven(email, "", now)["made_address"] >= settings.UNPROVEN_BOOKINGS_PER_ADDRESS:
+        raise TooManyUnproven
+    return proven_at
 
 
 def note_opened(booking: Booking, mail: str) -> None:
@@ -64,15 +92,20 @@ def require(booking: Booking, *, mail: str) -> None:
 
 def forget_clients(now: datetime | None = None) -> int:
     """Delete the hash of the client from bookings that count for no limit any more; returns from how many."""
-    counts = Q(proven_at=None, starts_at__gt=now or timezone.now(), status__in=(Status.HELD, Status.CONFIRMED))
+    now = now or timezone.now()
+    counts = Q(proven_at=None, starts_at__gt=now) & (Q(status__in=(Status.HELD, Status.CONFIRMED)) | _is_spent(now))
     return Booking.objects.exclude(client="").exclude(counts).update(client="")
 
 
 def _unproven(email: str, client: str, now: datetime) -> dict[str, int]:
-    """How many bookings are ahead without a proof, made and held for it, of the address and of the client."""
+    """How many bookings are ahead without a proof, made and held for it, of the address and of the client.
+
+    One that is off counts as made, for a day.
+    """
     of_client = Q(client=client) if client else Q(pk__in=())
     whose = {"address": Q(lowered=email.lower()), "client": of_client}
-    states = {"made": Q(status=Status.CONFIRMED), "held": Q(status=Status.HELD, hold_expires_at__gt=now, payment=None)}
+    made = Q(status=Status.CONFIRMED) | _is_spent(now)
+    states = {"made": made, "held": Q(status=Status.HELD, hold_expires_at__gt=now, payment=None)}
     numbers = {
         f"{state}_{name}": Count("pk", filter=is_in & theirs)
         for state, is_in in states.items()
@@ -82,11 +115,15 @@ def _unproven(email: str, client: str, now: datetime) -> dict[str, int]:
     return lowered.filter(whose["address"] | of_client, proven_at=None, starts_at__gt=now).aggregate(**numbers)
 
 
+def _is_spent(now: datetime) -> Q:
+    return Q(status=Status.CANCELLED, created_at__gt=now - _COUNTS_FOR)
+
+
 def _of_address(email: str) -> BookingQuerySet:
     return Booking.objects.alias(lowered=Lower("customer_email")).filter(lowered=email.lower())
 
 
-def _queue(*names: str) -> None:
+def queue(*names: str) -> None:
     """Let transactions that name the same take turns; in one order, lest two wait for each other."""
     keys = "SELECT hashtextextended('bookings.proofs ' || name, 0) AS key FROM unnest(%s::text[]) AS name ORDER BY key"
     with connection.cursor() as cursor:

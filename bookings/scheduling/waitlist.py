@@ -24,8 +24,8 @@ from bookings.models import (
     WaitlistOffer,
     new_idempotency_key,
 )
-from bookings.scheduling import deposits, errors, holds, idempotency, transitions
-from bookings.scheduling.errors import DepositChanged, NotPossible, OutOfArea
+from bookings.scheduling import deposits, errors, holds, idempotency, proofs, transitions
+from bookings.scheduling.errors import DepositChanged, NotPossible, OutOfArea, TooManyUnproven
 from bookings.scheduling.history import By, Kind, look_for_time
 from bookings.scheduling.retries import atomically
 
@@ -73,8 +73,7 @@ def join(
         if not ServiceArea.objects.covers(customer.postcode):
             raise OutOfArea
     with transaction.atomic():
-        unconfirmed = WaitlistEntry.objects.of_address(customer.customer_email).filter(confirmed_at=None, ended_at=None)
-        if unconfirmed.count() >= MOST_UNCONFIRMED:
+        if _has_many_unconfirmed(customer.customer_email):
             return None
         entry = WaitlistEntry(
             service=service, handyman=handyman, last_day=last_day, **asdict(suits), **asdict(customer)
@@ -90,7 +89,8 @@ def join(
 def join_with(*, booking: Booking, suits: Suits, idempotency_key: str) -> WaitlistEntry:
     """Put the customer of a visit in line for an earlier time; what they had asked before is replaced.
 
-    Where their address is not proved yet, they confirm it by the e-mail. Raises NotPossible or TooLate.
+    Where their address is not proved yet, they confirm it by the e-mail. Raises NotPossible, TooLate, or
+    TooManyUnproven where it has too many that wait for that.
     """
     now = timezone.now()
 
@@ -99,6 +99,8 @@ def join_with(*, booking: Booking, suits: Suits, idempotency_key: str) -> Waitli
         transitions.require_changeable(current, By.CUSTOMER, now)
         if current.status != Status.CONFIRMED or not current.customer_email:
             raise NotPossible
+        if current.proven_at is None and _has_many_unconfirmed(current.customer_email):
+            raise TooManyUnproven
         entry = WaitlistEntry(
             service=current.service,
             booking=current,
@@ -115,6 +117,17 @@ def join_with(*, booking: Booking, suits: Suits, idempotency_key: str) -> Waitli
 
     with errors.published(booking.service, "join_waitlist"):
         return atomically(work)
+
+
+def _has_many_unconfirmed(email: str) -> bool:
+    """Whether the address was written to often enough without an answer. Until the transaction ends others wait.
+
+    What was left or replaced counts as well: that was an e-mail too.
+    """
+    proofs.queue(f"address {email.lower()}")
+    since = timezone.now() - CONFIRM_WITHIN
+    unconfirmed = WaitlistEntry.objects.of_address(email).filter(confirmed_at=None, created_at__gt=since)
+    return unconfirmed.count() >= MOST_UNCONFIRMED
 
 
 def _key(form_key: str, entry: WaitlistEntry) -> str:
@@ -154,6 +167,7 @@ def confirm(*, entry: WaitlistEntry) -> WaitlistEntry:
                 _end(_locked(other), End.REPLACED)
         current.confirmed_at = timezone.now()
         current.save(update_fields=["confirmed_at"])
+        proofs.note_address(current.email, current.confirmed_at)
         events.publish(events.WaitlistJoined(service=current.service.slug, confirmed=True))
         look_for_time()
     return current

@@ -38,6 +38,9 @@ def correct(request: HttpRequest, booking: Booking) -> HttpResponse:
     except scheduling.TooFar:
         form.refuse_postcode(too_far=True)
         return _page(request, booking, form, 409, shown)
+    except scheduling.TooManyUnproven:
+        form.refuse_email()
+        return _page(request, booking, form, 422, shown)
     except scheduling.NotPossible:
         return redirect(booking)
     return redirect(f"{corrected.get_absolute_url()}?done=details")
