@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
+from urllib.parse import urlencode
 
 import pytest
 from django.apps import apps
@@ -13,10 +14,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from bookings.models import Booking, Handyman, Payment, TimeOff
+from bookings.models import Booking, Handyman, Payment, Review, TimeOff, WaitlistEntry
 from tests import factories, forms
 
 pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
 LIST, SCHEDULE = "/admin/bookings/booking/", "/admin/bookings/booking/schedule/"
 
 
@@ -46,6 +48,7 @@ def crew() -> Crew:
             handyman=person,
             starts_at=factories.tomorrow(),
             customer_name=name,
+            postcode=f"SE15 4Q{name[0]}",
             notes=f"Notes of {name}",
         )
         for person, name in ((amir, "Olive Own"), (beth, "Carla Canary"))
@@ -65,8 +68,17 @@ def pages(crew: Crew) -> list[str]:
     found += [f"{LIST}?q=Canary", f"{LIST}?handyman__id__exact={other.handyman_id}"]
     found += [f"/admin/bookings/payment/refund/?ids={other.payment.pk}"]
     rows = (other, other.payment, other.handyman, TimeOff.objects.create(
-        handyman=other.handyman, starts_at=other.starts_at, ends_at=other.ends_at, reason="Carla Canary"
+        handyman=other.handyman, starts_at=other.starts_at + DAY, ends_at=other.ends_at + DAY, reason="Carla Canary"
     ))  # fmt: skip
+    rows += (
+        WaitlistEntry.objects.create(
+            service=other.service, booking=other, last_day=other.starts_at.date(), confirmed_at=timezone.now()
+        ),
+        Review.objects.create(booking=other, author="Carla Canary", body="Good.", date=other.starts_at.date()),
+    )
+    taken = f"{other.starts_at:%Y-%m-%dT%H:%M:%SZ} {other.handyman_id}"
+    for page in (f"{LIST}{crew.own.pk}/move/ask/", f"{LIST}{crew.own.pk}/move/"):
+        found.append(f"{page}?{urlencode({'take': taken})}")
     for row in rows:
         name = f"admin:{row._meta.app_label}_{row._meta.model_name}"
         found += [reverse(f"{name}_{verb}", args=[row.pk]) for verb in ("change", "history", "delete")]
@@ -80,7 +92,7 @@ def test_no_page_shows_him_another_ones_visit(crew: Crew, client: Client) -> Non
     crew.user.user_permissions.set(Permission.objects.exclude(codename="view_every_booking"))
     client.force_login(crew.user)
     other, own_seen = crew.colleagues, 0
-    secrets = ("Carla Canary", other.reference, other.customer_email, other.address)
+    secrets = ("Carla Canary", other.reference, other.customer_email, other.address, other.postcode)
     for page in pages(crew):
         text = client.get(page, follow=True).content.decode()
         assert not [secret for secret in secrets if secret in text], page

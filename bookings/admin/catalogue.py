@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
-from bookings import money
+from bookings import crew, money
 from bookings.admin import clashes
 from bookings.admin.fields import NATIVE_PICKERS, MoneyField
 from bookings.admin.office import OfficeAdmin
@@ -132,6 +132,11 @@ class ReviewAdmin(OfficeAdmin):
     list_select_related = ("service",)
     search_fields = ("author", "body")
     date_hierarchy = "date"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Review]:
+        """Those that staff have typed in belong to no visit."""
+        every = super().get_queryset(request)
+        return crew.visible(every, request.user, by="booking__handyman__user") | every.filter(booking=None)
 
     def save_model(self, request: HttpRequest, obj: Review, form: Any, change: bool) -> None:
         obj.looked_at = obj.looked_at or timezone.now()

@@ -251,7 +251,7 @@ def unapproved(desk: Desk) -> Panel | None:
     """Reviews that customers have written, which nobody reads before staff approve them."""
     if not desk.may("change_review"):
         return None
-    shown, count = _first(Review.objects.to_approve())
+    shown, count = _first(crew.visible(Review.objects.to_approve(), desk.user, by="booking__handyman__user"))
     lines = [
         Line(f"{review.author}: {review.rating} of 5", reverse("admin:bookings_review_change", args=[review.pk]))
         for review in shown
@@ -262,9 +262,10 @@ def unapproved(desk: Desk) -> Panel | None:
 
 def waiting(desk: Desk) -> Panel | None:
     """Customers in line for an earlier time; whoever came first is first."""
-    if not desk.may("view_waitlistentry", "change_waitlistentry") or crew.sees_own_only(desk.user):
+    if not desk.may("view_waitlistentry", "change_waitlistentry"):
         return None
-    shown, count = _first(WaitlistEntry.objects.waiting().select_related("service", "booking"))
+    entries = crew.visible(WaitlistEntry.objects.waiting(), desk.user, by="booking__handyman__user")
+    shown, count = _first(entries.select_related("service", "booking"))
     lines = [
         Line(
             f"{entry.booking.customer_name if entry.booking else entry.customer_name}: {entry.service}",

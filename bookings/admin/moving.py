@@ -73,7 +73,9 @@ def ask(request: HttpRequest, of: BookingAdmin, booking: Booking) -> HttpRespons
     target = Target.read(request.GET)
     if target.starts_at is None or target.handyman is None:
         raise BadRequest("Which time, and whose?")
-    found = why_not.findings(service=booking, starts_at=target.starts_at, handyman=target.handyman, moving=booking)
+    found = why_not.findings(
+        service=booking, starts_at=target.starts_at, handyman=target.handyman, moving=booking, user=request.user
+    )
     if not found:
         return JsonResponse({"free": False, "overtime": False, "says": why_not.nobody(booking, target.handyman)})
     (each,) = found
@@ -127,7 +129,7 @@ def _page(
     findings = None
     if target.starts_at and booking.is_open:
         findings = why_not.findings(
-            service=booking, starts_at=target.starts_at, handyman=target.handyman, moving=booking
+            service=booking, starts_at=target.starts_at, handyman=target.handyman, moving=booking, user=request.user
         )
     first = asked_day(given, "first")
     context = of.admin_site.each_context(request) | {

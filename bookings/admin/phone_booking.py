@@ -117,7 +117,9 @@ def _page(request: HttpRequest, of: BookingAdmin, form: PhoneBookingForm, *, ask
     starts_at, postcode = form.time_of(given), country.read_postcode(given.get("postcode"))
     findings, first = None, asked_day(given, "first")
     if asked and basket and starts_at:
-        findings = why_not.findings(service=basket, starts_at=starts_at, handyman=handyman, postcode=postcode)
+        findings = why_not.findings(
+            service=basket, starts_at=starts_at, handyman=handyman, postcode=postcode, user=request.user
+        )
     like = _like(request)
     context = of.admin_site.each_context(request) | {
         "title": "Book by phone",

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from bookings import crew
 from bookings.admin.office import OfficeAdmin
 from bookings.models import WaitlistEntry
 
@@ -35,6 +36,9 @@ class WaitlistEntryAdmin(OfficeAdmin):
     list_select_related = ("service", "booking", "handyman")
     fields = ("who", "service", "handyman", "booking", "wants", "last_day", "since", "state", "offered")
     readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WaitlistEntry]:
+        return crew.visible(super().get_queryset(request), request.user, by="booking__handyman__user")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from bookings import crew
 from bookings.basket import Work
 from bookings.models import Booking, Handyman, Visit, WorkingHours
 from bookings.slots import calendars
@@ -35,8 +37,12 @@ def findings(
     handyman: Handyman | None = None,
     moving: Booking | None = None,
     postcode: str | None = calendars.ANYWHERE,
+    user: User | AnonymousUser,
 ) -> list[Finding]:
-    """Of the handymen who do all of it, or of one, at this time; those who could come first. Six queries at most."""
+    """Of the handymen who do all of it, or of one, at this time; those who could come first.
+
+    Where the others are is said to a `user` who may see their visits. Eight queries at most.
+    """
     reader = calendars.Reader(
         now=timezone.now(),
         service=service,
@@ -47,7 +53,7 @@ def findings(
     )
     answers = reader.answers(starts_at)
     people = Handyman.objects.in_bulk([answer.handyman_id for answer in answers])
-    visits = _visits(answers)
+    visits = _visits(answers, user)
     found = [
         Finding(
             people[each.handyman_id],
@@ -67,14 +73,14 @@ def nobody(visit: Visit, handyman: Handyman | None) -> str:
     return f"{handyman} does not do {visit.title}."
 
 
-def _visits(answers: Iterable[Answer]) -> dict[tuple[int, datetime], Booking]:
+def _visits(answers: Iterable[Answer], user: User | AnonymousUser) -> dict[tuple[int, datetime], Booking]:
     """What stands in the way, by its handyman and the planned arrival. One query, if any."""
     times = [time for answer in answers for time in answer.visits]
     if not times:
         return {}
     people = [answer.handyman_id for answer in answers if answer.visits]
     near = Booking.objects.occupying(timezone.now()).overlapping(min(times)[0], max(end for _, end in times))
-    found = near.filter(handyman__in=people).prefetch_related("service", "lines")
+    found = crew.visible(near, user).filter(handyman__in=people).prefetch_related("service", "lines")
     return {(visit.handyman_id, visit.planned_at): visit for visit in found}
 
 
