@@ -25,6 +25,7 @@ from bookings.models import Booking, BookingEvent, CalendarFeed, Handyman, PushS
 from bookings.scheduling import By
 from bookings.slots.calendars import midnight
 from tests import factories
+from tests.forms import posted
 
 pytestmark = pytest.mark.django_db
 AUTH = b"0123456789abcdef"
@@ -215,7 +216,28 @@ def test_a_calendars_address_stops_when_it_is_revoked_or_he_leaves(amir: Handyma
     Handyman.objects.update(active=True)
     User.objects.update(is_active=False)
     assert Client().get(second).status_code == 404
-    User.objects.update(is_active=True)
+    User.objects.update(is_active=True, is_staff=False)
+    assert Client().get(second).status_code == 404
+    User.objects.update(is_staff=True)
     client.post("/crew/phone/", {"action": "feed_off"})
     assert Client().get(second).status_code == 404
     assert Client().get("/crew/calendar/forged.ics").status_code == 404
+
+
+def test_what_he_switched_on_ends_with_his_account(
+    amir: Handyman, client: Client, admin_client: Client, service: PushService, phone: ec.EllipticCurvePrivateKey
+) -> None:
+    address, _ = entries(client)
+    subscribed(client, service, phone)
+    User.objects.filter(username="amir").update(is_active=False)
+    amir.refresh_from_db()
+    assert not push.send(amir, title="New", tag="1")
+    other = User.objects.create_user("beth", is_staff=True)
+    other.groups.add(Group.objects.get(name="Handymen"))
+    page = f"/admin/bookings/handyman/{amir.pk}/change/"
+    assert admin_client.post(page, posted(admin_client.get(page).content, user=str(other.pk))).status_code == 302
+    amir.refresh_from_db()
+    assert amir.user == other
+    assert Client().get(address).status_code == 404, "who had the account before knows the address"
+    assert not push.send(amir, title="New", tag="2")
+    assert not service.bodies

@@ -14,7 +14,7 @@ from bookings.admin.catalogue import warn_of_impossible
 from bookings.admin.fields import NATIVE_PICKERS
 from bookings.admin.office import OfficeAdmin
 from bookings.fields import PostcodeField
-from bookings.models import Handyman, OfficeContact, Service, TimeOff, WorkingHours
+from bookings.models import CalendarFeed, Handyman, OfficeContact, Service, TimeOff, WorkingHours
 
 
 class WorkingHoursInline(admin.TabularInline):
@@ -89,6 +89,9 @@ class HandymanAdmin(OfficeAdmin):
     def save_model(self, request: HttpRequest, obj: Handyman, form: Any, change: bool) -> None:
         for current in Handyman.objects.filter(pk=obj.pk).for_change():
             obj.given_at, obj.notified_at = current.given_at, current.notified_at
+            if current.user_id != obj.user_id:  # the address and the phones are those of who had the account
+                CalendarFeed.objects.filter(handyman=obj).delete()
+                obj.subscriptions.all().delete()
         super().save_model(request, obj, form, change)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:

@@ -47,8 +47,11 @@ def is_known(endpoint: str) -> bool:
 
 
 def send(handyman: Handyman, *, title: str, tag: str) -> bool:
-    """Notify each of his phones; whether a push service took it for at least one. A phone that is gone is forgotten."""
-    if not is_on():
+    """Notify each of his phones; whether a push service took it for at least one. A phone that is gone is forgotten.
+
+    None of somebody who may not log in (any more): it was switched on behind the login.
+    """
+    if not is_on() or not handyman.may_log_in:
         return False
     phones = list(handyman.subscriptions.all())
     if not phones:

@@ -117,10 +117,15 @@ class Handyman(Recipient):
         return self.name
 
     @property
+    def may_log_in(self) -> bool:
+        """Whether he works here and has an account of staff, without which his calendar and phones get nothing."""
+        return self.active and self.user is not None and self.user.is_active and self.user.is_staff
+
+    @property
     def is_notified(self) -> bool:
         """Whoever has left gets no more of the customers' details. A phone will do in the place of an address."""
         wants = self.active and self.notifications != HowOften.NEVER
-        return wants and (bool(self.address) or self.subscriptions.exists())
+        return wants and (bool(self.address) or (self.may_log_in and self.subscriptions.exists()))
 
 
 class Weekday(models.IntegerChoices):

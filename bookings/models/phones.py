@@ -21,7 +21,10 @@ class CalendarFeedQuerySet(models.QuerySet["CalendarFeed"]):
         except (signing.BadSignature, ValueError, TypeError) as error:
             raise self.model.DoesNotExist from error
         theirs = self.select_related("handyman__user")
-        return theirs.get(handyman=pk, key=key, handyman__active=True, handyman__user__is_active=True)
+        found = theirs.get(handyman=pk, key=key)
+        if not found.handyman.may_log_in:
+            raise self.model.DoesNotExist
+        return found
 
 
 class CalendarFeed(models.Model):
