@@ -10,6 +10,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
+from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -67,7 +68,7 @@ def pages(crew: Crew) -> list[str]:
     found += [f"{LIST}{other.pk}/preview/", f"/admin/bookings/booking/customer/?booking={other.pk}"]
     found += [f"{LIST}?q=Canary", f"{LIST}?handyman__id__exact={other.handyman_id}"]
     found += [f"/admin/bookings/payment/refund/?ids={other.payment.pk}"]
-    rows = (other, other.payment, other.handyman, TimeOff.objects.create(
+    rows: tuple[Model, ...] = (other, other.payment, other.handyman, TimeOff.objects.create(
         handyman=other.handyman, starts_at=other.starts_at + DAY, ends_at=other.ends_at + DAY, reason="Carla Canary"
     ))  # fmt: skip
     rows += (

@@ -116,7 +116,7 @@ def _unproven(email: str, client: str, now: datetime) -> dict[str, int]:
 
 
 def _is_spent(now: datetime) -> Q:
-    return Q(status=Status.CANCELLED, created_at__gt=now - _COUNTS_FOR)
+    return Q(status=Status.CANCELLED, created_at__gt=now - _COUNTS_FOR, payment=None)
 
 
 def _of_address(email: str) -> BookingQuerySet:
