@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING
 
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -19,13 +18,11 @@ from django.utils import timezone
 from bookings import crew
 from bookings.admin import clashes
 from bookings.admin.compared import shown
+from bookings.admin.office import OfficeAdmin
 from bookings.admin.schedule import WeekForm, visits_between
 from bookings.models import Booking, Handyman
 from bookings.slots import calendars, rules
 from bookings.slots.calendars import midnight
-
-if TYPE_CHECKING:
-    from bookings.admin.booking import BookingAdmin
 
 DAY = timedelta(days=1)
 FIRST_HOUR, LAST_HOUR = 8, 18
@@ -116,7 +113,7 @@ class Axis:
         return self.last - self.first
 
 
-def axis(request: HttpRequest, of: BookingAdmin) -> HttpResponse:
+def axis(request: HttpRequest, of: OfficeAdmin) -> HttpResponse:
     """`?day=` for everybody's day, and with `?handyman=` his week. A day that is none shows today and says so (400)."""
     now = timezone.now()
     form = WeekForm({"day": timezone.localdate(now), **request.GET.dict()})

@@ -219,7 +219,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         return format_html('<a href="{}">{}</a>', link, payment)
 
     def get_urls(self) -> list[URLPattern]:
-        return pages.urls(self) + super().get_urls()
+        return pages.urls(self, cancel=self.cancel_view, done=_done) + super().get_urls()
 
     def view_on_site(self, obj: Booking) -> str:
         """The read-only preview. The customer's own link acts, and would make them the author of what staff do."""
@@ -324,3 +324,12 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
                 chosen = self.get_queryset(request).filter(pk=obj.pk)
                 return getattr(self, name)(request, chosen) or redirect("admin:bookings_booking_change", obj.pk)
         return super().response_change(request, obj)
+
+
+def _done(request: HttpRequest, of: BookingAdmin, booking: Booking) -> HttpResponse:
+    """Mark a visit as completed from a page that shows it, and go back to today."""
+    chosen = Booking.objects.filter(pk=booking.pk)
+    with of.as_shown(request, chosen) as as_shown:
+        if as_shown:
+            of.apply(request, chosen, "completed", scheduling.complete)
+    return redirect("admin:index")

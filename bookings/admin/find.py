@@ -1,10 +1,7 @@
 """Finding a customer who rings, by phone, name, reference, postcode or e-mail, in any spelling."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
@@ -14,11 +11,9 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from bookings import country, crew, phone, search
+from bookings.admin.office import OfficeAdmin
 from bookings.fields import LineField
 from bookings.models import WORDS_OF_A_BOOKING, WORDS_OF_A_MESSAGE, Booking, ContactMessage
-
-if TYPE_CHECKING:
-    from bookings.admin.booking import BookingAdmin
 
 MOST_ROWS = 60
 MOST_CUSTOMERS = 12
@@ -46,7 +41,7 @@ class Caller:
         return f"{reverse('admin:bookings_booking_add')}?{urlencode({kind: row.pk if row else ''})}"
 
 
-def find(request: HttpRequest, of: BookingAdmin) -> HttpResponse:
+def find(request: HttpRequest, of: OfficeAdmin) -> HttpResponse:
     """Who it could be. A single customer is filled in at once, one who is not known yet begins an empty form."""
     form = FindForm(request.GET)
     if not form.is_valid():
@@ -109,7 +104,7 @@ def _key(caller: Caller) -> str:
     return phone.searched(caller.phone) or caller.email.lower() or caller.name
 
 
-def _page(request: HttpRequest, of: BookingAdmin, form: FindForm, found: list[Caller], status: int) -> HttpResponse:
+def _page(request: HttpRequest, of: OfficeAdmin, form: FindForm, found: list[Caller], status: int) -> HttpResponse:
     context = of.admin_site.each_context(request) | {
         "title": "Book: who is it?",
         "opts": of.opts,

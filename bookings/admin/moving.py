@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -26,12 +26,10 @@ from bookings.admin import why_not
 from bookings.admin.audit import record, staff_user
 from bookings.admin.fields import MomentWidget
 from bookings.admin.forms import STAFF, refusal
+from bookings.admin.office import OfficeAdmin
 from bookings.admin.windows import asked_day, windows
 from bookings.forms import read_instant
 from bookings.models import Booking, Handyman
-
-if TYPE_CHECKING:
-    from bookings.admin.booking import BookingAdmin
 
 
 class TimeForm(forms.Form):
@@ -56,7 +54,7 @@ class Target:
         return cls(starts_at, _handyman(who or str(given.get("who", ""))), overtime == "overtime")
 
 
-def move(request: HttpRequest, of: BookingAdmin, booking: Booking) -> HttpResponse:
+def move(request: HttpRequest, of: OfficeAdmin, booking: Booking) -> HttpResponse:
     """GET shows where the visit could go, a POST of `take` moves it if it is as the page had shown it."""
     given = request.POST.dict() if request.method == "POST" else request.GET.dict()
     chosen, _, value = given.pop("show", "").partition(":")
@@ -68,7 +66,7 @@ def move(request: HttpRequest, of: BookingAdmin, booking: Booking) -> HttpRespon
     return _page(request, of, booking, target, given)
 
 
-def ask(request: HttpRequest, of: BookingAdmin, booking: Booking) -> HttpResponse:
+def ask(request: HttpRequest, of: OfficeAdmin, booking: Booking) -> HttpResponse:
     """As JSON what speaks against a time and a handyman (`take`): what the schedule says while a visit is moved."""
     target = Target.read(request.GET)
     if target.starts_at is None or target.handyman is None:
@@ -83,9 +81,7 @@ def ask(request: HttpRequest, of: BookingAdmin, booking: Booking) -> HttpRespons
     return JsonResponse({"free": each.is_free, "overtime": each.answer.overtime, "says": says})
 
 
-def _move(
-    request: HttpRequest, of: BookingAdmin, booking: Booking, target: Target, starts_at: datetime
-) -> HttpResponse:
+def _move(request: HttpRequest, of: OfficeAdmin, booking: Booking, target: Target, starts_at: datetime) -> HttpResponse:
     """What was chosen is kept where it is refused, or the visit has changed meanwhile."""
     kept = {"take": f"{starts_at:%Y-%m-%dT%H:%M:%SZ}", "who": str(target.handyman.pk) if target.handyman else ""}
     with of.as_shown(request, Booking.objects.filter(pk=booking.pk)) as as_shown:
@@ -119,7 +115,7 @@ def _move(
 
 def _page(
     request: HttpRequest,
-    of: BookingAdmin,
+    of: OfficeAdmin,
     booking: Booking,
     target: Target,
     given: Mapping[str, Any],

@@ -4,10 +4,8 @@ One form, which each of its buttons posts: to show other windows with what was t
 own, or to book.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -22,13 +20,11 @@ from bookings import country, crew
 from bookings.admin import find, why_not
 from bookings.admin.audit import staff_user
 from bookings.admin.forms import CUSTOMER_FIELDS, INCOMPLETE, PhoneBookingForm
+from bookings.admin.office import OfficeAdmin
 from bookings.admin.windows import asked_day, windows
 from bookings.basket import Basket
 from bookings.forms import read_instant
 from bookings.models import Booking, ContactMessage, Handyman, Service
-
-if TYPE_CHECKING:
-    from bookings.admin.booking import BookingAdmin
 
 _CHOICES = ("job", "who", "first")
 """What the buttons named `show` choose, such as "who:3", or "job:shelves:2".
@@ -38,7 +34,7 @@ Those named `take` book: "2031-06-04T09:00:00Z", for one handyman "2031-06-04T09
 """
 
 
-def book(request: HttpRequest, of: BookingAdmin) -> HttpResponse:
+def book(request: HttpRequest, of: OfficeAdmin) -> HttpResponse:
     """The page; what it books is shown on the visit's own page."""
     if request.method != "POST":
         return _page(request, of, PhoneBookingForm(initial=_initial(request), basket=_basket(request)))
@@ -109,7 +105,7 @@ def _like(request: HttpRequest) -> Booking | None:
     return rows.filter(pk=int(pk[:18])).first() if pk.isdecimal() else None
 
 
-def _page(request: HttpRequest, of: BookingAdmin, form: PhoneBookingForm, *, asked: bool = False) -> HttpResponse:
+def _page(request: HttpRequest, of: OfficeAdmin, form: PhoneBookingForm, *, asked: bool = False) -> HttpResponse:
     """`asked`: say why the form's time can be had or not, where it has one."""
     given: Mapping[str, Any] = form.data if form.is_bound else form.initial
     basket = form.basket
