@@ -157,7 +157,10 @@ def running_stack(
         "INCIDENTS_DIR": str(directory / "state"),
         # A load generator is one client that comes far too often: checked as ever, refused never.
         **{f"UNPROVEN_BOOKINGS_PER_{whose}": "1000000" for whose in ("ADDRESS", "CLIENT")},
-        **{f"RATE_LIMIT_{name}": "1000000/s 1000000/s" for name in ("BOOKING", "CONTACT", "LINK", "AVAILABILITY")},
+        **{
+            f"RATE_LIMIT_{name}": "1000000/s 1000000/s"
+            for name in ("BOOKING", "WAITLIST", "CONTACT", "LINK", "AVAILABILITY")
+        },
         **(env or {}),
     }
     module = environment.get("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")

@@ -77,6 +77,17 @@ def stranger(service: Service, number: int = 0, *, confirm: bool = True, **optio
     return waitlist.confirm(entry=entry) if confirm else entry
 
 
+def test_one_client_has_few_invented_addresses_written_to(client: Client, service: Service) -> None:
+    link, answers = f"/book/{service.slug}/earlier/", list[int]()
+    for number in range(8):
+        who = WHO | {"customer_email": f"invented{number}@example.com"}
+        answer = client.post(link, posted(client.get(link).content, **who))
+        answers.append(answer.status_code)
+    assert answers == [302] * 6 + [429] * 2
+    assert "invented7@example.com" in answer.content.decode(), "what was typed is kept"
+    assert WaitlistEntry.objects.count() == 6
+
+
 def test_an_address_that_does_not_answer_is_written_to_a_few_times(service: Service) -> None:
     visit = booked(service, 5)
     for number in range(6):

@@ -111,6 +111,7 @@ def _limit(name: str, default: str) -> Limit:
 
 RATE_LIMITS = {
     "booking": _limit("BOOKING", "60/h 3000/h"),
+    "waitlist": _limit("WAITLIST", "6/d 600/h"),
     "contact": _limit("CONTACT", "30/h 1000/h"),
     "link": _limit("LINK", "60/h 6000/h"),
     "availability": _limit("AVAILABILITY", "600/m 60000/m"),

@@ -12,6 +12,7 @@ class Purpose(StrEnum):
     """What is limited; the names in settings.RATE_LIMITS."""
 
     BOOKING = "booking"  # a post that books, moves or cancels
+    WAITLIST = "waitlist"  # joining the line without a visit, which writes to an address that nobody has proved
     CONTACT = "contact"  # a message
     LINK = "link"  # a booking link that opens nothing: somebody may be guessing
     AVAILABILITY = "availability"  # a look at the free windows

@@ -43,15 +43,22 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
         form = WaitlistForm(initial={"key": new_idempotency_key(), **known})
         return render(request, "bookings/waitlist_join.html", context | {"form": form})
     if pause := limits.wait(request, limits.Purpose.BOOKING):
-        typed = WaitlistForm(initial=_typed(request))
-        return wait_a_while(request, pause, "bookings/waitlist_join.html", context | {"form": typed})
+        return _wait(request, pause, context)
     form = WaitlistForm(request.POST)
     gone = bool(asked.get("handyman")) and handyman is None
-    if form.is_valid() and not gone and _joined(service, handyman, form):
-        return redirect("waitlist_thanks")
+    if form.is_valid() and not gone:
+        if pause := limits.wait(request, limits.Purpose.WAITLIST):
+            return _wait(request, pause, context)
+        if _joined(service, handyman, form):
+            return redirect("waitlist_thanks")
     limits.give_back(request, limits.Purpose.BOOKING)
     context |= {"form": form, "wrong": bool(form.errors), "gone": gone}
     return render(request, "bookings/waitlist_join.html", context, status=409 if gone else 422)
+
+
+def _wait(request: HttpRequest, pause: limits.Pause, context: dict[str, Any]) -> HttpResponse:
+    typed = WaitlistForm(initial=_typed(request))
+    return wait_a_while(request, pause, "bookings/waitlist_join.html", context | {"form": typed})
 
 
 def _joined(service: Service, handyman: Handyman | None, form: WaitlistForm) -> bool:
