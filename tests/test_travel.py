@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bookings.slots.rules import Calendar, Diary, Job, Reason, Rules, Shift, Slot, Visit, find_slot, free_slots
@@ -101,6 +101,23 @@ def test_a_window_on_the_way_is_known_as_one() -> None:
     )
     assert all(slot.is_nearby and slot.extra == (0,) for slot in near)
     assert not any(slot.is_nearby for slot in far)
+
+
+near_by = st.floats(-0.0049, 0.0049)
+
+
+@settings(max_examples=40)
+@given(near_by, near_by, st.integers(-4, 4), st.integers(-4, 4))
+def test_who_is_nearby_is_the_same_from_every_door_of_a_square_kilometre(
+    north: float, east: float, up: int, right: int
+) -> None:
+    middle = Place(round(51.47 + up / 100, 2), round(-0.06 + right / 100, 2))
+    door = Place(middle.latitude + north, middle.longitude + east)
+    at_middle, at_door = (
+        {slot.starts_at: slot.is_nearby for slot in offered(day_of(IN_PECKHAM), Job(MINUTE, places=(place,)))}
+        for place in (middle, door)
+    )
+    assert all(at_middle[each] == at_door[each] for each in at_middle.keys() & at_door.keys())
 
 
 def test_it_says_when_only_the_way_is_too_long() -> None:

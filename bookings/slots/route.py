@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from bookings.slots.spans import Interval
-from bookings.slots.travel import Places, Travel, farthest
+from bookings.slots.travel import Places, Travel, coarse, farthest
 
 _INSTANT = timedelta(microseconds=1)
 _MINUTE = timedelta(minutes=1)
@@ -53,6 +53,12 @@ def _is_late(before: Visit, after: Visit, travel: Travel) -> bool:
     return arrival(travel, farthest(before.places, after.places), before.leaves or before.until) > after.start
 
 
+def _detour(before: Places, places: Places, after: Places) -> int:
+    there = farthest(before, places) if before else 0
+    further = farthest(places, after) if after else 0
+    return there + further - (farthest(before, after) if before and after else 0)
+
+
 class Route:
     """A handyman's days of work: where each begins and ends, and the visits in between."""
 
@@ -64,7 +70,7 @@ class Route:
         self._starts = [visit.start for visit in self._visits]
         self._days = list(self._by_day())
         self._mornings = [start for start, _ in self._days]
-        self._known: dict[tuple[int, int], int | None] = {}
+        self._known: dict[tuple[int, int], tuple[int | None, bool]] = {}
 
     def within(self, places: Places, buffer: timedelta) -> Iterator[Interval]:
         """The times of work in which a job at these places may lie, whatever else is booked."""
@@ -83,16 +89,20 @@ class Route:
             if start < end:
                 yield start, end
 
-    def added(self, at: datetime, places: Places) -> int | None:
-        """How many metres (as the crow flies) a job at this one place adds to the day; None where that is not known."""
+    def added(self, at: datetime, places: Places) -> tuple[int | None, bool]:
+        """How many metres (as the crow flies) a job at this one place adds to the day, and whether it is on the way.
+
+        None and False where that is not known. What is on the way is shown to anybody who asks, so that is judged by
+        coarse places alone.
+        """
         if len(places) != 1:
-            return None
+            return None, False
         day, following = self._day_of(at), bisect_left(self._starts, at)
         if (day, following) not in self._known:
             self._known[day, following] = self._added(day, following, places)
         return self._known[day, following]
 
-    def _added(self, day: int, following: int, places: Places) -> int | None:
+    def _added(self, day: int, following: int, places: Places) -> tuple[int | None, bool]:
         before, after = self._begins, self._ends
         morning, evening = self._days[day]
         if following and self._visits[following - 1].start >= morning:
@@ -100,10 +110,9 @@ class Route:
         if following < len(self._visits) and self._visits[following].start < evening:
             after = self._visits[following].places
         if not (before or after):
-            return None
-        there = farthest(before, places) if before else 0
-        further = farthest(places, after) if after else 0
-        return there + further - (farthest(before, after) if before and after else 0)
+            return None, False
+        shown = _detour(coarse(before), coarse(places), coarse(after))
+        return _detour(before, places, after), shown <= self._travel.nearby
 
     def _by_day(self) -> Iterator[Interval]:
         """From where work begins on a local day to where it ends, over midnight where it goes on there."""

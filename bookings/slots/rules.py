@@ -28,6 +28,7 @@ from bookings.slots.travel import Places, Travel
 
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
+_Taker = tuple[int, datetime, int | None, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class Slot:
     planned: tuple[datetime, ...]
     extra: tuple[int | None, ...] = ()
     is_nearby: bool = False
-    """It lies on the way of one of them."""
+    """It lies on the way of one of them, by coarse places."""
     buffer: timedelta = timedelta()
     """What is kept free after the job, because the way to the next is not known."""
 
@@ -150,7 +151,7 @@ def free_slots(diary: Diary, *, rules: Rules, job: Job, first: date, last: date,
     grid = [t for t in _grid(rules, max(first, rules.today(now)), last) if t >= now + rules.notice]
     if not grid:
         return []
-    takers: dict[datetime, list[tuple[int, datetime, int | None]]] = {}
+    takers: dict[datetime, list[_Taker]] = {}
     for calendar in sorted(diary.calendars, key=lambda each: each.handyman_id):
         # From the day before, because a night's work that goes on is no morning.
         time_of = _Time.of(calendar, diary.holidays, rules, job, first - _DAY, rules.reach(job, last))
@@ -158,16 +159,15 @@ def free_slots(diary: Diary, *, rules: Rules, job: Job, first: date, last: date,
             for at in grid[bisect_left(grid, start) : bisect_right(grid, end - job.duration)]:
                 planned = time_of.plan(at, rules, job)
                 if planned is not None:
-                    takers.setdefault(at, []).append((calendar.handyman_id, planned, time_of.added(planned, job)))
+                    takers.setdefault(at, []).append((calendar.handyman_id, planned, *time_of.added(planned, job)))
     return [_slot(at, rules, job, found) for at, found in sorted(takers.items())]
 
 
-def _slot(at: datetime, rules: Rules, job: Job, found: list[tuple[int, datetime, int | None]]) -> Slot:
-    handyman_ids, planned, extra = zip(*found, strict=True)
-    known = [each for each in extra if each is not None]
-    is_nearby = rules.travel is not None and any(each <= rules.travel.nearby for each in known)
+def _slot(at: datetime, rules: Rules, job: Job, found: list[_Taker]) -> Slot:
+    handyman_ids, planned, extra, nearby = zip(*found, strict=True)
+    known = any(each is not None for each in extra)
     kept = timedelta() if rules.travel and len(job.places) == 1 else job.buffer
-    return Slot(at, at + rules.window, handyman_ids, planned, extra if known else (), is_nearby, kept)
+    return Slot(at, at + rules.window, handyman_ids, planned, extra if known else (), any(nearby), kept)
 
 
 def is_ever_possible(calendars: Iterable[Calendar], *, rules: Rules, job: Job, now: datetime) -> bool:
@@ -296,9 +296,9 @@ class _Time:
                 return planned
         return None
 
-    def added(self, planned: datetime, job: Job) -> int | None:
-        """How many metres more are driven for it that day; None where that is not known."""
-        return self.route.added(planned, job.places) if self.route else None
+    def added(self, planned: datetime, job: Job) -> tuple[int | None, bool]:
+        """How many metres more are driven for it that day, None where that is not known; whether it is on the way."""
+        return self.route.added(planned, job.places) if self.route else (None, False)
 
     def can_promise(self, opens: datetime, closes: datetime, job: Job) -> bool:
         """Whether the job fits into the shifts from either end of the window, with no time off in between."""

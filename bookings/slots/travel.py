@@ -46,6 +46,11 @@ def farthest(ones: Places, others: Places) -> int:
     return max(metres(one, other) for one in ones for other in others)
 
 
+def coarse(places: Places) -> Places:
+    """The same to a hundredth of a degree, about a kilometre: for what may be known to anybody."""
+    return tuple(Place(round(each.latitude, 2), round(each.longitude, 2)) for each in places)
+
+
 @dataclass(frozen=True, slots=True)
 class Travel:
     """How one gets about: `speeds` in km/h for each hour of the local day, all positive."""
