@@ -11,6 +11,7 @@ from bookings import scheduling, tasks
 from bookings.models import Booking
 from bookings.scheduling import By
 from tests import factories
+from tests.forms import posted
 
 pytestmark = pytest.mark.django_db
 
@@ -74,3 +75,19 @@ def test_the_customers_own_cancellation_reads_as_before(booking: Booking) -> Non
 
 def _hidden(page: str) -> dict[str, list[str]]:
     return {"_shown": re.findall(r'name="_shown" value="([^"]+)"', page)}
+
+
+def test_staff_are_told_whom_no_e_mail_tells(admin_client: Client, booking: Booking) -> None:
+    rang = scheduling.book(
+        service=booking.service,
+        starts_at=factories.tomorrow(13, days=5),
+        customer=factories.customer(customer_email="", customer_name="Robin Ringer", customer_phone="07700 900456"),
+        idempotency_key="call",
+        by=By.STAFF,
+    )
+    question = f"/admin/bookings/booking/cancel/?ids={booking.pk},{rang.pk}"
+    asked = admin_client.get(question).content
+    assert asked.decode().count("There is no e-mail address: ring 07700 900456.") == 1
+    answer = admin_client.post(question, posted(asked), follow=True).content.decode()
+    assert "Ring Robin Ringer, 07700 900456: no e-mail address." in answer
+    assert set(Booking.objects.values_list("status", flat=True)) == {"cancelled"}

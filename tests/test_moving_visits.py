@@ -56,6 +56,16 @@ def test_it_moves_with_two_presses(office: Client, visit: Booking) -> None:
     assert "The customer gets an e-mail." in moved.content.decode()
 
 
+def test_it_goes_to_nobody_else_when_who_was_chosen_is_gone(office: Client, visit: Booking) -> None:
+    leaver = factories.handyman(visit.service, name="Bo Leaver")
+    form = forms.posted(office.get(page(visit)).content, take=button(13, leaver.pk))
+    Handyman.objects.filter(pk=leaver.pk).update(active=False)
+    answer = office.post(page(visit), form)
+    assert answer.status_code == 409
+    assert "does not work here any more" in answer.content.decode()
+    assert Booking.objects.get().starts_at == visit.starts_at
+
+
 def test_it_is_done_with_two_presses(office: Client, visit: Booking) -> None:
     """The visit, and Done."""
     earlier = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)

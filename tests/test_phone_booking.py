@@ -226,3 +226,15 @@ def test_it_books_several_jobs_in_one_visit(office: Client, earlier: Booking, am
     assert made.duration == timedelta(hours=3)
     page = office.post(ADD, forms.posted(page.content, show=f"job:{shelves.slug}:0"))
     assert page.context["basket"].content == [(earlier.service_id, 1)]
+
+
+def test_what_is_wrong_is_named_with_its_field(office: Client, service: Service, amir: Handyman) -> None:
+    leaver = factories.handyman(service, name="Bo Leaver")
+    address = f"{ADD}?job={service.slug}:1&who={leaver.pk}"
+    form = forms.posted(office.get(address).content, customer_name="")
+    Handyman.objects.filter(pk=leaver.pk).update(active=False)
+    taken = {"take": [f"{factories.tomorrow(10, days=5):%Y-%m-%dT%H:%M:%SZ} {leaver.pk}"]}
+    page = office.post(ADD, form | taken).content.decode()
+    assert "<li>Name: This field is required.</li>" in page
+    assert "<li>Handyman: The handyman that was chosen does not work here any more. Choose again.</li>" in page
+    assert not Booking.objects.exists()

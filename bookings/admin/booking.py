@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import pluralize
@@ -270,6 +270,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
             "opts": self.opts,
             "chosen": chosen.prefetch_related("lines").order_by("starts_at"),
             "deposits": Payment.objects.filter(booking__in=chosen, status=Payment.Status.PAID).exists(),
+            "all_told": not chosen.filter(Q(status=Status.HELD) | Q(customer_email="")).exists(),
             "note_length": NOTE_LENGTH,
         }
         return TemplateResponse(request, "admin/bookings/booking/cancel.html", context)
@@ -288,6 +289,10 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         record(request, changed, done)
         if changed:
             messages.success(request, f"{len(changed)} booking{pluralize(len(changed))} {done}.")
+        for booking in changed:
+            is_news = booking.status in (Status.CONFIRMED, Status.CANCELLED) and booking.ends_at > timezone.now()
+            if is_news and not booking.customer_email:
+                messages.warning(request, f"Ring {booking.customer_name}, {booking.customer_phone}: no e-mail address.")
         for booking, why in refused:
             link = reverse("admin:bookings_booking_change", args=[booking.pk])
             said = f"{booking.customer_name}, {self.when(booking)} ({booking.get_status_display().lower()})"

@@ -49,6 +49,7 @@ REFUSALS = {
 }
 
 
+GONE = "The handyman that was chosen does not work here any more. Choose again."
 INCOMPLETE = "Left out: a job that is not offered any more, or for which one visit has no room."
 
 
@@ -78,7 +79,11 @@ class VisitForm(forms.ModelForm):
     user: User
     starts = forms.SplitDateTimeField(widget=MomentWidget(step=settings.BOOKING_STEP_MINUTES), label="Arrival from")
     who = forms.ModelChoiceField(
-        Handyman.objects.active(), required=False, label="Handyman", empty_label="Whoever is free"
+        Handyman.objects.active(),
+        required=False,
+        label="Handyman",
+        empty_label="Whoever is free",
+        error_messages={"invalid_choice": GONE},
     )
     postcode = PostcodeField()
 

@@ -25,7 +25,7 @@ from bookings import scheduling
 from bookings.admin import why_not
 from bookings.admin.audit import record, staff_user
 from bookings.admin.fields import MomentWidget
-from bookings.admin.forms import STAFF, refusal
+from bookings.admin.forms import GONE, STAFF, refusal
 from bookings.admin.office import OfficeAdmin
 from bookings.admin.windows import asked_day, windows
 from bookings.forms import read_instant
@@ -38,11 +38,15 @@ class TimeForm(forms.Form):
 
 @dataclass(frozen=True)
 class Target:
-    """Where a visit is to go: what a button, or the two boxes, say. `handyman` is None for whoever is free."""
+    """Where a visit is to go: what a button, or the two boxes, say. `handyman` is None for whoever is free.
+
+    `gone`: one was chosen who does not work here any more.
+    """
 
     starts_at: datetime | None
     handyman: Handyman | None
     overtime: bool = False
+    gone: bool = False
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Target:
@@ -51,7 +55,9 @@ class Target:
         who, _, overtime = how.partition(" ")
         boxes = TimeForm(given)
         starts_at = read_instant(text) or (boxes.cleaned_data["starts"] if boxes.is_valid() else None)
-        return cls(starts_at, _handyman(who or str(given.get("who", ""))), overtime == "overtime")
+        chosen = who or str(given.get("who", ""))
+        handyman = _handyman(chosen)
+        return cls(starts_at, handyman, overtime == "overtime", gone=bool(chosen) and handyman is None)
 
 
 def move(request: HttpRequest, of: OfficeAdmin, booking: Booking) -> HttpResponse:
@@ -61,6 +67,9 @@ def move(request: HttpRequest, of: OfficeAdmin, booking: Booking) -> HttpRespons
     if chosen in ("who", "first"):
         given[chosen] = value
     target = Target.read(given)
+    if request.method == "POST" and target.gone:
+        messages.error(request, f"Not moved. {GONE}")
+        return _page(request, of, booking, target, given, status=409)
     if request.method == "POST" and "take" in request.POST and target.starts_at:
         return _move(request, of, booking, target, target.starts_at)
     return _page(request, of, booking, target, given)
