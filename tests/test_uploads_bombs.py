@@ -107,7 +107,7 @@ def test_it_ends_what_takes_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
         began = time.monotonic()
         with pytest.raises(ValidationError, match="could not read"):
             photos.redraw(BytesIO(b"x"), size=1)
-        assert (time.monotonic() - began > 0.9) == (code == endless)
+        assert code == greedy or time.monotonic() - began > 0.9  # it ran, and was ended
 
 
 def test_it_waits_for_its_turn_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
