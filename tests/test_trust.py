@@ -78,6 +78,18 @@ def test_a_review_is_asked_for_written_approved_and_shown(
         assert "4.0 out of 5" in shown
 
 
+def test_a_second_review_is_told_that_the_first_one_stands(client: Client, visit: Booking) -> None:
+    link = f"{visit.get_absolute_url()}review/"
+    said = posted(client.get(link).content, rating="4", body="Came, saw, mended it.")
+    assert client.post(link, said).status_code == 302
+    assert client.post(link, said).status_code == 200, "the same form sent twice is one review"
+    other = client.post(link, said | {"body": ["It drips again."]})
+    assert other.status_code == 409
+    assert "it stays as you wrote it first" in other.content.decode()
+    assert "Came, saw, mended it." in other.content.decode()
+    assert Review.objects.get().body == "Came, saw, mended it."
+
+
 def test_no_review_is_asked_for_where_there_is_nothing_to_review(
     visit: Booking, client: Client, mailoutbox: list[EmailMessage]
 ) -> None:

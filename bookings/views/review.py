@@ -48,11 +48,11 @@ class ReviewForm(forms.Form):
 @by_link
 @require_http_methods(["GET", "HEAD", "POST"])
 def review(request: HttpRequest, booking: Booking) -> HttpResponse:
-    """GET shows the form, or the thanks once there is a review; POST keeps it. 422 for what is missing."""
+    """GET shows the form, or the review once there is one; POST keeps it. 422 for what is missing, 409 for a second."""
     if booking.status != Status.COMPLETED:
         return redirect(booking)
     if not reviews.can_be_written(booking):
-        return render(request, "bookings/review_thanks.html", {"booking": booking})
+        return _kept(request, booking)
     context = {"booking": booking}
     if request.method != "POST":
         form = ReviewForm(initial={"author": booking.customer_name.partition(" ")[0]})
@@ -66,6 +66,15 @@ def review(request: HttpRequest, booking: Booking) -> HttpResponse:
         return render(request, "bookings/review.html", context | {"form": form, "wrong": True}, status=422)
     reviews.write(booking=booking, **form.cleaned_data)
     return redirect("booking_review", booking.link_token)
+
+
+def _kept(request: HttpRequest, booking: Booking) -> HttpResponse:
+    """The review that we have; and that it stands, where another one is sent after it."""
+    kept, form = getattr(booking, "review", None), ReviewForm(request.POST)
+    is_post = request.method == "POST" and kept is not None and form.is_valid()
+    another = is_post and any(getattr(kept, name) != value for name, value in form.cleaned_data.items())
+    context = {"booking": booking, "review": kept, "another": another}
+    return render(request, "bookings/review_thanks.html", context, status=409 if another else 200)
 
 
 @require_safe
