@@ -11,7 +11,7 @@ from bookings import scheduling, tasks
 from bookings.models import Booking
 from bookings.scheduling import By
 from tests import factories
-from tests.forms import posted
+from tests.forms import act, posted
 
 pytestmark = pytest.mark.django_db
 
@@ -85,6 +85,9 @@ def test_staff_are_told_whom_no_e_mail_tells(admin_client: Client, booking: Book
         idempotency_key="call",
         by=By.STAFF,
     )
+    again = act(admin_client, "/admin/bookings/booking/", "send_again", booking, rang).content.decode()
+    assert "1 booking sent again." in again
+    assert "There is no e-mail address. Ring the customer." in again
     question = f"/admin/bookings/booking/cancel/?ids={booking.pk},{rang.pk}"
     asked = admin_client.get(question).content
     assert asked.decode().count("There is no e-mail address: ring 07700 900456.") == 1

@@ -43,6 +43,7 @@ REFUSALS = {
     "travel": "Nobody who is free then gets there in time from the visit before, or from there to the next.",
     "out_of_area": f"The business does not come to this {country.current().postcode_name}.",
     "not_possible": "The booking's status does not allow that.",
+    "no_address": "There is no e-mail address. Ring the customer.",
     "does_not_fit": "The visit has no time for that job, or its handyman does not do it.",
     "too_late": "It is too late for that.",
     "too_early": "The visit has not begun yet.",

@@ -11,7 +11,7 @@ from django.utils import timezone
 from bookings.messaging import outbox
 from bookings.models import Booking, FormerAddress, Handyman, SentEmail, Status, new_link_key
 from bookings.scheduling import history, idempotency, proofs
-from bookings.scheduling.errors import NotPossible, SchedulingError, TooFar
+from bookings.scheduling.errors import NoAddress, NotPossible, SchedulingError, TooFar
 from bookings.scheduling.history import By, Kind
 from bookings.slots import calendars, rules
 
@@ -124,9 +124,11 @@ def _can_stay(booking: Booking, postcode: str, now: datetime) -> tuple[bool, tim
 
 @transaction.atomic
 def send_again(*, booking: Booking, user: User | None = None) -> Booking:
-    """Send the customer the confirmation, or the way to pay, again. Raises NotPossible."""
+    """Send the customer the confirmation, or the way to pay, again. Raises NoAddress or NotPossible."""
     current = Booking.objects.for_change(booking.pk)
-    if not current.customer_email or not is_correctable(current, timezone.now()):
+    if not current.customer_email:
+        raise NoAddress
+    if not is_correctable(current, timezone.now()):
         raise NotPossible
     current.sequence += 1
     current.save(update_fields=["sequence"])

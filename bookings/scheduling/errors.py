@@ -96,6 +96,12 @@ class DepositChanged(SchedulingError):
     code = "deposit_changed"
 
 
+class NoAddress(SchedulingError):
+    """The customer is told by phone alone, so there is no e-mail to send again."""
+
+    code = "no_address"
+
+
 class NotPossible(SchedulingError):
     """The booking's status does not allow it, such as moving a cancelled one."""
 
