@@ -84,7 +84,8 @@ def _visits(customers: list[_Customer], now: datetime, chance: random.Random) ->
     for day in (today + n * _DAY for n in range(-DAYS, AHEAD + 1)):
         wanted = 0.75 if day < today else 0.5 - 0.06 * (day - today).days
         for handyman in team if day not in closed else ():
-            taken = [(each.during.lower, each.during.upper) for each in handyman.bookings.all()]
+            # With an hour for the way, from wherever in London.
+            taken = [(each.during.lower - _HOUR, each.during.upper + _HOUR) for each in handyman.bookings.all()]
             for shift in handyman.working_hours.all():
                 if shift.weekday == day.weekday():
                     begins, ends = (rules.instant(day, at, zone) for at in (shift.start, shift.end))
