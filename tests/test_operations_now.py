@@ -92,6 +92,7 @@ def test_it_shows_incidents_figures_and_where_time_went(board: Board, rf: Any) -
     assert len(text) < 60_000
 
 
+@pytest.mark.django_db  # whatever connection the test before has left is looked at when the file is closed
 def test_its_stylesheet_is_answered_beside_it(client: Client) -> None:
     with closing(client.get("/admin/operations/now.css")) as answer:
         assert answer.status_code == 200

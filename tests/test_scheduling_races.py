@@ -14,7 +14,7 @@ from django.db import connection, connections
 from bookings import scheduling
 from bookings.basket import Basket
 from bookings.models import OCCUPYING, Booking, BookingEvent, Service, Status
-from bookings.scheduling import By
+from bookings.scheduling import By, proofs
 from bookings.scheduling.errors import DoesNotFit, NotPossible
 from tests import factories
 
@@ -122,8 +122,11 @@ def test_it_gives_twenty_posts_of_one_form_the_same_booking(in_threads: InThread
 @pytest.mark.parametrize(
     "operations", [pytest.param(800, id="short"), pytest.param(10_000, id="long", marks=pytest.mark.long)]
 )
-def test_it_stays_right_under_random_operations(in_threads: InThreads, operations: int) -> None:
+def test_it_stays_right_under_random_operations(
+    in_threads: InThreads, operations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every booking that was acknowledged stands as it was last acknowledged; nobody is in two places."""
+    monkeypatch.setattr(proofs, "MOST_CHANGES", operations)
     services = [factories.service(duration_minutes=minutes) for minutes in (60, 120)]
     one, other = services
     wanted: list[Service | Basket] = [one, other, Basket.read(one, [f"{one.slug}:2", f"{other.slug}:1"])]
