@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from bookings import demo
-from bookings.payments import stripe_api
 from harness.peers.black_hole import running_black_hole
 from harness.peers.bugsink import Bugsink, Project, running_bugsink
 from harness.peers.collector import Collector, running_collector
@@ -61,6 +59,8 @@ def stripe_peer(stripe_server: StripePeer) -> Iterator[StripePeer]:
 @pytest.fixture
 def stripe_on(settings: Any, stripe_peer: StripePeer) -> Iterator[StripePeer]:
     """Stripe, and payments by it are on."""
+    from bookings.payments import stripe_api  # here: pytest may load these fixtures before there is a Django
+
     for name, value in stripe_peer.environment.items():
         setattr(settings, name, value)
     yield stripe_peer
@@ -70,4 +70,6 @@ def stripe_on(settings: Any, stripe_peer: StripePeer) -> Iterator[StripePeer]:
 @pytest.fixture
 def demo_business(db: None) -> None:
     """The demo business in the test's database, as it opens today."""
+    from bookings import demo  # ditto
+
     demo.load(now=timezone.now())
