@@ -1,7 +1,9 @@
 """The demo business's pages in tests: a job that is booked on them, what is typed, and what is read."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from django.test import Client
 from django.utils import timezone
 
 from bookings import scheduling
@@ -9,6 +11,7 @@ from bookings.models import Booking, Service
 from bookings.slots import calendars
 from bookings.slots.rules import Slot
 
+DETAILS = "/book/tap-repair/details/"
 TYPED = {
     "key": "0123456789abcdef",
     "customer_name": "Robin Example",
@@ -32,6 +35,11 @@ def booked(service: Service) -> Booking:
     customer = scheduling.Customer(**{name: TYPED[name] for name in scheduling.Customer.__dataclass_fields__})
     starts_at = free_slot(service).starts_at
     return scheduling.book(service=service, starts_at=starts_at, customer=customer, idempotency_key="made")
+
+
+def post(client: Client, typed: dict[str, str], **options: Any) -> Any:
+    """Post the details form as it was just shown."""
+    return client.post(DETAILS, {"offer": Service.objects.get(slug="tap-repair").offer} | typed, **options)
 
 
 def iso(moment: datetime) -> str:

@@ -2,7 +2,6 @@
 
 import re
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -18,12 +17,9 @@ from bookings.models import (
     WorkingHours,
 )
 from bookings.slots.rules import Slot
-from tests.pages import TYPED, free_slot, iso, text
+from tests.pages import TYPED, free_slot, iso, post, text
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files", "demo_business")]
-
-
-DETAILS = "/book/tap-repair/details/"
 
 
 @pytest.fixture
@@ -34,11 +30,6 @@ def service() -> Service:
 @pytest.fixture
 def slot(service: Service) -> Slot:
     return free_slot(service)
-
-
-def post(client: Client, typed: dict[str, str], **options: Any) -> Any:
-    """Post the details form as it was just shown."""
-    return client.post(DETAILS, {"offer": Service.objects.get(slug="tap-repair").offer} | typed, **options)
 
 
 def test_it_books_and_shows_the_confirmation(client: Client, slot: Slot) -> None:

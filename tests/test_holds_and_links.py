@@ -5,26 +5,14 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from procrastinate.contrib.django.models import ProcrastinateJob
 
 from bookings import scheduling
 from bookings.models import Booking, Status
 from bookings.scheduling import By, holds
 from tests import factories
+from tests.scheduled import book, jobs
 
 pytestmark = pytest.mark.django_db
-
-
-KEY = "one-form"
-
-
-def book(**asked: Any) -> Booking:
-    defaults: dict[str, Any] = {"customer": factories.customer(), "idempotency_key": KEY}
-    return scheduling.book(**defaults | asked)
-
-
-def jobs() -> list[str]:
-    return list(ProcrastinateJob.objects.order_by("id").values_list("task_name", flat=True))
 
 
 def test_it_holds_a_slot_until_the_time_is_up() -> None:

@@ -3,7 +3,6 @@
 import json
 import re
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from django.test import Client, RequestFactory
@@ -18,12 +17,10 @@ from bookings.models import (
     Service,
 )
 from bookings.slots import calendars
-from tests.pages import TYPED, booked, free_slot, iso, text
+from tests.pages import DETAILS, TYPED, booked, free_slot, iso, text
 from xfhandyman.wsgi import Request
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files", "demo_business")]
-
-DETAILS = "/book/tap-repair/details/"
 
 
 @pytest.fixture
@@ -34,11 +31,6 @@ def service() -> Service:
 @pytest.fixture
 def booking(service: Service) -> Booking:
     return booked(service)
-
-
-def post(client: Client, typed: dict[str, str], **options: Any) -> Any:
-    """Post the details form as it was just shown."""
-    return client.post(DETAILS, {"offer": Service.objects.get(slug="tap-repair").offer} | typed, **options)
 
 
 @pytest.mark.parametrize(

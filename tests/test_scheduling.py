@@ -7,7 +7,6 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from procrastinate.contrib.django.models import ProcrastinateJob
 
 from bookings import events, scheduling
 from bookings.messaging import contact
@@ -17,18 +16,9 @@ from bookings.slots import assignment, calendars
 from bookings.slots.rules import Reason, Slot
 from bookings.slots.week import week
 from tests import factories
+from tests.scheduled import KEY, book, jobs
 
 pytestmark = pytest.mark.django_db
-KEY = "one-form"
-
-
-def book(**asked: Any) -> Booking:
-    defaults: dict[str, Any] = {"customer": factories.customer(), "idempotency_key": KEY}
-    return scheduling.book(**defaults | asked)
-
-
-def jobs() -> list[str]:
-    return list(ProcrastinateJob.objects.order_by("id").values_list("task_name", flat=True))
 
 
 def test_it_books_and_writes_down_what_happened(

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from django.utils import timezone
 
 from bookings.models import Booking, Handyman, Postcode, Status
-from bookings.slots.calendars import current_rules
+from bookings.slots.calendars import travel
 from bookings.slots.travel import Place, Travel, metres
 
 _MINUTE = timedelta(minutes=1)
@@ -30,11 +30,9 @@ def ways(handyman: Handyman, bookings: Iterable[Booking]) -> dict[int, Way]:
     standing = [each for each in bookings if each.status != Status.CANCELLED]
     legs = list(_legs(handyman.start_postcode, standing))
     places = _places({postcode for booking, start in legs for postcode in (booking.postcode, start)})
-    travel = current_rules().travel
-    if not travel:
-        return {}
+    about = travel()
     return {
-        booking.pk: _way(travel, start, metres(places[start], places[booking.postcode]), booking.planned_at)
+        booking.pk: _way(about, start, metres(places[start], places[booking.postcode]), booking.planned_at)
         for booking, start in legs
         if start in places and booking.postcode in places
     }
@@ -54,6 +52,6 @@ def _places(postcodes: set[str]) -> Mapping[str, Place]:
     return {code: Place(latitude, longitude) for code, latitude, longitude in known}
 
 
-def _way(travel: Travel, start: str, distance: int, arrives: datetime) -> Way:
-    leave_by = travel.departure(distance, arrives).replace(second=0, microsecond=0)
+def _way(about: Travel, start: str, distance: int, arrives: datetime) -> Way:
+    leave_by = about.departure(distance, arrives).replace(second=0, microsecond=0)
     return Way(start, leave_by, round((arrives - leave_by) / _MINUTE))
