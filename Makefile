@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: help run dev tools test quick lint lock clean backup restore audit observe score bench chaos dashboards image package scale rum-fuzz races lighthouse screenshots
+.PHONY: help run dev tools test quick lint lock clean backup restore audit observe score bench chaos dashboards vmalert image package scale rum-fuzz races lighthouse screenshots
 
 run: .venv/run.stamp staticfiles/stamp  ## the site with demo data on http://127.0.0.1:8000
 	@exec $(BIN)/python manage.py serve
@@ -70,6 +70,9 @@ bench: .venv/dev.stamp staticfiles/stamp .tools/stock.stamp .tools/appointment.s
 
 dashboards: .venv/dev.stamp  ## after a change to ops/dashboards
 	@$(BIN)/python -m ops.dashboards
+
+vmalert: .venv/dev.stamp  ## the alert rules for VictoriaMetrics' vmalert: make vmalert TO=/etc/vmalert
+	@$(BIN)/python -m ops.vmalert $(TO)
 
 scale: .venv/dev.stamp staticfiles/stamp  ## three nodes under load, one killed: what is lost (nothing) and what each thing costs
 	@exec $(BIN)/python -m ops.scale

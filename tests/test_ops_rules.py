@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ops import vmalert
 from ops.dashboards.pages import PAGES
 from telemetry.diagnosis.runbook import ANY, BY_CAUSE, BY_SYMPTOM
 
@@ -20,7 +21,7 @@ RULE_TESTS = sorted((OPS / "prometheus" / "tests").glob("*.yml"))
 
 def _run(*command: str) -> None:
     if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not on PATH: install Debian's prometheus and prometheus-alertmanager")
+        pytest.skip(f"{command[0]} is not on PATH: make tools")
     done = subprocess.run(command, cwd=OPS, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -41,6 +42,12 @@ def test_it_has_a_valid_prometheus_configuration() -> None:
 
 def test_it_has_a_valid_alertmanager_configuration() -> None:
     _run("amtool", "check-config", "alertmanager/alertmanager.yml")
+
+
+def test_vmalert_loads_every_rule(tmp_path: Path) -> None:
+    vmalert.write(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in RULES} - {"prometheus.yml"}
+    _run("vmalert", "-dryRun", f"-rule={tmp_path}/*.yml")
 
 
 @pytest.mark.parametrize("path", RULE_TESTS, ids=lambda path: path.stem)

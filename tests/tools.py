@@ -21,6 +21,7 @@ SERVERS = {
     "pgbouncer": ["pgbouncer"],
     "iproute2": ["ip"],
     "openssl": ["openssl"],
+    "victoria-metrics": ["vmalert"],
 }
 """Debian package → the commands it brings. Where one is missing the tests that need it are skipped."""
 
