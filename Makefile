@@ -35,8 +35,8 @@ races: .venv/dev.stamp staticfiles/stamp  ## 2,000 interleavings of payments and
 lighthouse: .venv/dev.stamp node_modules/.dev.stamp staticfiles/stamp  ## what Lighthouse says of each page, as a table
 	@exec $(BIN)/pytest tests/test_lighthouse.py
 
-screenshots: .venv/dev.stamp staticfiles/stamp  ## every page and state, at each width, light and dark, into screenshots/; and the README's pictures
-	@exec $(BIN)/pytest tests/test_screenshots.py -m long
+screenshots: .venv/dev.stamp staticfiles/stamp  ## every page and state, at each width, light and dark, into screenshots/; and the pictures of docs/
+	@exec $(BIN)/pytest tests/test_screenshots.py tests/test_traces_journey.py -m long
 
 lock: .venv/dev.stamp  ## after a change to requirements*.in
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt

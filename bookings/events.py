@@ -2,14 +2,20 @@
 
 The business does not act on its own events: e-mails and tasks are called by name. Listeners connect to
 `occurred` and get the event as the keyword `event`; one that fails never breaks a booking.
+
+What a customer begins here may go on elsewhere and come back later, such as a payment. `origin` names the work that is
+being done, and `continue_from` tells the listeners of `continued` so when that goes on.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.dispatch import Signal
 
-occurred = Signal()
+occurred, continued = Signal(), Signal()
+origin: Callable[[], str] = str
+"""What the project calls the current work, in at most 100 characters; "" where it has no name. Set by the project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,3 +300,9 @@ def publish(event: Event) -> None:
 def publish_now(event: Event) -> None:
     """Tell listeners now: for refusals, which would be lost with the rolled-back transaction."""
     occurred.send_robust(sender=type(event), event=event)
+
+
+def continue_from(origin: str) -> None:
+    """Tell listeners that the current work continues the one that was called `origin`, unless that is ""."""
+    if origin:
+        continued.send_robust(sender=None, origin=origin)

@@ -38,6 +38,13 @@ class Payment(models.Model):
     session_expires_at = models.DateTimeField(editable=False)
     intent_id = models.CharField(max_length=255, unique=True, null=True, blank=True, editable=False)
     refund_id = models.CharField(max_length=255, unique=True, null=True, blank=True, editable=False)
+    origin = models.CharField(
+        max_length=100,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="What sent the customer to Stripe.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     asked_at = models.DateTimeField(null=True, editable=False, help_text="When Stripe was last asked about it.")
     paid_at = models.DateTimeField(null=True, editable=False)

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from bookings import events
 from bookings.models import Booking, Payment, Status
 from bookings.payments import stripe_api
 from bookings.scheduling import deposits, history
@@ -52,8 +53,8 @@ def _note(booking: Booking, session: stripe_api.Session) -> bool:
         assert payment is not None  # noqa: S101 - a payment is never deleted while its booking is there
         if payment.session_id is None:
             payment.session_id, payment.session_url = session.id, session.url
-            payment.status = Payment.Status.OPEN
-            payment.save(update_fields=["session_id", "session_url", "status"])
+            payment.status, payment.origin = Payment.Status.OPEN, events.origin()
+            payment.save(update_fields=["session_id", "session_url", "status", "origin"])
             history.record(current, history.Kind.CHECKOUT, by=history.By.CUSTOMER)
         if current.status != Status.HELD:
             deposits.settle_soon(payment)

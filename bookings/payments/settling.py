@@ -23,6 +23,7 @@ def settle(payment_id: int) -> None:
     payment = Payment.objects.select_related("booking").filter(pk=payment_id).first()
     if payment is None or payment.status not in (Payment.Status.OPEN, Payment.Status.REFUNDING):
         return
+    events.continue_from(payment.origin)
     Payment.objects.filter(pk=payment_id).update(asked_at=timezone.now())
     if payment.status == Payment.Status.REFUNDING:
         _give_back(payment)

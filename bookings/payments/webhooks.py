@@ -46,6 +46,7 @@ def receive(payload: bytes, signature: str) -> None:
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         events.publish_now(events.WebhookRefused(reason="unreadable"))
         raise NotFromStripe from error
+    events.continue_from(about.origin if about is not None else "")
     with transaction.atomic():
         facts = {"kind": kind[:100], "payment": about, "happened_at": happened_at}
         _, new = StripeEvent.objects.get_or_create(event_id=event_id, defaults=facts)

@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from bookings import events
 from bookings.messaging import outbox
 from bookings.models import Booking, Payment, Status
 from bookings.payments import checkout, stripe_api, webhooks
@@ -64,6 +65,7 @@ def paid(request: HttpRequest, booking: Booking) -> HttpResponse:
     payment = getattr(booking, "payment", None)
     if payment is None or payment.status != Payment.Status.OPEN:
         return _elsewhere(booking, payment)
+    events.continue_from(payment.origin)
     look_again(payment.pk)
     looks = request.GET.get("look", "")
     look = min(int(looks), QUICK_LOOKS) if looks.isdecimal() and len(looks) < 4 else 0

@@ -41,6 +41,7 @@ class Tracing:
         yield
 
     def event(self, name: str, attributes: Attributes) -> None: ...
+    def link(self, traceparent: str) -> None: ...
     def decide(self, observation: Observation, seconds: float, failed: bool) -> None: ...
 
     def sampled(self) -> bool:
@@ -152,6 +153,11 @@ def span(
 def event(name: str, attributes: Attributes = {}) -> None:  # noqa: B006  # never written to
     """Note something that happened on the current span."""
     _sink.active.event(name, attributes)
+
+
+def link(traceparent: str) -> None:
+    """Note on the current span that it continues another one, which `carrier` named then."""
+    _sink.active.link(traceparent)
 
 
 def decide(observation: Observation, seconds: float, failed: bool) -> None:

@@ -200,6 +200,11 @@ class OpenTelemetry(Tracing):
         if span.is_recording():
             span.add_event(name, {key: _plain(value) for key, value in attributes.items() if value is not None})
 
+    def link(self, traceparent: str) -> None:
+        span, context = trace.get_current_span(), _continued(traceparent)
+        if context is not None and span.is_recording():
+            span.add_link(context)
+
     def sampled(self) -> bool:
         return trace.get_current_span().get_span_context().trace_flags.sampled
 

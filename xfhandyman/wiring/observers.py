@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bookings import events
-from telemetry import signals
+from telemetry import signals, traces
 from telemetry.events import Event, Level, register
 from xfhandyman.wiring import metrics
 
@@ -19,12 +19,22 @@ BOOKINGS = signals.flow("bookings", says="Bookings stop", because="something on 
 def watch_bookings() -> None:
     """Listen to what happens in the business; to be called once."""
     events.occurred.connect(_observe, dispatch_uid="xfhandyman.wiring.observers")
+    events.continued.connect(_link, dispatch_uid="xfhandyman.wiring.observers")
+    events.origin = _origin
 
 
 def _observe(*, event: events.Event, **_signal: Any) -> None:
     if count := _COUNTS.get(type(event)):
         count(event)
     _REGISTERED[type(event)].happened(**{_LOGGED.get(name, name): value for name, value in asdict(event).items()})
+
+
+def _origin() -> str:
+    return traces.carrier().get("traceparent", "")
+
+
+def _link(*, origin: str, **_signal: Any) -> None:
+    traces.link(origin)
 
 
 def _registered(kind: type[events.Event]) -> Event:
