@@ -19,6 +19,7 @@ const bundles = [
     entryPoints: ["telemetry/static/telemetry/src/rum.js"],
     outdir: "telemetry/static/telemetry",
     nodePaths: ["node_modules"],
+    mangleProps: /^_/, // as the library's own build does
   },
 ];
 for (const bundle of bundles) {

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from telemetry.rum import causes
+from telemetry.rum.causes import Cause
+
 NAVIGATIONS = ("navigate", "reload", "back-forward", "back-forward-cache", "prerender", "restore", "soft-navigation")
 MOST_EVENTS = 50
 """Fetches, errors and view changes of each kind that one beacon may hold."""
@@ -63,6 +66,14 @@ class Beacon(NamedTuple):  # as are the others: a frozen dataclass takes three t
     errors: tuple[ScriptError, ...]
     views: tuple[str, ...]
     dropped: int
+    causes: Mapping[str, Any]
+    script: object
+    connection: str
+    memory: str
+
+    def hung_on(self) -> tuple[Cause, ...]:
+        """What the vitals hung on, and the worst script. For a beacon that a token vouches for."""
+        return (*causes.of_vitals(self.causes, self.vitals), *causes.of_script(self.script))
 
 
 def parse(body: bytes) -> Beacon:
@@ -77,6 +88,7 @@ def parse(body: bytes) -> Beacon:
     timings = _list(data, "timings")
     marks = [_within(value, _DAY) for value in timings[:13]] if len(timings) >= 13 else []
     navigation = data.get("navigation")
+    connection, memory = causes.environment(data.get("connection"), data.get("memory"))
     return Beacon(
         token=_text(data.get("token"), 2000),
         number=_whole(data.get("number", 0), 1000),
@@ -95,6 +107,10 @@ def parse(body: bytes) -> Beacon:
         errors=tuple(map(_error, _events(data, "errors"))),
         views=tuple(_text(each.get("path"), 500) for each in _events(data, "views")),
         dropped=_whole(data.get("dropped", 0), 100_000),
+        causes=_mapping(data, "causes"),
+        script=data.get("script"),
+        connection=connection,
+        memory=memory,
     )
 
 

@@ -17,23 +17,64 @@ _MACHINE = re.compile(
 )
 
 
+_BROWSERS = (
+    ("Edge", re.compile(r"Edg(?:e|A|iOS)?/(\d+)")),
+    ("Opera", re.compile(r"(?:OPR|OPiOS)/(\d+)")),
+    ("Samsung Internet", re.compile(r"SamsungBrowser/(\d+)")),
+    ("Firefox", re.compile(r"(?:Firefox|FxiOS)/(\d+)")),
+    ("Chrome", re.compile(r"(?:Chrome|CriOS|Chromium)/(\d+)")),
+    ("Safari", re.compile(r"Version/(\d+)[\d.]* (?:Mobile/\w+ )?Safari/")),
+)
+"""Most name others besides themselves; the first that is found is it."""
+_SYSTEMS = (
+    ("Windows", re.compile("Windows")),
+    ("Android", re.compile("Android")),
+    ("iOS", re.compile("iPhone|iPad|iPod")),
+    ("macOS", re.compile("Mac OS X")),
+    ("ChromeOS", re.compile("CrOS")),
+    ("Linux", re.compile("Linux")),
+)
+
+
+class Browser(NamedTuple):
+    """The family ("other" where it is none of six), its major version ("" then), and the operating system's family."""
+
+    family: str
+    version: str
+    system: str
+
+
 class Sender(NamedTuple):
-    """Who sent a beacon: the address, the device class ("mobile", "tablet", "desktop"), and the Host it was sent to."""
+    """Who sent a beacon: the address, the device class ("mobile", "tablet", "desktop"), the Host, the browser."""
 
     address: str
     device: str
     host: str
+    browser: Browser
 
     @staticmethod
     def of(headers: dict[str, str]) -> "Sender":
         """The sender of a request; `headers` is `request.META`."""
-        return Sender(headers.get("REMOTE_ADDR", ""), device(headers), headers.get("HTTP_HOST", ""))
+        return Sender(headers.get("REMOTE_ADDR", ""), device(headers), headers.get("HTTP_HOST", ""), browser(headers))
 
 
 def device(headers: dict[str, str]) -> str:
     """ "mobile", "tablet" or "desktop". `headers` is `request.META`; nothing finer is looked at."""
     kind = _judged(headers.get("HTTP_USER_AGENT", "")[:500])[0]
     return "mobile" if kind == "desktop" and headers.get("HTTP_SEC_CH_UA_MOBILE") == "?1" else kind
+
+
+def browser(headers: dict[str, str]) -> Browser:
+    """The browser by its user agent. `headers` is `request.META`."""
+    return _browser(headers.get("HTTP_USER_AGENT", "")[:500])
+
+
+@lru_cache(maxsize=512)
+def _browser(agent: str) -> Browser:
+    family, version = next(
+        ((name, match[1][:4]) for name, pattern in _BROWSERS if (match := pattern.search(agent))), ("other", "")
+    )
+    return Browser(family, version, next((name for name, pattern in _SYSTEMS if pattern.search(agent)), "other"))
 
 
 def is_machine(headers: dict[str, str]) -> bool:

@@ -124,3 +124,74 @@ class RumDaily(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.route} {self.device} {self.vital} {self.bucket}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a vital hung on over some days: `share` is its part of all views that named something, 0 to 1.
+
+    `value` is the mean of the vital where it hung on this (s, or CLS; of a script s), `parts` the mean times in s.
+    """
+
+    route: str
+    device: str
+    vital: str
+    target: str
+    event: str
+    share: float
+    value: float
+    parts: dict[str, float]
+
+
+class RumCauseManager(models.Manager["RumCause"]):
+    def worst(self, since: date, until: date) -> list[Target]:
+        """Of each route, device and vital the target that cost most in all, from `since` to the day before `until`."""
+        rows = (
+            self.filter(day__gte=since, day__lt=until)
+            .values_list("route", "device", "vital", "target", "event", "part")
+            .annotate(models.Sum("count"), models.Sum("total"))
+        )
+        views = dict[tuple[str, ...], int]()
+        found = dict[tuple[str, ...], dict[tuple[str, ...], dict[str, tuple[int, float]]]]()
+        for route, device, vital, target, event, part, count, total in rows:
+            of_page = found.setdefault((route, device, vital), {})
+            of_page.setdefault((target, event), {})[part] = (count, total)
+            views[route, device, vital] = views.get((route, device, vital), 0) + (0 if part else count)
+        return [
+            self._worst(page, max(targets.items(), key=lambda each: each[1].get("", (0, 0.0))[1]), views[page])
+            for page, targets in sorted(found.items())
+            if views[page]
+        ]
+
+    @staticmethod
+    def _worst(
+        page: tuple[str, ...], worst: tuple[tuple[str, ...], dict[str, tuple[int, float]]], views: int
+    ) -> Target:
+        (target, event), sums = worst
+        means = {part: total / count for part, (count, total) in sums.items() if count}
+        value = means.pop("", 0.0)
+        route, device, vital = page
+        return Target(route, device, vital, target, event, sums.get("", (0, 0.0))[0] / views, value, means)
+
+
+class RumCause(models.Model):
+    """What a vital hung on on one day (UTC), and how its time was divided. Written together with the samples.
+
+    `part` is "" for the vital's own value, else the name of a part of its time; `total` is the sum over `count` views.
+    """
+
+    pk = models.CompositePrimaryKey("day", "route", "device", "vital", "target", "event", "part")
+    day = models.DateField()
+    route = models.CharField(max_length=200)
+    device = models.CharField(max_length=7)
+    vital = models.CharField(max_length=6)
+    target = models.CharField(max_length=100)
+    event = models.CharField(max_length=20)
+    part = models.CharField(max_length=20)
+    count = models.BigIntegerField()
+    total = models.FloatField()
+
+    objects = RumCauseManager()
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.route} {self.vital} {self.target} {self.part}"

@@ -14,6 +14,7 @@ from telemetry.observe import browsers
 from telemetry.observe.routes import route_of_path
 from telemetry.rum import shares, store
 from telemetry.rum.beacon import Beacon, ScriptError
+from telemetry.rum.causes import SCRIPT, Cause
 from telemetry.rum.clients import Sender
 from telemetry.rum.foreign import is_foreign
 from telemetry.rum.tokens import PageToken
@@ -28,7 +29,7 @@ _HISTOGRAMS = {
     "TTFB": catalogue.rum_ttfb,
 }
 _BITS = {name: 1 << place for place, name in enumerate(_HISTOGRAMS)}
-_PHASES, _FETCHES = 1 << len(_BITS), 2 << len(_BITS)
+_PHASES, _FETCHES, _SCRIPT = 1 << len(_BITS), 2 << len(_BITS), 4 << len(_BITS)
 """What one client counts for once on each page."""
 MOST_ISSUES, MOST_ISSUES_OF_ALL = 5, 30
 """Script errors that are reported: of one client within RUM_CLIENT_WINDOW, and of all clients in a minute."""
@@ -46,16 +47,19 @@ def project(beacon: Beacon, page: PageToken, sender: Sender) -> None:
     ours = [error for error in beacon.errors if not is_foreign(error, sender.host)]
     if foreign := len(beacon.errors) - len(ours):
         catalogue.rum_foreign_errors.inc(foreign)
-    counted = _count(beacon, page.route, sender, vitals)
+    hung_on = beacon.hung_on()
+    counted = _count(beacon, page.route, sender, vitals, hung_on)
     if ours:
         _count_errors(ours, page, sender)
     if page.sampled and page.trace_id and shares.within(sender.address, "trace", MOST_TRACED):
-        _trace(beacon, page, sender.device, received)
+        _trace(beacon, page, sender, received, hung_on)
     if page.in_sample(conf.rum_sample_rate):
         if beacon.part == 0:
-            _log(beacon, page, sender.device, vitals, len(ours))
+            _log(beacon, page, sender, vitals, len(ours), hung_on)
         if beacon.part == 0 or vitals:
-            store.put(store.Row.of(beacon, page, sender.device, vitals, received, len(ours), counted))
+            kept = tuple([cause for cause in hung_on if cause.vital in counted])
+            names = tuple([name for name in counted if name != SCRIPT])
+            store.put(store.Row.of(beacon, page, sender.device, vitals, received, len(ours), names, kept))
 
 
 def count_unverified(beacon: Beacon) -> None:
@@ -65,11 +69,15 @@ def count_unverified(beacon: Beacon) -> None:
             catalogue.rum_unverified.labels(kind).inc(number)
 
 
-def _count(beacon: Beacon, route: str, sender: Sender, vitals: dict[str, float]) -> tuple[str, ...]:
-    """Count what the client has not counted for on this page; the names of the vitals among it."""
+def _count(
+    beacon: Beacon, route: str, sender: Sender, vitals: dict[str, float], hung_on: tuple[Cause, ...]
+) -> tuple[str, ...]:
+    """Count what the client has not counted for on this page; the names of the vitals among it, and SCRIPT."""
     wanted = (_PHASES if beacon.phases else 0) | (_FETCHES if beacon.fetches else 0)
     for name in vitals:
         wanted |= _BITS[name]
+    if any(cause.vital == SCRIPT for cause in hung_on):
+        wanted |= _SCRIPT
     admitted = shares.first(sender.address, route, wanted) if wanted else 0
     counted = tuple([name for name in vitals if admitted & _BITS[name]])
     for name in counted:
@@ -85,7 +93,7 @@ def _count(beacon: Beacon, route: str, sender: Sender, vitals: dict[str, float])
             _series(catalogue.rum_fetch_duration, *labels).observe(fetch.duration / 1000)
     if beacon.dropped:
         catalogue.rum_events_dropped.inc(beacon.dropped)
-    return counted
+    return (*counted, SCRIPT) if admitted & _SCRIPT else counted
 
 
 def _count_errors(ours: list[ScriptError], page: PageToken, sender: Sender) -> None:
@@ -116,7 +124,7 @@ def _series(metric: Histogram, *labels: str) -> Histogram:
     return metric.labels(*labels)
 
 
-def _trace(beacon: Beacon, page: PageToken, device: str, received: float) -> None:
+def _trace(beacon: Beacon, page: PageToken, sender: Sender, received: float, hung_on: tuple[Cause, ...]) -> None:
     """Spans on the server's clock: the browser tells only how long after each other things happened.
 
     The page's request began on both clocks, so it ties them together (but for the time on the way); where a beacon has
@@ -139,9 +147,13 @@ def _trace(beacon: Beacon, page: PageToken, device: str, received: float) -> Non
             attributes={
                 "http.route": page.route,
                 "browser.navigation.type": beacon.navigation,
-                "browser.device": device,
+                "browser.device": sender.device,
+                "browser.family": sender.browser.family,
+                "browser.connection": beacon.connection,
+                "browser.memory": beacon.memory,
                 **{f"browser.web_vital.{name.lower()}": value for name, value in beacon.vitals.items()},
                 **{f"browser.phase.{name}_ms": value for name, value in beacon.phases.items()},
+                **{f"browser.{_name(cause)}.target": cause.target for cause in hung_on},
             },
         )
     for fetch in beacon.fetches:
@@ -157,15 +169,38 @@ def _trace(beacon: Beacon, page: PageToken, device: str, received: float) -> Non
         )
 
 
-def _log(beacon: Beacon, page: PageToken, device: str, vitals: dict[str, float], errors_of_ours: int) -> None:
+def _name(cause: Cause) -> str:
+    return cause.vital if cause.vital == SCRIPT else f"web_vital.{cause.vital.lower()}"
+
+
+def _log(
+    beacon: Beacon,
+    page: PageToken,
+    sender: Sender,
+    vitals: dict[str, float],
+    errors_of_ours: int,
+    hung_on: tuple[Cause, ...],
+) -> None:
     log.info(
         "page_view",
         route=page.route,
-        device=device,
+        device=sender.device,
+        browser=sender.browser.family,
+        connection=beacon.connection,
+        memory=beacon.memory,
         navigation=beacon.navigation,
         trace_id=page.trace_id or None,
         release=page.release,
         vitals={name.lower(): round(value, 4) for name, value in vitals.items()},
+        causes={
+            cause.vital.lower(): {
+                "target": cause.target,
+                **({"event": cause.event} if cause.event else {}),
+                **({"ms": round(cause.value)} if cause.vital == SCRIPT else {}),
+                **{f"{part}_ms": round(milliseconds) for part, milliseconds in cause.parts.items()},
+            }
+            for cause in hung_on
+        },
         phases_ms={name: round(value) for name, value in beacon.phases.items()},
         fetches=len(beacon.fetches),
         js_errors=errors_of_ours,

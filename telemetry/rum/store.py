@@ -12,18 +12,19 @@ from collections import Counter, deque
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import DataError, IntegrityError, ProgrammingError, transaction
 from django.db import connection as django_connection
-from django.db.models import F
+from django.db.models import F, Model
 
 from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.observe import probe
 from telemetry.observe.drivers import psycopg
 from telemetry.rum.beacon import Beacon
-from telemetry.rum.models import RumDaily, RumSample, bucket
+from telemetry.rum.causes import Cause
+from telemetry.rum.models import RumCause, RumDaily, RumSample, bucket
 from telemetry.rum.tokens import PageToken
 
 ROOM = 5000
@@ -40,7 +41,8 @@ log = get_logger("telemetry.rum")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The columns of RumSample, in their order; and which vitals are part of the day's distributions, by column."""
+    """The columns of RumSample, in their order; which vitals are part of the day's distributions, by column; and what
+    those hung on."""
 
     received_at: datetime
     route: str
@@ -57,6 +59,7 @@ class Row:
     load: float | None
     js_errors: int
     counted: tuple[str, ...] = VITALS
+    causes: tuple[Cause, ...] = ()
 
     @staticmethod
     def of(
@@ -67,6 +70,7 @@ class Row:
         received: float,
         js_errors: int,
         counted: tuple[str, ...],
+        causes: tuple[Cause, ...],
     ) -> "Row":
         """The row of a beacon that arrived at `received` (seconds since the epoch).
 
@@ -88,10 +92,11 @@ class Row:
             None if beacon.loaded is None else beacon.loaded / 1000,
             js_errors,
             tuple(name.lower() for name in counted),
+            causes,
         )
 
 
-_COLUMNS = [field.name for field in fields(Row) if field.name != "counted"]
+_COLUMNS = [field.name for field in fields(Row) if field.name not in ("counted", "causes")]
 _COPY = f"COPY {RumSample._meta.db_table} ({', '.join(_COLUMNS)}) FROM STDIN"
 _values = attrgetter(*_COLUMNS)
 _REFUSED: tuple[type[Exception], ...] = (DataError, IntegrityError, ProgrammingError)
@@ -101,6 +106,42 @@ _ADD = """
 INSERT INTO telemetry_rumdaily AS daily (day, route, device, vital, bucket, count) VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT (day, route, device, vital, bucket) DO UPDATE SET count = daily.count + excluded.count
 """
+_ADD_CAUSE = """
+INSERT INTO telemetry_rumcause AS cause (day, route, device, vital, target, event, part, count, total)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (day, route, device, vital, target, event, part)
+DO UPDATE SET count = cause.count + excluded.count, total = cause.total + excluded.total
+"""
+
+
+class _Sums(NamedTuple):
+    """What a batch adds to its days: rows of RumDaily and of RumCause, by key."""
+
+    distributions: list[tuple[Any, ...]]
+    causes: list[tuple[Any, ...]]
+
+
+def _sums(rows: list[Row]) -> _Sums:
+    """Sorted, so that two processes lock the same rows in the same order."""
+    counts = Counter(
+        (row.received_at.date(), row.route, row.device, vital, bucket(value))
+        for row in rows
+        for vital in row.counted
+        if (value := getattr(row, vital)) is not None
+    )
+    causes: dict[tuple[Any, ...], list[float]] = {}
+    for row in rows:
+        for cause in row.causes:
+            key = (row.received_at.date(), row.route, row.device, cause.vital.lower(), cause.target, cause.event)
+            unit = 1 if cause.vital == "CLS" else 1000
+            for part, value in {"": cause.value, **cause.parts}.items():
+                sums = causes.setdefault((*key, part), [0, 0.0])
+                sums[0] += 1
+                sums[1] += value / unit
+    return _Sums(
+        [(*key, count) for key, count in sorted(counts.items())],
+        [(*key, int(count), total) for key, (count, total) in sorted(causes.items())],
+    )
 
 
 def connect() -> Any:
@@ -109,15 +150,8 @@ def connect() -> Any:
 
 
 def write(rows: list[Row]) -> None:
-    """Write rows and add them to their days' distributions, both or neither. Raises the database's errors."""
-    counts = Counter(
-        (row.received_at.date(), row.route, row.device, vital, bucket(value))
-        for row in rows
-        for vital in row.counted
-        if (value := getattr(row, vital)) is not None
-    )
-    # Sorted, so that two processes lock the same rows in the same order.
-    added = [(*key, count) for key, count in sorted(counts.items())]
+    """Write rows and add them to their days' sums, both or neither. Raises the database's errors."""
+    added = _sums(rows)
     if not probe.speaks_psycopg():
         _write_through_django(rows, added)
         return
@@ -125,20 +159,33 @@ def write(rows: list[Row]) -> None:
         with cursor.copy(_COPY) as copy:
             for row in rows:
                 copy.write_row(_values(row))
-        cursor.executemany(_ADD, added)
+        cursor.executemany(_ADD, added.distributions)
+        cursor.executemany(_ADD_CAUSE, added.causes)
 
 
-def _write_through_django(rows: list[Row], added: list[tuple[Any, ...]]) -> None:
+def _write_through_django(rows: list[Row], added: _Sums) -> None:
     """On another engine: over this thread's own connection, which ends with the batch."""
     try:
         with transaction.atomic():
             RumSample.objects.bulk_create([RumSample(**dict(zip(_COLUMNS, _values(row), strict=True))) for row in rows])
-            for day, route, device, vital, edge, count in added:
-                key = {"day": day, "route": route, "device": device, "vital": vital, "bucket": edge}
-                if not RumDaily.objects.filter(**key).update(count=F("count") + count):
-                    RumDaily.objects.create(**key, count=count)
+            for *key, count in added.distributions:
+                _add(RumDaily, ("day", "route", "device", "vital", "bucket"), key, count=count)
+            for *key, count, total in added.causes:
+                _add(
+                    RumCause,
+                    ("day", "route", "device", "vital", "target", "event", "part"),
+                    key,
+                    count=count,
+                    total=total,
+                )
     finally:
         django_connection.close()
+
+
+def _add(model: type[Model], names: tuple[str, ...], key: list[Any], **sums: float) -> None:
+    named = dict(zip(names, key, strict=True))
+    if not model._default_manager.filter(**named).update(**{name: F(name) + value for name, value in sums.items()}):
+        model._default_manager.create(**named, **sums)
 
 
 def purge(before: datetime, batch: int = 10_000) -> int:
@@ -147,7 +194,8 @@ def purge(before: datetime, batch: int = 10_000) -> int:
     day = before.astimezone(UTC).date()
     if not probe.speaks_psycopg():
         deleted, _ = RumSample.objects.filter(received_at__lt=before).delete()
-        RumDaily.objects.filter(day__lt=day).delete()
+        for model in (RumDaily, RumCause):
+            model._default_manager.filter(day__lt=day).delete()
         log.info("rum_purged", rows=deleted)
         return deleted
     with connect() as connection:
@@ -161,6 +209,7 @@ def purge(before: datetime, batch: int = 10_000) -> int:
             if done < batch:
                 break
         connection.execute("DELETE FROM telemetry_rumdaily WHERE day < %s", (day,))
+        connection.execute("DELETE FROM telemetry_rumcause WHERE day < %s", (day,))
     log.info("rum_purged", rows=deleted)
     return deleted
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from telemetry.models import IncidentRecord, RumDaily
+from telemetry.models import IncidentRecord, RumCause, RumDaily
 from telemetry.rum.models import bucket
 
 DAYS = 30
@@ -25,6 +25,15 @@ _DEVICES = {"mobile": (1.7, 0.6), "desktop": (1.0, 0.4)}
 """How slow a device is beside a desktop, and its share of the views."""
 _MENDED, _BEFORE = 9, 1.5
 """That many days ago a release made the booking page faster on phones, by this factor."""
+
+_CAUSES: tuple[tuple[str, str, str, str, str, int, float, dict[str, float]], ...] = (
+    ("/book/<slug>/", "mobile", "lcp", "main>div.choice>section.windows", "", 90, 2.7,
+     {"ttfb": 0.4, "load_delay": 0.0, "load": 0.0, "render_delay": 2.3}),
+    ("/book/<slug>/", "mobile", "inp", "main>form>button.button", "click", 60, 0.31,
+     {"input_delay": 0.04, "processing": 0.22, "presentation": 0.05}),
+    ("/book/<slug>/", "mobile", "script", "picker.js", "event-listener", 25, 0.22, {}),
+)  # fmt: skip
+"""What a vital hung on: page, device, vital, element or script, event, views, seconds, and their parts."""
 
 # days ago, time of day in UTC, seconds, symptom, cause, component, route, what it read like
 _INCIDENTS = (
@@ -47,6 +56,7 @@ def load(*, now: datetime) -> None:
     """Add a month of vitals and five incidents, each marked as one of the demo. The same ones every time."""
     chance = random.Random(21)  # noqa: S311  # a seed, and nothing secret
     RumDaily.objects.bulk_create(_vitals(now, chance), batch_size=4000)
+    RumCause.objects.bulk_create(_causes(now))
     IncidentRecord.objects.bulk_create(_incidents(now))
 
 
@@ -63,6 +73,13 @@ def _vitals(now: datetime, chance: random.Random) -> Iterator[RumDaily]:
                     counts = Counter(bucket(usual * chance.lognormvariate(0, 0.45)) for _ in range(number))
                     for edge, count in counts.items():
                         yield RumDaily(day=day, route=route, device=device, vital=vital, bucket=edge, count=count)
+
+
+def _causes(now: datetime) -> Iterator[RumCause]:
+    for route, device, vital, target, event, count, seconds, parts in _CAUSES:
+        key = {"route": route, "device": device, "vital": vital, "target": target, "event": event}
+        for part, each in {"": seconds, **parts}.items():
+            yield RumCause(day=now.date() - timedelta(days=1), part=part, count=count, total=each * count, **key)
 
 
 def _incidents(now: datetime) -> Iterator[IncidentRecord]:

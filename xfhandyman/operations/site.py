@@ -10,7 +10,7 @@ from procrastinate.contrib.django.models import ProcrastinateEvent, Procrastinat
 from telemetry import health
 from telemetry.diagnosis import incidents
 from telemetry.diagnosis.runbook import runbook
-from telemetry.models import RumDaily, RumSample
+from telemetry.models import RumCause, RumDaily, RumSample
 
 DAYS = 7
 LATE = timedelta(minutes=10)
@@ -27,6 +27,10 @@ THRESHOLDS = {
     "fcp": (1.8, 3.0),
     "ttfb": (0.8, 1.8),
 }
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Vital:
     def text(self) -> str:
         if self.name == "cls":
             return f"{self.p75:.2f}"
-        return f"{self.p75:.1f} s" if self.p75 >= 1 else f"{self.p75 * 1000:.0f} ms"
+        return _seconds(self.p75)
 
     @property
     def trend(self) -> str:
@@ -93,6 +97,55 @@ def pages(now: datetime) -> list[Page]:
     return sorted(of_pages, key=lambda page: [-(each.p75 if each else 0) for each in (page.vitals[0], page.vitals[4])])
 
 
+_PARTS = {
+    "ttfb": "waiting for the first byte",
+    "load_delay": "before it began to load",
+    "load": "loading it",
+    "render_delay": "until it was drawn",
+    "input_delay": "before a script took it",
+    "processing": "in scripts",
+    "presentation": "until it was drawn",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """The element or script that cost a page's visitors most: what it is, in what share of the views, and why."""
+
+    route: str
+    device: str
+    vital: str
+    target: str
+    share: str
+    why: str
+
+
+def to_mend(of_pages: list[Page], now: datetime) -> list[Mend]:
+    """For each vital that is not good what it hung on most, and scripts that held up frames. One query."""
+    bad = {
+        (page.route, page.device, vital.name)
+        for page in of_pages
+        for vital in page.vitals
+        if vital and vital.rating != "good"
+    }
+    tomorrow = now.date() + timedelta(days=1)
+    found = []
+    for each in RumCause.objects.worst(tomorrow - timedelta(days=DAYS), tomorrow):
+        device = _DEVICES.get(each.device, each.device)
+        if (each.route, device, each.vital) not in bad and each.vital != "script":
+            continue
+        if each.vital == "script":
+            why = f"held up a frame for {_seconds(each.value)} ({each.event})"
+        elif each.parts:
+            part, seconds = max(each.parts.items(), key=lambda found: found[1])
+            what = f"{each.event}: " if each.event else ""
+            why = f"{what}{_seconds(seconds)} of {_seconds(each.value)} {_PARTS[part]}"
+        else:
+            why = f"moved, {each.value:.2f} in all"
+        found.append(Mend(each.route, device, each.vital, each.target, f"{each.share:.0%}".replace("%", " %"), why))
+    return found
+
+
 def js_errors(now: datetime) -> list[Any]:
     """Pages of the last day on which scripts failed: `route`, `errors` and `views` with any, in the sampled views."""
     rows = RumSample.objects.filter(received_at__gte=now - timedelta(days=1), js_errors__gt=0)
@@ -110,9 +163,9 @@ class Tasks:
 
 def tasks(now: datetime) -> Tasks:
     todo = ProcrastinateJob.objects.filter(Q(scheduled_at=None) | Q(scheduled_at__lte=now), status="todo")
-    unscheduled = ProcrastinateEvent.objects.filter(job__in=todo.filter(scheduled_at=None), type="deferred")
-    due = todo.aggregate(number=Count("pk"), oldest=Min("scheduled_at"))
-    oldest = [at for at in (due["oldest"], unscheduled.aggregate(at=Min("at"))["at"]) if at]
+    deferred = Min("procrastinateevent__at", filter=Q(scheduled_at=None, procrastinateevent__type="deferred"))
+    due = todo.aggregate(number=Count("pk", distinct=True), oldest=Min("scheduled_at"), deferred=deferred)
+    oldest = [at for at in (due["oldest"], due["deferred"]) if at]
     failed = ProcrastinateEvent.objects.filter(type="failed", at__gte=now - timedelta(days=DAYS))
     return Tasks(due["number"], min(oldest, default=None), failed.count())
 

@@ -26,6 +26,7 @@ def operations(request: HttpRequest) -> HttpResponse:
 def _context(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     health.refresh()
+    pages = site.pages(now)
     tasks, cancellations = site.tasks(now), business.cancellations(now)
     bookings = business.by_day("by-day", "Bookings made by day, last 30 days", "bookings", business.made, now)
     off = business.by_day("cancelled", "Cancellations by day, last 30 days", "cancellations", business.cancelled, now)
@@ -49,7 +50,8 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "cancellations": cancellations,
         "cancelled": sum(cancellations.values()),
         "vitals": list(site.THRESHOLDS),
-        "pages": site.pages(now),
+        "pages": pages,
+        "to_mend": site.to_mend(pages, now),
         "js_errors": site.js_errors(now),
         "tasks": tasks,
         "checks": health.checks(),

@@ -1,5 +1,10 @@
 // The beacon: what this page view felt like, sent once, when the page is hidden. docs/rum.md says what it holds.
-import { onCLS, onFCP, onINP, onLCP, onTTFB } from "web-vitals";
+import { onCLS } from "web-vitals/attribution/onCLS.js";
+import { onINP } from "web-vitals/attribution/onINP.js";
+import { onLCP } from "web-vitals/attribution/onLCP.js";
+import { onFCP } from "web-vitals/onFCP.js";
+import { onTTFB } from "web-vitals/onTTFB.js";
+import { cause, selector, takeScript, watchFrames } from "./causes.js";
 import { watchErrors } from "./errors.js";
 import { watchFetches, watchForms } from "./fetches.js";
 import { settings, start, take, record } from "./page.js";
@@ -12,7 +17,7 @@ const timings = () => {
 };
 
 const watch = () => {
-  let number = 0, view = 0, part = 0, vitals = {}, sent = {}, navigation, path = location.pathname;
+  let number = 0, view = 0, part = 0, vitals = {}, causes = {}, sent = {}, navigation, path = location.pathname;
 
   // Before the library's own listeners: a page that comes back from the bfcache is a new view of the same page.
   addEventListener("pageshow", (event) => {
@@ -20,18 +25,25 @@ const watch = () => {
       view++;
       part = 0;
       vitals = {};
+      causes = {};
       sent = {};
+      takeScript();
       start();
     }
   }, true);
 
   // reportAllChanges: the last value is kept here, since a page can be hidden before the library's idle callback.
   for (const on of [onTTFB, onFCP, onLCP, onCLS, onINP]) {
-    on(({ name, value, navigationType }) => {
+    on((metric) => {
+      const { name, value, navigationType } = metric;
       navigation = navigationType;
-      if (!sent[name]) vitals[name] = value;
-    }, { reportAllChanges: true });
+      if (!sent[name]) {
+        vitals[name] = value;
+        if (metric.attribution) causes[name] = cause(metric);
+      }
+    }, { reportAllChanges: true, generateTarget: selector });
   }
+  watchFrames();
   watchErrors();
   watchFetches();
   watchForms();
@@ -45,7 +57,10 @@ const watch = () => {
     const records = take();
     if (part && !records && !Object.keys(vitals).length) return;
     const beacon = {
-      ...records, vitals, navigation, view, part,
+      ...records, vitals, causes, navigation, view, part,
+      script: takeScript(),
+      connection: navigator.connection?.effectiveType,
+      memory: navigator.deviceMemory,
       token: settings.token,
       number: number++,
       automated: navigator.webdriver,
@@ -57,6 +72,7 @@ const watch = () => {
     Object.assign(sent, vitals);
     for (const name in sent) sent[name] = 1;
     vitals = {};
+    causes = {};
   });
 };
 

@@ -1,0 +1,29 @@
+"""The site's own static files, by the address under which a browser has them."""
+
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import unquote
+
+from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.core.exceptions import SuspiciousOperation
+from django.utils._os import safe_join
+
+
+@lru_cache(maxsize=512)
+def file_of(path: str) -> Path | None:
+    """The file that the site serves at this path; None for what is none of its static files.
+
+    The collected one where there is one, else the one that the finders know. A release's files are asked for by few
+    names, so that the answers are kept.
+    """
+    if not path.startswith(settings.STATIC_URL):
+        return None
+    name = unquote(path.removeprefix(settings.STATIC_URL))
+    try:
+        if settings.STATIC_ROOT and (collected := Path(safe_join(settings.STATIC_ROOT, name))).is_file():
+            return collected
+        found = finders.find(name)
+    except (SuspiciousOperation, OSError, ValueError):
+        return None
+    return Path(found) if found else None
