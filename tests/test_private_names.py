@@ -22,6 +22,7 @@ from gunicorn.http.unreader import Unreader
 from gunicorn.http.wsgi import Response
 from gunicorn.workers import gthread
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk._shared_internal import BatchProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from procrastinate import App
@@ -116,6 +117,11 @@ PRIVATE = [
             and sets(BatchProcessor, "_queue", "_max_queue_size")
             and takes(BatchProcessor.shutdown, "timeout_millis")
         ),
+    ),
+    Private(
+        "opentelemetry-sdk",
+        "BatchLogRecordProcessor._batch_processor",
+        lambda: sets(BatchLogRecordProcessor, "_batch_processor"),
     ),
     Private(
         "opentelemetry-exporter-otlp-proto-http",

@@ -15,7 +15,7 @@ from structlog.typing import Processor
 from telemetry import errors, logger
 from telemetry.conf import conf
 from telemetry.logger import Output
-from telemetry.logs import libraries, lines
+from telemetry.logs import libraries, lines, otlp
 from telemetry.logs.handler import LineHandler
 
 _QUIET = {"httpx": logging.WARNING, "urllib3": logging.WARNING, "django.server": logging.WARNING}
@@ -36,6 +36,7 @@ def install(*, keep_root_level: bool = False) -> None:
         errors.processor,
         lines.add_context,
         lines.format_exception,
+        otlp.processor,
     ]
     console = structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback

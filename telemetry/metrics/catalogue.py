@@ -112,7 +112,7 @@ rum_beacons = counter("rum_beacons_total", "Beacons by what became of them.", ("
 _DROPPED = {
     "requests": "internal_error",
     "queries": "internal_error",
-    "logs": "sink_blocked sink_gone format",
+    "logs": "sink_blocked sink_gone format queue_full export_failed shutdown",
     "traces": "queue_full export_failed shutdown",
     "sentry": "rate_limited refused queue_overflow network_error shutdown",
     "rum": "queue_full rate_limited refused stopped",

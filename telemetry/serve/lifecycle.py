@@ -12,7 +12,7 @@ from telemetry import errors, traces
 from telemetry.conf import conf
 from telemetry.context import pid
 from telemetry.logger import get_logger
-from telemetry.logs import lines
+from telemetry.logs import lines, otlp
 from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
 from telemetry.observe import drivers
@@ -75,6 +75,7 @@ def _start(service: str, parts: tuple[Part, ...], threads: int) -> None:
     catalogue.app_info.labels(conf.release, conf.environment).set(1)
     lines.introduce(service)
     _tell_what_is_off()
+    _start_logs(service)
     _start_traces(service)
     _start_errors()
     worker = service.endswith("-worker")
@@ -90,6 +91,15 @@ def _tell_what_is_off() -> None:
         log.warning("configuration_fault", problem=str(problem))
     for package, what in drivers.missing():
         log.info("telemetry_part_off", part=what, reason=f"{package} is not installed.")
+
+
+@failsafe("logs")
+def _start_logs(service: str) -> None:
+    """The export of log lines where it is configured; its packages are imported only then."""
+    if otlp.wanted() and _sound("logs", otlp.faults()):
+        from telemetry.logs import opentelemetry
+
+        opentelemetry.start(service)
 
 
 @failsafe("traces")
@@ -122,7 +132,7 @@ def stop() -> None:
     """Let what is queued leave, side by side, for `STOP_TIMEOUT` at most."""
     for each in _of_worker:
         each.stop()
-    stopping = [threading.Thread(target=each.stop, daemon=True) for each in (sampler, traces, errors, store)]
+    stopping = [threading.Thread(target=each.stop, daemon=True) for each in (sampler, traces, errors, store, otlp)]
     for thread in stopping:
         thread.start()
     deadline = time.monotonic() + STOP_TIMEOUT

@@ -18,9 +18,13 @@ from urllib.parse import urlsplit
 from telemetry.conf import Kind, number, one_of, refused, whole
 
 _PACKAGES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", "opentelemetry.instrumentation.django")
-_QUEUE, _BATCH = "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
-_SIZES = {_QUEUE: 2048, _BATCH: 512}
-"""Of the batch processor, with the SDK's defaults."""
+TRACES, LOGS = "TRACES", "LOGS"
+"""What is exported, as the variables name it."""
+_PROCESSORS = {TRACES: "OTEL_BSP", LOGS: "OTEL_BLRP"}
+_SIZES = {"MAX_QUEUE_SIZE": 2048, "MAX_EXPORT_BATCH_SIZE": 512}
+"""Of a batch processor, with the SDK's defaults."""
+_TIMEOUT = 5.0
+"""Seconds a collector gets for one batch; loss is reported that much later."""
 _SAMPLERS: tuple[str, ...] = ("always_on", "always_off", "traceidratio")
 _SAMPLERS += tuple(f"parentbased_{name}" for name in _SAMPLERS)
 
@@ -50,22 +54,23 @@ _COMPRESSION = one_of("none", "gzip", "deflate")
 _PAIRS = "name=value pairs, parted by commas"
 _FILE = _kind("a file that can be read", _file)
 _PATTERNS = _kind("regular expressions, parted by commas", _patterns)
-_OTLP = ("OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_")
 _LIMITS = ("ATTRIBUTE", "SPAN_ATTRIBUTE", "EVENT_ATTRIBUTE", "LINK_ATTRIBUTE", "SPAN_EVENT", "SPAN_LINK")
 _VALUES: dict[str, Kind[Any]] = {
-    **dict.fromkeys((_QUEUE, _BATCH, "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT"), _FROM_1),
     **{f"OTEL_{name}_COUNT_LIMIT": whole(0) for name in _LIMITS},
     **{f"OTEL_{name}_VALUE_LENGTH_LIMIT": whole(0) for name in ("ATTRIBUTE", "SPAN_ATTRIBUTE")},
-    **{f"{otlp}TIMEOUT": _SECONDS for otlp in _OTLP},
-    **{f"{otlp}COMPRESSION": _COMPRESSION for otlp in _OTLP},
-    **{f"{otlp}HEADERS": _kind(_PAIRS, _pairs, secret=True) for otlp in _OTLP},
-    **{f"{otlp}{file}": _FILE for otlp in _OTLP for file in ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")},
     "OTEL_RESOURCE_ATTRIBUTES": _kind(_PAIRS, _pairs),
     "OTEL_TRACES_SAMPLER": one_of(*_SAMPLERS),
     "OTEL_PYTHON_EXCLUDED_URLS": _PATTERNS,
     "OTEL_PYTHON_DJANGO_EXCLUDED_URLS": _PATTERNS,
     "OTEL_PYTHON_REQUESTS_EXCLUDED_URLS": _PATTERNS,
 }
+_EXPORTER: dict[str, Kind[Any]] = {
+    "TIMEOUT": _SECONDS,
+    "COMPRESSION": _COMPRESSION,
+    "HEADERS": _kind(_PAIRS, _pairs, secret=True),
+    **dict.fromkeys(("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"), _FILE),
+}
+"""Of an exporter of OTLP, for all signals or for one."""
 _SHARE = {"OTEL_TRACES_SAMPLER_ARG": number(0, 1)}
 
 
@@ -76,30 +81,50 @@ def configured() -> bool:
     return bool(said) and get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
 
 
-def endpoint() -> str:
+def endpoint(signal: str = TRACES) -> str:
     """Where OTLP goes, or ""."""
-    return _first("ENDPOINT")
+    return _first("ENDPOINT", signal)
 
 
-def protocol() -> str:
+def protocol(signal: str = TRACES) -> str:
     """What OTLP is spoken over."""
-    return _first("PROTOCOL") or "http/protobuf"
+    return _first("PROTOCOL", signal) or "http/protobuf"
 
 
-def exporters() -> list[str]:
+def timeout(signal: str = TRACES) -> float | None:
+    """Seconds a collector gets for a batch, less than by default; None where the variables say how many."""
+    return None if _first("TIMEOUT", signal) else _TIMEOUT
+
+
+def exporters(signal: str = TRACES) -> list[str]:
     """The names of the exporters, as entry points have them; OTLP by default."""
-    otlp = {"grpc": "otlp_proto_grpc"}.get(protocol(), "otlp_proto_http")
-    return [otlp if name == "otlp" else name for name in _words("OTEL_TRACES_EXPORTER") or ["otlp"] if name != "none"]
+    otlp = {"grpc": "otlp_proto_grpc"}.get(protocol(signal), "otlp_proto_http")
+    names = _words(f"OTEL_{signal}_EXPORTER") or ["otlp"]
+    return [otlp if name == "otlp" else name for name in names if name != "none"]
 
 
-def faults() -> list[str]:
-    """What OpenTelemetry's libraries would refuse of what is set, a sentence each."""
+def faults(signal: str = TRACES) -> list[str]:
+    """What OpenTelemetry's libraries would refuse of what is set for `signal`, a sentence each."""
     if not all(map(_installed, _PACKAGES)):
-        return ["Tracing is configured, but its packages are not installed (the extra `otel`)."]
-    values = [*refused(_VALUES)]
+        what = "Tracing is configured, but its" if signal == TRACES else "The export of logs is configured, but its"
+        return [f"{what} packages are not installed (the extra `otel`)."]
+    values = [*refused(_VALUES), *refused(_of(signal))]
     if os.environ.get("OTEL_TRACES_SAMPLER", "").endswith("traceidratio"):
         values += refused(_SHARE)
-    return [*values, *_refused_sizes(), *_unreachable(), *_not_installed()]
+    return [*values, *_refused_sizes(signal), *_unreachable(signal), *_not_installed(signal)]
+
+
+def _of(signal: str) -> dict[str, Kind[Any]]:
+    """The variables of its batch processor and exporter."""
+    batch = (*_SIZES, "SCHEDULE_DELAY", "EXPORT_TIMEOUT")
+    return {
+        **{f"{_PROCESSORS[signal]}_{name}": _FROM_1 for name in batch},
+        **{f"{otlp}{name}": kind for otlp in _otlp(signal) for name, kind in _EXPORTER.items()},
+    }
+
+
+def _otlp(signal: str) -> tuple[str, str]:
+    return "OTEL_EXPORTER_OTLP_", f"OTEL_EXPORTER_OTLP_{signal}_"
 
 
 def unset_empty() -> None:
@@ -108,28 +133,30 @@ def unset_empty() -> None:
         del os.environ[name]
 
 
-def _refused_sizes() -> Iterator[str]:
-    queue, batch = (os.environ.get(name) or str(default) for name, default in _SIZES.items())
+def _refused_sizes(signal: str) -> Iterator[str]:
+    sizes = {f"{_PROCESSORS[signal]}_{name}": default for name, default in _SIZES.items()}
+    (most, queue), (largest, batch) = ((name, os.environ.get(name) or str(sizes[name])) for name in sizes)
     if queue.isdigit() and batch.isdigit() and int(queue) < int(batch):
-        yield f"{_QUEUE} ({queue}) is less than {_BATCH} ({batch})."
+        yield f"{most} ({queue}) is less than {largest} ({batch})."
 
 
-def _unreachable() -> Iterator[str]:
-    if protocol() not in ("http/protobuf", "grpc"):
-        yield f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol()!r}; it must be http/protobuf or grpc."
-    if "otlp_proto_http" in exporters() and endpoint() and not _is_url(endpoint()):
-        yield f"{endpoint()!r} is no endpoint for OTLP over HTTP; it must be like http://host:4318."
+def _unreachable(signal: str) -> Iterator[str]:
+    if protocol(signal) not in ("http/protobuf", "grpc"):
+        yield f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol(signal)!r}; it must be http/protobuf or grpc."
+    to = endpoint(signal)
+    if "otlp_proto_http" in exporters(signal) and to and not _is_url(to):
+        yield f"{to!r} is no endpoint for OTLP over HTTP; it must be like http://host:4318."
 
 
-def _not_installed() -> Iterator[str]:
+def _not_installed(signal: str) -> Iterator[str]:
     propagators = [name for name in _words("OTEL_PROPAGATORS") if name.lower() != "none"]
     provider = _words("OTEL_PYTHON_TRACER_PROVIDER")
     detectors = [name for name in _words("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS") if name != "*"]
     credentials = [
-        name for of in ("", "TRACES_") for name in _words(f"OTEL_PYTHON_EXPORTER_OTLP_HTTP_{of}CREDENTIAL_PROVIDER")
+        name for of in ("", f"{signal}_") for name in _words(f"OTEL_PYTHON_EXPORTER_OTLP_HTTP_{of}CREDENTIAL_PROVIDER")
     ]
     asked = {
-        "OTEL_TRACES_EXPORTER": ("opentelemetry_traces_exporter", exporters()),
+        f"OTEL_{signal}_EXPORTER": (f"opentelemetry_{signal.lower()}_exporter", exporters(signal)),
         "OTEL_PROPAGATORS": ("opentelemetry_propagator", propagators),
         "OTEL_PYTHON_TRACER_PROVIDER": ("opentelemetry_tracer_provider", provider),
         "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": ("opentelemetry_resource_detector", detectors),
@@ -165,9 +192,9 @@ def _words(variable: str) -> list[str]:
     return [*filter(None, map(str.strip, os.environ.get(variable, "").split(",")))]
 
 
-def _first(name: str) -> str:
-    """A variable of OTLP: that of traces before that of all signals."""
-    return next(filter(None, (os.environ.get(f"{otlp}{name}", "").strip() for otlp in reversed(_OTLP))), "")
+def _first(name: str, signal: str) -> str:
+    """A variable of OTLP: that of `signal` before that of all signals."""
+    return next(filter(None, (os.environ.get(f"{otlp}{name}", "").strip() for otlp in reversed(_otlp(signal)))), "")
 
 
 def _is_url(text: str) -> bool:

@@ -5,7 +5,6 @@ attributes of an allow-list, and those that the project has set under a name of 
 that its developers set. Texts of exceptions leave in no span.
 """
 
-import os
 import random
 import re
 from collections.abc import Sequence
@@ -37,8 +36,6 @@ _FROM_INSTRUMENTATIONS = {
 _SPOKEN = ("http.", "url.", "client.", "user_agent.", "user.", "net.", "network.", "server.", "peer.", "exception.")
 """Where the conventions put what an instrumentation of HTTP says; other names on its span are the project's."""
 _INSTRUMENTATION = "opentelemetry.instrumentation."
-_TIMEOUT = 5.0
-"""Seconds a collector gets for one batch; loss is reported that much later."""
 _TEXTS = {"exception.message", "exception.stacktrace"}
 _FRAME = re.compile(r'^  File "[^"]*", line \d+, in \S+$', re.MULTILINE)
 
@@ -50,10 +47,9 @@ def processors() -> list["BoundedProcessor"]:
 
 def otlp_over_http() -> trace_exporter.OTLPSpanExporter:
     """The exporter of the environment's variables; a collector gets less time than by default."""
-    given = any(os.environ.get(f"OTEL_EXPORTER_OTLP_{of}TIMEOUT") for of in ("", "TRACES_"))
     # The same bytes for less CPU; docs/architecture.md, Private names.
     trace_exporter.encode_spans = otlp.encoded  # type: ignore[assignment, attr-defined]  # the exporter asks it for bytes alone
-    return trace_exporter.OTLPSpanExporter(timeout=None if given else _TIMEOUT)
+    return trace_exporter.OTLPSpanExporter(timeout=configuration.timeout())
 
 
 def _exporter(name: str) -> SpanExporter:

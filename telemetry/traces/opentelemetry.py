@@ -5,7 +5,6 @@ and other libraries put on spans may be personal, so `export.py` takes that away
 """
 
 import os
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,11 +26,11 @@ from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from telemetry import identity, traces
+from telemetry import traces
 from telemetry.conf import conf, middleware_at
 from telemetry.context import TRUSTED_CALLER, UNMATCHED, Observation, current
 from telemetry.metrics.containment import failsafe
-from telemetry.traces import Attributes, Tracing, configuration, export, pages
+from telemetry.traces import Attributes, Tracing, configuration, export, pages, resource
 from telemetry.traces.finished import KINDS, Finished, Processors
 from telemetry.traces.tail import Tail
 
@@ -103,14 +102,10 @@ class OpenTelemetry(Tracing):
     """Tracing that is on."""
 
     def __init__(self, service: str) -> None:
-        given = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-        resource: dict[str, Any] = {"host.name": socket.gethostname(), "process.pid": os.getpid()}
-        resource = {name: value for name, value in resource.items() if f"{name}=" not in given}
-        resource |= identity.attributes(service)
         self._processors = export.processors()
         processors = Processors(self._processors)
         provider = TracerProvider(
-            resource=Resource.create(resource), shutdown_on_exit=False, active_span_processor=processors
+            resource=resource.of(service), shutdown_on_exit=False, active_span_processor=processors
         )
         trace.set_tracer_provider(provider)
         self._resource, self._scope = provider.resource, InstrumentationScope(_SCOPE, conf.release, _SCHEMA)
