@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: help run dev tools test quick lint lock clean backup restore audit observe score bench chaos dashboards vmalert image package scale rum-fuzz races lighthouse screenshots
+.PHONY: help run dev tools test quick lint lock clean backup restore audit observe score bench chaos dashboards vmalert image package scale rum-fuzz races lighthouse screenshots sourcemaps
 
 run: .venv/run.stamp staticfiles/stamp  ## the site with demo data on http://127.0.0.1:8000
 	@exec $(BIN)/python manage.py serve
@@ -68,6 +68,9 @@ restore: .venv/run.stamp  ## into an empty database: make restore FROM=/mnt/back
 bench: .venv/dev.stamp staticfiles/stamp .tools/stock.stamp .tools/appointment.stamp .tools/vroom.stamp  ## every figure of docs/benchmarks.md
 	@exec $(BIN)/python -m benchmarks $(NAME)
 
+sourcemaps: .venv/dev.stamp static/build/stamp  ## upload the scripts' source maps to SENTRY_URL, with SENTRY_AUTH_TOKEN, SENTRY_ORG and SENTRY_PROJECT
+	@exec $(BIN)/python -m ops.sourcemaps
+
 dashboards: .venv/dev.stamp  ## after a change to ops/dashboards
 	@$(BIN)/python -m ops.dashboards
 
@@ -84,7 +87,7 @@ package: .venv/dev.stamp static/build/stamp  ## a wheel of telemetry alone, into
 	@$(BIN)/uv build --quiet --wheel --out-dir dist telemetry
 
 clean:  ## remove everything that was installed or built
-	rm -rf .venv .tools node_modules static/build telemetry/static/telemetry/rum.js staticfiles dist
+	rm -rf .venv .tools node_modules sourcemaps static/build telemetry/static/telemetry/rum.js staticfiles dist
 
 # A stamp is written only after its step succeeded, so a half-finished set-up is simply done again.
 .venv/venv.stamp:

@@ -2,12 +2,17 @@
 
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core.exceptions import SuspiciousOperation
 from django.utils._os import safe_join
+
+
+def is_static(path: str) -> bool:
+    """Whether a path is below STATIC_URL."""
+    return path.startswith(urlsplit(settings.STATIC_URL).path)
 
 
 @lru_cache(maxsize=512)
@@ -17,9 +22,9 @@ def file_of(path: str) -> Path | None:
     The collected one where there is one, else the one that the finders know. A release's files are asked for by few
     names, so that the answers are kept.
     """
-    if not path.startswith(settings.STATIC_URL):
+    if not is_static(path):
         return None
-    name = unquote(path.removeprefix(settings.STATIC_URL))
+    name = unquote(path.removeprefix(urlsplit(settings.STATIC_URL).path))
     try:
         if settings.STATIC_ROOT and (collected := Path(safe_join(settings.STATIC_ROOT, name))).is_file():
             return collected

@@ -142,12 +142,14 @@ def demo_database(demo_template: str) -> Iterator[str]:
 def static_files() -> None:
     """Build and collect the static files as a release does, when any of them is newer than the last time."""
     static = settings.BASE_DIR / "static"
-    built = [path.stat().st_mtime for path in (static / "build").glob("*.css")]
-    if any(path.stat().st_mtime > min(built, default=0) for path in (static / "css").iterdir()):
+    telemetry = settings.BASE_DIR / "telemetry" / "static" / "telemetry"
+    sources = [settings.BASE_DIR / "build.mjs", *static.glob("[cj]s*/**/*"), *(telemetry / "src").iterdir()]
+    built = [path.stat().st_mtime for path in (settings.BASE_DIR / "sourcemaps").glob("*.map")]
+    if any(path.stat().st_mtime > max(built, default=0) for path in sources):
         subprocess.run([Path(sys.executable).with_name("node"), "build.mjs"], cwd=settings.BASE_DIR, check=True)
     manifest = settings.STATIC_ROOT / "staticfiles.json"
     collected = manifest.stat().st_mtime if manifest.exists() else 0
-    if any(path.stat().st_mtime > collected for path in static.rglob("*")):
+    if any(path.stat().st_mtime > collected for path in (*static.rglob("*"), telemetry / "rum.js")):
         manage("collectstatic", "--noinput", env={**os.environ, "DJANGO_SETTINGS_MODULE": "xfhandyman.settings"})
 
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from harness.peers.collector import Collector
 from harness.stack import Stack, running_stack, wait_for
 from telemetry import errors
 from telemetry.errors import sentry
+from telemetry.errors.browser_events import BrowserError
 from telemetry.errors.sentry import BURST
 from tests.broken import CANARY
 from tests.conftest import copied_database
@@ -166,13 +168,20 @@ def test_an_incident_is_one_issue_titled_with_its_sentence(reporting: Project) -
 
 def test_it_sends_a_browsers_error_with_its_own_stack_and_trace(reporting: Project) -> None:
     errors.browser(
-        name="TypeError",
-        message="no reply to morgan@example.com",
-        stack="TypeError: x\n    at pick (http://127.0.0.1:8000/static/build/book.js?v=1:12:34)",
-        route="/book/<slug>/",
-        release="r6",
-        trace_id="a" * 32,
-        span_id="b" * 16,
+        BrowserError(
+            name="TypeError",
+            message="no reply to morgan@example.com",
+            stack="TypeError: x\n    at pick (http://127.0.0.1:8000/static/build/book.js?v=1:12:34)",
+            route="/book/<slug>/",
+            release="r6",
+            trace_id="a" * 32,
+            span_id="b" * 16,
+            origin="http://127.0.0.1:8000",
+            browser="Firefox",
+            version="130",
+            system="Linux",
+            at=time.time() - 60,
+        )
     )
     [event] = reporting.wait_for_events()
     assert (event["platform"], event["release"], event["transaction"]) == ("javascript", "r6", "/book/<slug>/")
@@ -181,6 +190,11 @@ def test_it_sends_a_browsers_error_with_its_own_stack_and_trace(reporting: Proje
     assert value["value"] == "no reply to [e-mail]"
     [frame] = value["stacktrace"]["frames"]
     assert (frame["filename"], frame["function"], frame["lineno"]) == ("/static/build/book.js", "pick", 12)
+    assert frame["abs_path"] == "http://127.0.0.1:8000/static/build/book.js"
+    assert event["contexts"]["browser"] == {"name": "Firefox", "version": "130"}
+    assert event["contexts"]["os"] == {"name": "Linux"}
+    assert event["request"] == {"url": "http://127.0.0.1:8000/book/<slug>/"}
+    assert 55 < time.time() - event["timestamp"] < 120
     assert not event.get("server_name")
 
 
@@ -193,8 +207,8 @@ def test_a_failing_report_never_fails_its_caller(reporting: Project) -> None:
         raise Hostile
     except Hostile as error:
         errors.capture(error)
-    threads = [threading.Thread(target=errors.browser, kwargs=dict.fromkeys(
-        ("name", "message", "stack", "route", "release"), "\x00" * 70_000)) for _ in range(3)]  # fmt: skip
+    hostile = BrowserError(*("\x00" * 70_000,) * 5)
+    threads = [threading.Thread(target=errors.browser, args=(hostile,)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -177,7 +177,8 @@ def _measure(site: Stack) -> None:
             {
                 "type": "TypeError",
                 "message": f"no reply to {CANARY['email']} on {CANARY['phone']} at {CANARY['postcode']}",
-                "stack": f"TypeError\n    at pick ({site.url}/static/build/book.js?{urlencode(FORM)}:12:34)",
+                "stack": f"TypeError\n    at pick ({site.url}/static/build/book.js?{urlencode(FORM)}:12:34)\n"
+                f"    at {site.url}/bookings/{CANARY['token']}/:1:1",
             }
         ],
         **FORM,

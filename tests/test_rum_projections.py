@@ -70,6 +70,12 @@ def test_an_error_on_the_booking_page_is_an_issue(
     assert frame["function"] == "pickWindow"
     assert frame["in_app"]
     assert "/static/build/picker" in frame["filename"]
+    assert frame["abs_path"] == site.url + frame["filename"]
+    assert {image["code_file"] for image in event["debug_meta"]["images"]} >= {frame["filename"], frame["abs_path"]}
+    assert event["contexts"]["browser"]["name"] == "Chrome"
+    assert event["contexts"]["os"]["name"] == "Linux"
+    assert event["request"]["url"] == f"{site.url}/book/<slug>/"
+    assert 0 < time.time() - event["timestamp"] < 60
     assert event["release"] == "2026.3"
     assert event["transaction"] == "/book/<slug>/"
     [served] = wait_for("the page's span", lambda: collector.named("GET /book/<slug>/"))

@@ -19,6 +19,7 @@ from structlog.typing import EventDict
 from telemetry.conf import SWITCH, Kind, number, refused
 from telemetry.context import current, new_request_id
 from telemetry.errors import breadcrumbs
+from telemetry.errors.browser_events import BrowserError
 from telemetry.errors.sessions import Outcome
 from telemetry.sink import Sink
 
@@ -44,9 +45,7 @@ class Errors:
     def capture(self, error: BaseException, handled: bool, request: Any) -> None: ...
     def message(self, event: str, logger: str, level: str, values: EventDict) -> None: ...
     def incident(self, sentence: str, kind: str, culprit: str) -> None: ...
-    def browser(
-        self, name: str, message: str, stack: str, route: str, release: str, trace_id: str, span_id: str
-    ) -> None: ...
+    def browser(self, error: BrowserError) -> None: ...
     def session(self, outcome: Outcome) -> None: ...
     def check_in(self, id_: str, task: str, schedule: str, outcome: str, seconds: float | None) -> None: ...
     def stop(self, timeout: float) -> None: ...
@@ -145,11 +144,9 @@ def incident(sentence: str, *, kind: str, culprit: str) -> None:
     _sink.active.incident(sentence, kind, culprit)
 
 
-def browser(
-    *, name: str, message: str, stack: str, route: str, release: str, trace_id: str = "", span_id: str = ""
-) -> None:
-    """Report an error that a browser sent: `name` like "TypeError", `stack` as the browser wrote it. Never raises."""
-    _sink.active.browser(name, message, stack, route, release, trace_id, span_id)
+def browser(error: BrowserError) -> None:
+    """Report an error that a browser sent. Never raises."""
+    _sink.active.browser(error)
 
 
 def processor(logger: Any, method: str, values: EventDict) -> EventDict:

@@ -19,9 +19,10 @@ from sentry_sdk.transport import HttpTransport
 from sentry_sdk.types import Event
 from structlog.typing import EventDict
 
-from telemetry import errors, redaction
+from telemetry import errors
 from telemetry.context import UNMATCHED, current
-from telemetry.errors import breadcrumbs, browser_stacks, exceptions
+from telemetry.errors import breadcrumbs, browser_events, exceptions
+from telemetry.errors.browser_events import BrowserError
 from telemetry.errors.sessions import Outcome, Sessions
 from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
@@ -39,6 +40,7 @@ _AT_ONCE = 0.001
 _EVENT_KEYS = {
     "breadcrumbs",
     "contexts",
+    "debug_meta",
     "environment",
     "event_id",
     "exception",
@@ -49,6 +51,7 @@ _EVENT_KEYS = {
     "logger",
     "platform",
     "release",
+    "request",
     "sdk",
     "server_name",
     "tags",
@@ -181,31 +184,16 @@ class Sentry(errors.Errors):
         self._send(event, held)
 
     @failsafe("sentry")
-    def browser(
-        self, name: str, message: str, stack: str, route: str, release: str, trace_id: str, span_id: str
-    ) -> None:
-        frames = browser_stacks.frames(stack)
+    def browser(self, error: BrowserError) -> None:
+        frames = browser_events.frames(error)
         where = (frames[-1]["filename"], frames[-1].get("lineno"), frames[-1].get("colno")) if frames else ()
-        held = self._limit.held_back(("browser", name, where, route))
+        held = self._limit.held_back(("browser", error.name, where, error.route))
         if held is None:
             return
-        error = {
-            "type": name[:100],
-            "value": redaction.text(message),
-            "mechanism": {"type": "onerror", "handled": False},
-        }
-        if frames:
-            error["stacktrace"] = {"frames": frames}
-        event: dict[str, Any] = {
-            "platform": "javascript",
-            "level": "error",
-            "exception": {"values": [error]},
-            "release": release,
-            "transaction": route,
-            "tags": {"route": route},
-            "extra": {"held_back": held} if held else {},
-        }
-        _put_trace(event, trace_id, span_id)
+        event = browser_events.event(error, frames)
+        if held:
+            event["extra"] = {"held_back": held}
+        _put_trace(event, error.trace_id, error.span_id)
         self._browser.capture_event(cast(Event, event))
 
     @failsafe("sentry")
@@ -266,11 +254,14 @@ def allow_list(event: Event, _hint: dict[str, Any]) -> Event:
         kept["user"] = {"id": kept["user"].get("id")}
     for step in (kept.get("breadcrumbs") or {}).get("values") or []:
         step.pop("data", None)
+    if "request" in kept:
+        kept["request"] = {"url": kept["request"].get("url")}
+    frame_keys = _FRAME_KEYS | ({"abs_path"} if kept.get("platform") == "javascript" else set())
     for exception in (kept.get("exception") or {}).get("values") or []:
         frames = (exception.get("stacktrace") or {}).get("frames")
         if frames:
             exception["stacktrace"] = {
-                "frames": [{key: value for key, value in frame.items() if key in _FRAME_KEYS} for frame in frames]
+                "frames": [{key: value for key, value in frame.items() if key in frame_keys} for frame in frames]
             }
     return cast(Event, kept)
 
@@ -278,7 +269,7 @@ def allow_list(event: Event, _hint: dict[str, Any]) -> Event:
 def _put_trace(event: dict[str, Any], trace_id: str, span_id: str) -> None:
     if trace_id:
         event["tags"]["trace_id"] = trace_id
-        event["contexts"] = {"trace": {"trace_id": trace_id, "span_id": span_id or "0" * 16}}
+        event.setdefault("contexts", {})["trace"] = {"trace_id": trace_id, "span_id": span_id or "0" * 16}
 
 
 def _route() -> str:

@@ -38,11 +38,12 @@ class Fetch(NamedTuple):
 
 
 class ScriptError(NamedTuple):
-    """An error no code caught; `stack` as the browser wrote it."""
+    """An error no code caught; `stack` as the browser wrote it, `at` in ms since the navigation."""
 
     name: str
     message: str
     stack: str
+    at: float | None = None
 
 
 class Beacon(NamedTuple):  # as are the others: a frozen dataclass takes three times as long to make
@@ -151,7 +152,9 @@ def _error(each: dict[str, Any]) -> ScriptError:
     if not stack:
         line, column = _whole(each.get("line"), 10_000_000), _whole(each.get("column"), 10_000_000)
         stack = f"@{_text(each.get('file'), 500)}:{line}:{column}"
-    return ScriptError(_text(each.get("type"), 80) or "Error", _text(each.get("message"), 300), stack)
+    return ScriptError(
+        _text(each.get("type"), 80) or "Error", _text(each.get("message"), 300), stack, _within(each.get("at"), _DAY)
+    )
 
 
 def _within(value: object, limit: float) -> float | None:

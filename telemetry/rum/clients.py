@@ -45,17 +45,20 @@ class Browser(NamedTuple):
 
 
 class Sender(NamedTuple):
-    """Who sent a beacon: the address, the device class ("mobile", "tablet", "desktop"), the Host, the browser."""
+    """Who sent a beacon: the address, the device class ("mobile", "tablet", "desktop"), the Host and the
+    origin that it was sent to, the browser."""
 
     address: str
     device: str
     host: str
+    origin: str
     browser: Browser
 
     @staticmethod
-    def of(headers: dict[str, str]) -> "Sender":
-        """The sender of a request; `headers` is `request.META`."""
-        return Sender(headers.get("REMOTE_ADDR", ""), device(headers), headers.get("HTTP_HOST", ""), browser(headers))
+    def of(headers: dict[str, str], origin: str = "") -> "Sender":
+        """The sender of a request; `headers` is `request.META`, `origin` the site's where the Host is one of its."""
+        host = headers.get("HTTP_HOST", "")
+        return Sender(headers.get("REMOTE_ADDR", ""), device(headers), host, origin, browser(headers))
 
 
 def device(headers: dict[str, str]) -> str:

@@ -6,7 +6,10 @@ from telemetry.rum.beacon import ScriptError
 
 _SCHEMES = ("-extension:", "user-script:", "webkit-masked-url:", "chrome://", "resource://")
 """What extensions and user scripts are loaded from; Safari hides their address behind a mask."""
-_INJECTED = ("__gCrWeb", "__firefox__", "_AutofillCallbackHandler", "webkit.messageHandlers", "ResizeObserver loop")
+_INJECTED = (
+    "__gCrWeb", "__firefox__", "_AutofillCallbackHandler", "webkit.messageHandlers", "ResizeObserver loop",
+    "Object Not Found Matching Id", "Java object is gone", "window.ethereum", "zaloJSV2", "_avast_submit",
+)  # fmt: skip
 """Names that browsers and apps on telephones put into pages, and that stand in what is said of their failures."""
 _ORIGIN = re.compile(r"^(?:\s*at [^\n]*?|[^@\n]*@)https?://([^/\s]+)/", re.MULTILINE)
 _NO_ADDRESS = "@:0:0"

@@ -8,6 +8,7 @@ from prometheus_client import Histogram
 
 from telemetry import errors, shared_table, traces
 from telemetry.conf import conf
+from telemetry.errors.browser_events import BrowserError
 from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.observe import browsers
@@ -50,7 +51,7 @@ def project(beacon: Beacon, page: PageToken, sender: Sender) -> None:
     hung_on = beacon.hung_on()
     counted = _count(beacon, page.route, sender, vitals, hung_on)
     if ours:
-        _count_errors(ours, page, sender)
+        _count_errors(ours, page, sender, _origin(beacon, page, received))
     if page.sampled and page.trace_id and shares.within(sender.address, "trace", MOST_TRACED):
         _trace(beacon, page, sender, received, hung_on)
     if page.in_sample(conf.rum_sample_rate):
@@ -96,7 +97,7 @@ def _count(
     return (*counted, SCRIPT) if admitted & _SCRIPT else counted
 
 
-def _count_errors(ours: list[ScriptError], page: PageToken, sender: Sender) -> None:
+def _count_errors(ours: list[ScriptError], page: PageToken, sender: Sender, origin: float) -> None:
     """Count the client, not its errors, and report them within what it and everybody may."""
     if shares.first(sender.address, f"errors {page.route}", 1):
         catalogue.rum_js_errors.labels(page.route).inc()
@@ -108,13 +109,20 @@ def _count_errors(ours: list[ScriptError], page: PageToken, sender: Sender) -> N
             catalogue.telemetry_dropped.labels("sentry", "rate_limited").inc()
             continue
         errors.browser(
-            name=error.name,
-            message=error.message,
-            stack=error.stack,
-            route=page.route,
-            release=page.release,
-            trace_id=page.trace_id,
-            span_id=page.span_id,
+            BrowserError(
+                name=error.name,
+                message=error.message,
+                stack=error.stack,
+                route=page.route,
+                release=page.release,
+                trace_id=page.trace_id,
+                span_id=page.span_id,
+                origin=sender.origin,
+                browser=sender.browser.family,
+                version=sender.browser.version,
+                system=sender.browser.system,
+                at=min(origin + (error.at or 0) / 1000, time.time()),
+            )
         )
 
 
@@ -124,16 +132,20 @@ def _series(metric: Histogram, *labels: str) -> Histogram:
     return metric.labels(*labels)
 
 
-def _trace(beacon: Beacon, page: PageToken, sender: Sender, received: float, hung_on: tuple[Cause, ...]) -> None:
-    """Spans on the server's clock: the browser tells only how long after each other things happened.
+def _origin(beacon: Beacon, page: PageToken, received: float) -> float:
+    """When the page's navigation began, in seconds since the epoch by the server's clock.
 
     The page's request began on both clocks, so it ties them together (but for the time on the way); where a beacon has
     no navigation timings, its arrival does.
     """
     if beacon.request_start is not None:
-        origin = page.started - beacon.request_start / 1000
-    else:
-        origin = max(received - beacon.age / 1000, page.started - 60)
+        return page.started - beacon.request_start / 1000
+    return max(received - beacon.age / 1000, page.started - 60)
+
+
+def _trace(beacon: Beacon, page: PageToken, sender: Sender, received: float, hung_on: tuple[Cause, ...]) -> None:
+    """Spans on the server's clock: the browser tells only how long after each other things happened."""
+    origin = _origin(beacon, page, received)
     parent = page.span_id
     if beacon.part == 0 and beacon.view == 0:
         parent = secrets.token_hex(8)

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -38,7 +39,7 @@ def ingest(request: HttpRequest) -> HttpResponse:
     if not (page.verified and tokens.first(page, sent.number)):
         projections.count_unverified(sent)
         return _answer("repeated" if page.verified else "unverified")
-    projections.project(sent, page, clients.Sender.of(request.META))
+    projections.project(sent, page, clients.Sender.of(request.META, _origin(request)))
     return _answer("accepted")
 
 
@@ -99,6 +100,14 @@ def _refuse(
     if wait := rate.wait(headers.get("REMOTE_ADDR", "")):
         return _answer("rate_limited", 429, **{"Retry-After": str(wait)})
     return None
+
+
+def _origin(request: HttpRequest) -> str:
+    """The site's origin as the browser knows it; "" where the Host header names another site."""
+    try:
+        return f"{request.scheme}://{request.get_host()}"
+    except DisallowedHost:
+        return ""
 
 
 def _same_origin(request: HttpRequest) -> bool:
