@@ -202,6 +202,15 @@ class ContactMessageReceived(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ContactMessageAnswered(Event):
+    """Staff answered a message by e-mail. `first` of an answer that nobody had given before."""
+
+    message_id: int
+    topic: str
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PhotosAdded(Event):
     """A customer has sent photos for a visit: how many."""
 
@@ -221,7 +230,7 @@ class ReviewWritten(Event):
 @dataclass(frozen=True, slots=True)
 class EmailSent(Event):
     """`kind` is confirmation, moved, added, cancelled, restored, address, reminder, prove, held, late, refunded,
-    message, on_the_way, running_late, notification, waitlist, offer, visits, review or security."""
+    message, answer, on_the_way, running_late, notification, waitlist, offer, visits, review or security."""
 
     kind: str
 

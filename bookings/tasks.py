@@ -18,6 +18,7 @@ from bookings.models import (
     CustomerLink,
     FormerAddress,
     Handyman,
+    MessageAnswer,
     Payment,
     Status,
     VisitReport,
@@ -115,6 +116,14 @@ def send_message_to_staff(*, message_id: int) -> None:
     message = ContactMessage.objects.filter(pk=message_id).first()
     if message is not None:
         send_once(f"message:{message_id}", "message", emails.message_email(message))
+
+
+@app.task(name="send_answer", retry=_RETRIES)
+def send_answer(*, message_id: int, answer_id: int) -> None:
+    """Send what staff answered to who wrote the message."""
+    answer = MessageAnswer.objects.filter(pk=answer_id, message=message_id).select_related("message").first()
+    if answer is not None:
+        send_once(f"message:{message_id}:answer:{answer_id}", "answer", emails.answer_email(answer))
 
 
 @app.task(name="send_notifications", retry=_RETRIES)

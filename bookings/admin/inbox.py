@@ -14,11 +14,13 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
 from bookings import phone
-from bookings.admin.audit import record
+from bookings.admin import answers
+from bookings.admin.audit import record, staff_user
 from bookings.admin.customers import CustomerAction
 from bookings.admin.export import CSVExport, MessageResource
 from bookings.admin.office import OfficeAdmin
 from bookings.admin.search import PeopleSearch
+from bookings.messaging import contact
 from bookings.models import WORDS_OF_A_MESSAGE, ContactMessage
 
 
@@ -56,7 +58,9 @@ class FolderFilter(admin.SimpleListFilter):
 
 @admin.register(ContactMessage)
 class ContactMessageAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
-    """Messages are read and marked, never written or deleted here."""
+    """Messages are read, answered and marked, never written or deleted here."""
+
+    form = answers.AnswerForm
 
     list_display = ("name", "topic", "beginning", "received", "handled")
     list_filter = (FolderFilter, "topic")
@@ -67,8 +71,24 @@ class ContactMessageAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     date_hierarchy = "created_at"
     resource_classes = (MessageResource,)
     actions = ("mark_handled", "reopen", "mark_spam", "not_spam", "customer_data")
-    fields = ("name", "reply_to", "call", "topic", "body", "photos", "received", "handled", "suspected_spam")
+    fields = (
+        "name",
+        "reply_to",
+        "call",
+        "topic",
+        "body",
+        "photos",
+        "received",
+        "handled",
+        "suspected_spam",
+        "answered",
+    )
     readonly_fields = fields
+
+    def get_fields(self, request: HttpRequest, obj: ContactMessage | None = None) -> Any:
+        """With room for an answer, for who may write one; suspected spam is to be judged first."""
+        answerable = obj is not None and not obj.suspected_spam and self.has_change_permission(request, obj)
+        return (*self.fields, "answer", "key") if answerable else self.fields
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -97,6 +117,10 @@ class ContactMessageAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         pages = [reverse("message_photo", args=[pk]) for pk in message.photos.values_list("pk", flat=True)]
         picture = '<a href="{0}"><img src="{0}" alt="Photo sent with the message" height="160" loading="lazy"></a> '
         return format_html_join("", picture, ((page,) for page in pages)) or "-"
+
+    @admin.display(description="answered")
+    def answered(self, message: ContactMessage) -> str:
+        return answers.thread(message) or "-"
 
     @admin.display(description="e-mail")
     def reply_to(self, message: ContactMessage) -> str:
@@ -128,8 +152,9 @@ class ContactMessageAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     def buttons_for(self, message: ContactMessage) -> dict[str, str]:
         """The actions that make sense for one message, by name, with their titles."""
         handled = {"reopen": "Open again"} if message.handled_at else {"mark_handled": "Mark as handled"}
-        spam = {"not_spam": "Not spam"} if message.suspected_spam else {"mark_spam": "It is spam"}
-        return handled | spam
+        if message.suspected_spam:
+            return {"not_spam": "Not spam"} | handled
+        return {answers.SEND: "Send the answer"} | handled | {"mark_spam": "It is spam"}
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         message = kwargs.get("obj")
@@ -138,9 +163,19 @@ class ContactMessageAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         context |= {"show_save": False, "show_save_and_continue": False}
         return super().render_change_form(request, context, *args, **kwargs)
 
+    def save_model(self, request: HttpRequest, obj: ContactMessage, form: Any, change: bool) -> None:
+        """Send the answer, if that is what was asked for; what the buttons do comes after."""
+        if form.sends:
+            typed = form.cleaned_data
+            contact.answer(message=obj, body=typed["answer"], user=staff_user(request), key=typed["key"])
+            messages.success(request, "Your answer is on its way, and the message is handled.")
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        return "Answered." if form.sends else super().construct_change_message(request, form, formsets, add)
+
     def response_change(self, request: HttpRequest, obj: ContactMessage) -> HttpResponse:
         for name in self.buttons_for(obj):
-            if name in request.POST:
+            if name in request.POST and name in self.actions:
                 getattr(self, name)(request, ContactMessage.objects.filter(pk=obj.pk))
         return redirect("admin:bookings_contactmessage_changelist")
 

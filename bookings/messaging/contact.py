@@ -1,14 +1,16 @@
-"""Messages from the contact form."""
+"""Messages from the contact form, and what the business writes back."""
 
 import hashlib
 import json
 from collections.abc import Sequence
 
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from bookings import events
 from bookings.messaging import outbox
-from bookings.models import ContactMessage, MessagePhoto
+from bookings.models import ContactMessage, MessageAnswer, MessagePhoto
 
 
 def receive(
@@ -47,3 +49,19 @@ def receive(
             raise
         return twin
     return message
+
+
+def answer(*, message: ContactMessage, body: str, user: User, key: str) -> MessageAnswer:
+    """Write back by e-mail and keep what was written; the message is handled by that. The same `key` is sent once."""
+    with transaction.atomic():
+        locked = ContactMessage.objects.select_for_update(of=("self",)).get(pk=message.pk)
+        earlier = locked.answers.filter(key=key).first()
+        if earlier is not None:
+            return earlier
+        first = not locked.answers.exists()
+        made = locked.answers.create(body=body, key=key, written_by=user)
+        locked.handled_at, locked.handled_by = timezone.now(), user
+        locked.save(update_fields=["handled_at", "handled_by"])
+        outbox.after_answer(made)
+        events.publish(events.ContactMessageAnswered(message_id=locked.pk, topic=locked.topic, first=first))
+    return made

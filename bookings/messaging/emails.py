@@ -21,6 +21,7 @@ from bookings.models import (
     CustomerLink,
     FormerAddress,
     Handyman,
+    MessageAnswer,
     OfficeContact,
     Status,
     VisitReport,
@@ -144,6 +145,19 @@ def message_email(message: ContactMessage) -> EmailMessage:
         to=[settings.STAFF_EMAIL],
         reply_to=[message.email],
     )
+
+
+def answer_email(answer: MessageAnswer) -> EmailMessage:
+    """To who wrote a message: what staff answered. Their own words are left out: anybody can give anybody's address."""
+    message = answer.message
+    context = {"answer": answer, "asked_at": message.created_at, "business": business()}
+    email = EmailMultiAlternatives(
+        subject=f"Your message to {settings.BUSINESS_NAME}",
+        body=render_to_string("emails/answer.txt", context),
+        to=[message.email],
+    )
+    email.attach_alternative(render_to_string("emails/answer.html", context), "text/html")
+    return email
 
 
 def notification_email(to: Handyman | OfficeContact, changes: Sequence[BookingEvent], more: int) -> EmailMessage:

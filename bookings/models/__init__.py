@@ -17,7 +17,15 @@ from bookings.models.customers import CustomerLink
 from bookings.models.emails import FormerAddress, SentEmail
 from bookings.models.history import BookingEvent
 from bookings.models.lines import MOST_OF_ONE, BookingLine, Total, Visit, lasting
-from bookings.models.messages import WORDS_OF_A_MESSAGE, ContactMessage, MessagePhoto, Review, ReviewSummary, VisitPhoto
+from bookings.models.messages import (
+    WORDS_OF_A_MESSAGE,
+    ContactMessage,
+    MessageAnswer,
+    MessagePhoto,
+    Review,
+    ReviewSummary,
+    VisitPhoto,
+)
 from bookings.models.notifications import Notification, OfficeContact
 from bookings.models.payments import Payment, StripeEvent
 from bookings.models.people import Handyman, Holiday, HowOften, TimeOff, Weekday, WorkingHours
@@ -47,6 +55,7 @@ __all__ = [
     "Handyman",
     "Holiday",
     "HowOften",
+    "MessageAnswer",
     "MessagePhoto",
     "Notification",
     "OfficeContact",

@@ -67,6 +67,22 @@ class MessagePhoto(models.Model):
         return f"Photo {self.pk}"
 
 
+class MessageAnswer(models.Model):
+    """What the business wrote back by e-mail, and who did. It goes with its message."""
+
+    message = models.ForeignKey(ContactMessage, models.CASCADE, related_name="answers")
+    body = ProseField(max_length=5000)
+    key = models.CharField(max_length=64, unique=True, editable=False, help_text="Of its form: sent twice is once.")
+    written_at = models.DateTimeField(default=timezone.now, editable=False)
+    written_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ("pk",)
+
+    def __str__(self) -> str:
+        return f"Answer, {timezone.localtime(self.written_at):%d %b %Y, %H:%M}"
+
+
 class VisitPhoto(models.Model):
     """A photo that a customer sent for a visit, for who comes and the office. It comes and goes with its booking."""
 

@@ -95,7 +95,8 @@ def _deposit(payment: Payment | None) -> dict[str, Any] | None:
 
 def _message(message: ContactMessage, photos: Iterable[str]) -> dict[str, Any]:
     told = ("created_at", "topic", "name", "email", "phone", "body", "suspected_spam", "handled_at")
-    return {**{name: getattr(message, name) for name in told}, "photos": list(photos)}
+    answers = list(message.answers.values("written_at", "body"))
+    return {**{name: getattr(message, name) for name in told}, "answers": answers, "photos": list(photos)}
 
 
 def _entry(entry: WaitlistEntry) -> dict[str, Any]:

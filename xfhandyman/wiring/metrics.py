@@ -12,6 +12,7 @@ too_early too_late travel unproven
 _EMAILS = [
     "added",
     "address",
+    "answer",
     "cancelled",
     "confirmation",
     "held",
@@ -56,6 +57,11 @@ visit_reports = counter(
     ),
 )
 contact_forms_submitted = counter("contact_forms_submitted_total", "Contact messages received.", ("topic",))
+contact_messages_answered = counter(
+    "contact_messages_answered_total",
+    "Answers that staff sent to contact messages, by the message's topic.",
+    ("topic",),
+)
 visit_photos = counter("visit_photos_total", "Photos that customers sent for visits.")
 reviews = counter(
     "reviews_total",

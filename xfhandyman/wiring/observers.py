@@ -75,6 +75,7 @@ _COUNTS: dict[type[events.Event], Callable[[Any], None]] = {
     events.CustomerLinkAsked: lambda event: metrics.customer_links.labels("sent" if event.sent else "not_sent").inc(),
     events.CustomerLinkOpened: lambda _: metrics.customer_links.labels("opened").inc(),
     events.ContactMessageReceived: lambda event: metrics.contact_forms_submitted.labels(event.topic).inc(),
+    events.ContactMessageAnswered: lambda event: metrics.contact_messages_answered.labels(event.topic).inc(),
     events.CheckoutOpened: lambda _: metrics.payments.labels("opened").inc(),
     events.CheckoutClosed: lambda _: metrics.payments.labels("unpaid").inc(),
     events.DepositPaid: lambda _: metrics.payments.labels("paid").inc(),
