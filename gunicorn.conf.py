@@ -2,12 +2,14 @@
 
 import os
 import resource
+import sys
 from contextlib import suppress
 
 from gunicorn.arbiter import Arbiter
 
 from telemetry import gunicorn as telemetry_hooks
 from telemetry.gunicorn import *  # noqa: F403
+from xfhandyman import embedded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
 os.environ["PROCESS_TYPE"] = "web"  # for the settings: only the web goes through a pooler
@@ -32,9 +34,13 @@ control_socket_disable = True
 
 
 def on_starting(arbiter: Arbiter) -> None:
-    from telemetry.serve.preflight import require_sound_configuration
+    from telemetry.serve import preflight
 
-    require_sound_configuration()
+    try:
+        embedded.stand_in()
+    except embedded.EmbeddedPostgresError as error:
+        sys.exit(f"XFHandyman: {error}")
+    preflight.load(arbiter.app.wsgi)  # once, for all workers: they share its memory, and the dead are soon replaced
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # a thousand connections need more descriptors than shells often give
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

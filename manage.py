@@ -6,7 +6,7 @@ import sys
 
 from environs import EnvError
 
-from xfhandyman.embedded import EmbeddedPostgresError
+from xfhandyman import embedded
 
 
 def main() -> None:
@@ -15,8 +15,9 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     try:
+        embedded.stand_in()
         execute_from_command_line(sys.argv)
-    except (EmbeddedPostgresError, EnvError) as error:
+    except (embedded.EmbeddedPostgresError, EnvError) as error:
         sys.exit(f"XFHandyman: {error}")
 
 

@@ -8,16 +8,14 @@ from itertools import count
 import psycopg
 
 from harness.stack import manage
+from xfhandyman import embedded
 
 _numbers = count()
 
 
 def server() -> str:
     """The URL of a PostgreSQL to work on: DATABASE_URL's, or the embedded one, which is started."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
-    from django.conf import settings
-
-    settings.DATABASES  # noqa: B018 - reading the settings starts the embedded server and names it in the environment
+    embedded.stand_in()
     return os.environ["DATABASE_URL"]
 
 

@@ -49,9 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """A signal ends the tests with every server they have started; so does, for xdist's workers, the end of pytest."""
     process_tree.lead(clean_up=False)
-    # Of a quarter of a second, several times in a test; what a hash has to cost is asked with production's settings.
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    settings.WHITENOISE_AUTOREFRESH = True  # else each test client lists all static files
+    os.environ["DJANGO_SETTINGS_MODULE"] = "xfhandyman.settings"  # of every process that a test starts
     signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C: pytest tears down and sums up
     if hasattr(config, "workerinput"):
         process_tree.end_with_parent()

@@ -41,10 +41,10 @@ def test_it_fails_no_request_through_restarts(stack: Callable[..., Stack]) -> No
 
         served()
         old = workers(arbiter)
-        os.kill(arbiter, signal.SIGHUP)  # new settings or code: new workers
+        os.kill(arbiter, signal.SIGHUP)  # fresh workers of the same code
         wait_for("new workers alone", lambda: len(workers(arbiter)) == 2 and not old & workers(arbiter), 60)
         served()
-        os.kill(arbiter, signal.SIGUSR2)  # a new gunicorn or Python: a new arbiter on the same socket
+        os.kill(arbiter, signal.SIGUSR2)  # new settings or code: a new arbiter on the same socket
         successor = wait_for(
             "a second arbiter", lambda: [each for each in children(arbiter) if children(each.pid)], 60
         )[0]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +54,30 @@ def test_it_stops_a_release_that_would_start_no_worker() -> None:
     code, lines = started("manage", "migrate", "--check", WEB_CONCURRENCY="0")
     assert code == 1
     assert [line for line in lines if "WEB_CONCURRENCY" in line]
+
+
+def test_reading_the_settings_does_nothing(tmp_path: Path) -> None:
+    code = "import os; before = dict(os.environ); import xfhandyman.settings; print(os.environ == before)"
+    env = os.environ | {"DATABASE_URL": "postgresql:///never-opened", "EMBEDDED_DATA": str(tmp_path / "postgres")}
+    assert printed(code, env) == "True"
+    del env["DATABASE_URL"]
+    assert "DATABASE_URL" in printed(code, env)
+    assert not any(tmp_path.iterdir())
+
+
+def test_loading_the_application_leaves_nothing_that_a_fork_would_share() -> None:
+    code = """
+import threading, psutil
+from telemetry.serve import preflight
+opened = lambda: len(psutil.Process().net_connections()) + len(psutil.Process().children())
+before = opened()
+preflight.load(lambda: __import__("xfhandyman.wsgi"))
+print([thread.name for thread in threading.enumerate()], opened() - before)
+"""
+    assert printed(code, dict(os.environ)).splitlines()[-1] == "['MainThread'] 0"
+
+
+def printed(code: str, env: dict[str, str]) -> str:
+    """What a program prints, or its last line of errors."""
+    done = subprocess.run([sys.executable, "-c", code], cwd=BASE_DIR, env=env, capture_output=True, text=True)
+    return (done.stdout or done.stderr).strip()

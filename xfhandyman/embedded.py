@@ -31,6 +31,18 @@ class EmbeddedPostgresError(RuntimeError):
     """The embedded server could not be made or started; the text is fit for a terminal."""
 
 
+def stand_in() -> None:
+    """Where the environment names no database and this is no production: start the embedded one, and name it there.
+
+    What starts a process of the site calls this before the settings are read; its children find the name and use
+    the same server. Raises EmbeddedPostgresError.
+    """
+    if os.environ.get("DATABASE_URL") or os.environ.get("ENVIRONMENT") == "production":
+        return
+    data = os.environ.get("EMBEDDED_DATA") or Path(__file__).resolve().parent.parent / ".data" / "postgres"
+    os.environ["DATABASE_URL"] = start(Path(data))
+
+
 def start(data: Path) -> str:
     """Start the server unless it runs, and return its URL. Stopped at exit by its last user.
 

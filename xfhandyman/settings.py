@@ -1,6 +1,5 @@
 """Settings, read from the environment alone; docs/configuration.md lists every variable."""
 
-import os
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,7 +10,6 @@ from bookings import country, money, phone
 from bookings.ratelimit.rates import Limit
 from bookings.slots.travel import speeds_by_hour
 from telemetry.conf import conf
-from xfhandyman import embedded
 from xfhandyman.security import policy
 
 env = Env()
@@ -39,7 +37,6 @@ TELEMETRY = {
     "HEALTH_PATHS": "/admin/operations/now/,/admin/operations/now.css",
 }
 SILENCED_SYSTEM_CHECKS = ["telemetry.W001"]  # errors here: xfhandyman/wiring/checks.py
-
 BUSINESS_NAME = env.str("BUSINESS_NAME", "XFHandyman")
 BUSINESS_TIME_ZONE = env.str("BUSINESS_TIME_ZONE", "Europe/London")
 try:
@@ -199,9 +196,6 @@ TEMPLATES = [
 ]
 
 PORT = env.int("PORT", 8000)
-if not PRODUCTION and not env.str("DATABASE_URL", ""):
-    # The environment, so that every process started from this one uses the same server.
-    os.environ["DATABASE_URL"] = embedded.start(env.path("EMBEDDED_DATA", DATA_DIR / "postgres"))
 # With DATABASE_DIRECT_URL, DATABASE_URL leads to a pooler in transaction mode (docs/scaling.md), where a connection's
 # session may change with every transaction. The web can live with that; commands and the worker go directly.
 POOLED = bool(env.str("DATABASE_DIRECT_URL", "")) and env.str("PROCESS_TYPE", "") == "web"
@@ -260,9 +254,12 @@ PROCRASTINATE_WORKER_DEFAULTS = {
 EMAIL = env.dj_email_url("EMAIL_URL", f"file:///{DATA_DIR / 'emails'}")
 if "EMAIL_BACKEND" not in EMAIL:
     raise EnvError("EMAIL_URL must be of the form smtp://user:password@host:587/?tls=true")
-vars().update({key: value for key, value in EMAIL.items() if key.startswith("EMAIL_")})
-if conf.enabled:
-    EMAIL_DELIVERY_BACKEND, EMAIL_BACKEND = EMAIL["EMAIL_BACKEND"], "telemetry.observe.mail.EmailBackend"
+EMAIL_DELIVERY_BACKEND = EMAIL["EMAIL_BACKEND"]
+EMAIL_BACKEND = "telemetry.observe.mail.EmailBackend" if conf.enabled else EMAIL_DELIVERY_BACKEND
+EMAIL_FILE_PATH = EMAIL["EMAIL_FILE_PATH"]
+EMAIL_HOST, EMAIL_PORT = EMAIL["EMAIL_HOST"], EMAIL["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL["EMAIL_HOST_USER"], EMAIL["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL["EMAIL_USE_TLS"], EMAIL["EMAIL_USE_SSL"]
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{BUSINESS_NAME} <bookings@example.com>")
 STAFF_EMAIL = env.str("STAFF_EMAIL", "office@example.com")
@@ -330,11 +327,12 @@ if TRUSTED_PROXIES:
 # Staff: a password, guessed five times at most in a quarter of an hour, and in production a code as well.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]  # one: no name answers sooner
+_validation = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "CommonPasswordValidator", "NumericPasswordValidator")
-] + [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}}]
-AUTH_PASSWORD_VALIDATORS += [
+    {"NAME": f"{_validation}.UserAttributeSimilarityValidator"},
+    {"NAME": f"{_validation}.CommonPasswordValidator"},
+    {"NAME": f"{_validation}.NumericPasswordValidator"},
+    {"NAME": f"{_validation}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "xfhandyman.security.passwords.BusinessWordsValidator"},
     {"NAME": "xfhandyman.security.notices.PasswordNotice"},
 ]

@@ -9,6 +9,7 @@ from django.core.wsgi import get_wsgi_application
 from django.http.request import MediaType
 from django.utils.functional import cached_property
 
+from xfhandyman import embedded
 from xfhandyman.security.bodies import WholeStream
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
@@ -45,6 +46,7 @@ class Request(WSGIRequest):
             return [MediaType("*/*")]
 
 
+embedded.stand_in()
 gc.disable()  # What is loaded stays. Looking through it for garbage, some hundred times, is a tenth of a start.
 application = get_wsgi_application()
 gc.freeze()

@@ -17,7 +17,10 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from xfhandyman import embedded
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
+embedded.stand_in()
 django.setup()
 
 from harness.stack import manage  # noqa: E402 - ditto

@@ -92,9 +92,12 @@ def reap(pid: int) -> None:
             mark.unlink()
 
 
-def leave() -> None:
-    """Keep this process's metrics in memory: it was forked from the arbiter, and is no worker whose end is noticed."""
-    os.environ.pop(_ENV, None)
+def withdraw() -> None:
+    """Show no gauge of this process, which has loaded the application but serves nothing. What it counts is all 0."""
+    if path := directory():
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(os.getpid(), str(path))
 
 
 def _merge(path: Path, pid: str) -> None:

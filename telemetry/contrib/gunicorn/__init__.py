@@ -44,6 +44,7 @@ def on_starting(arbiter: Arbiter) -> None:
 
 def when_ready(arbiter: Arbiter) -> None:
     global _server, _leader
+    multiprocess.withdraw()
     _leader = incidents.LeaderThread()
     _leader.start()
     _server = MetricsServer(conf.metrics_host, conf.metrics_port).start()

@@ -89,7 +89,7 @@ class Command(BaseCommand):
             ports = (conf.metrics_port, conf.worker_metrics_port)
             web, worker = (f"http://127.0.0.1:{port}/metrics" for port in ports)
             places.append(("Metrics", f"{web}   (the worker's: {worker})"))
-        if directory := getattr(settings, "EMAIL_FILE_PATH", None):
+        if directory := settings.EMAIL_FILE_PATH:
             places.append(("E-mails", f"{_short(directory)}/   (as files: EMAIL_URL names no mail server)"))
         return "\n".join(f"  {name:<8} {place}" for name, place in places)
 
