@@ -6,13 +6,17 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.contrib.staticfiles import finders
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
 from django.utils._os import safe_join
+
+
+def _prefix() -> str:
+    return urlsplit(settings.STATIC_URL or "/static/").path  # a host may have none
 
 
 def is_static(path: str) -> bool:
     """Whether a path is below STATIC_URL."""
-    return path.startswith(urlsplit(settings.STATIC_URL).path)
+    return path.startswith(_prefix())
 
 
 @lru_cache(maxsize=512)
@@ -24,11 +28,11 @@ def file_of(path: str) -> Path | None:
     """
     if not is_static(path):
         return None
-    name = unquote(path.removeprefix(urlsplit(settings.STATIC_URL).path))
+    name = unquote(path.removeprefix(_prefix()))
     try:
         if settings.STATIC_ROOT and (collected := Path(safe_join(settings.STATIC_ROOT, name))).is_file():
             return collected
         found = finders.find(name)
-    except (SuspiciousOperation, OSError, ValueError):
+    except (ImproperlyConfigured, SuspiciousOperation, OSError, ValueError):
         return None
     return Path(found) if found else None

@@ -14,11 +14,13 @@ from hypothesis import strategies as some
 
 from telemetry.metrics.labels import BoundedLabel
 from telemetry.models import RumCause, RumDaily
+from telemetry.observe import probe
 from telemetry.rum import causes, clients, store, tokens
 from telemetry.rum.beacon import Beacon, parse
 from telemetry.rum.causes import Cause
 from telemetry.rum.models import bucket
 from tests.test_rum_ingest import SAFARI, VIEW, rows, send, unlimited  # noqa: F401  # fixtures
+from tests.test_rum_trust import count
 
 NAME = "zebedee-quillfeather"
 SENT: dict[str, Any] = {
@@ -93,7 +95,15 @@ def test_it_names_scripts_of_ours_alone() -> None:
     assert finders.find("js/picker.js")
     assert name("/static/js/picker.js") == [("picker.js", "user-callback")]
     assert name("/static/js/picker.js", NAME) == [("picker.js", "other")]
-    for path in (f"/static/js/{NAME}.js", f"/{NAME}.js", "/static/../manage.js", "/static/%2e%2e/x.js", "\x00.js", ""):
+    for path in (
+        f"/static/js/{NAME}.js",
+        f"/{NAME}.js",
+        "/static/../manage.js",
+        "/static/%2e%2e/x.js",
+        "\x00.js",
+        "/static/" + "x" * 400 + ".js",
+        "",
+    ):
         assert name(path) == []
 
 
@@ -137,6 +147,18 @@ def test_a_client_counts_once_and_only_with_a_token(rows: list[store.Row]) -> No
     ]
 
 
+def test_it_counts_page_views_by_how_they_came(rows: list[store.Row]) -> None:  # noqa: F811
+    def came(navigation: str) -> float:
+        return count("rum_page_views_total", navigation=navigation, browser="Firefox")
+
+    before = [came(each) for each in ("back-forward-cache", "prerender", "other")]
+    for navigation in ("back-forward-cache", "prerender", NAME):
+        for part in (0, 1):
+            said = {**SENT, "navigation": navigation, "part": part, "number": part, "token": tokens.issue("/")}
+            send(said, HTTP_USER_AGENT="Mozilla/5.0 (X11; Linux) Firefox/140.0")
+    assert [came(each) for each in ("back-forward-cache", "prerender", "other")] == [each + 1 for each in before]
+
+
 def row(cause: Cause, day: int = 0) -> store.Row:
     received = datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(days=day)
     return store.Row(
@@ -145,7 +167,10 @@ def row(cause: Cause, day: int = 0) -> store.Row:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_day_keeps_sums_and_the_worst_is_what_cost_most() -> None:
+@pytest.mark.parametrize("engine", ["postgresql", "another"])
+def test_a_day_keeps_sums_and_the_worst_is_what_cost_most(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if engine == "another":
+        monkeypatch.setattr(probe, "speaks_psycopg", lambda: False)
     parts = {"ttfb": 400.0, "load_delay": 0.0, "load": 1700.0, "render_delay": 300.0}
     slow, quick = Cause("LCP", "main>img", "", 2400, parts), Cause("LCP", "main>p", "", 500, {})
     store.write([row(slow), row(quick), row(quick)])

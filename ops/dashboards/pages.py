@@ -177,6 +177,12 @@ USERS = Dashboard(
                 },
             ),
             Panel(
+                "Page views by how the page came",
+                "short",
+                {"{{navigation}}": "sum by (navigation) (increase(rum_page_views_total[15m]))"},
+                stacked=True,
+            ),
+            Panel(
                 "Clients with JavaScript errors",
                 "short",
                 {"{{route}}": "sum by (route) (increase(rum_js_errors_total[15m]))"},

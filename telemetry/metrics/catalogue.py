@@ -106,6 +106,9 @@ rum_unverified = counter("rum_unverified_total", "What beacons and reports held 
 rum_csp_violations = counter(
     "rum_csp_violations_total", "Clients in whose browser the security policy stopped something.", ("directive",)
 )
+rum_page_views = counter(
+    "rum_page_views_total", "Page views by how the page came and the family of the browser.", ("navigation", "browser")
+)
 rum_beacons = counter("rum_beacons_total", "Beacons by what became of them.", ("outcome",))
 
 # The watchers themselves

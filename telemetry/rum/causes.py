@@ -104,7 +104,10 @@ def words() -> frozenset[str]:
     """Every element of the project's templates, and every class with a dot before it."""
     found = set(_OF_FORMS)
     for template in _templates():
-        text = template.read_text(errors="replace")
+        try:
+            text = template.read_text(errors="replace")
+        except OSError:  # its words are not ours then, and the beacon is taken all the same
+            continue
         found.update(_TAGS.findall(text))
         for classes in _CLASSES.findall(text):
             found.update(f".{each}" for each in _TEMPLATE.sub(" ", classes).split() if _WORD.fullmatch(each))

@@ -26,6 +26,7 @@ _BROWSERS = (
     ("Safari", re.compile(r"Version/(\d+)[\d.]* (?:Mobile/\w+ )?Safari/")),
 )
 """Most name others besides themselves; the first that is found is it."""
+FAMILIES = tuple(name for name, _ in _BROWSERS)
 _SYSTEMS = (
     ("Windows", re.compile("Windows")),
     ("Android", re.compile("Android")),

@@ -13,8 +13,8 @@ from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 from telemetry.observe import browsers
 from telemetry.observe.routes import route_of_path
-from telemetry.rum import shares, store
-from telemetry.rum.beacon import Beacon, ScriptError
+from telemetry.rum import clients, shares, store
+from telemetry.rum.beacon import NAVIGATIONS, Beacon, ScriptError
 from telemetry.rum.causes import SCRIPT, Cause
 from telemetry.rum.clients import Sender
 from telemetry.rum.foreign import is_foreign
@@ -41,6 +41,11 @@ for _kind in ("vital", "fetch", "error", "csp"):
     catalogue.rum_unverified.labels(_kind)  # there with 0 before the first
 
 
+for _navigation in (*NAVIGATIONS, "other"):
+    for _family in (*clients.FAMILIES, "other"):
+        catalogue.rum_page_views.labels(_navigation, _family)
+
+
 def project(beacon: Beacon, page: PageToken, sender: Sender) -> None:
     """Make of a beacon that a token vouches for what it counts for: numbers, a log line, spans, issues, a row."""
     received = time.time()
@@ -50,6 +55,8 @@ def project(beacon: Beacon, page: PageToken, sender: Sender) -> None:
         catalogue.rum_foreign_errors.inc(foreign)
     hung_on = beacon.hung_on()
     counted = _count(beacon, page.route, sender, vitals, hung_on)
+    if beacon.part == 0:
+        catalogue.rum_page_views.labels(beacon.navigation, sender.browser.family).inc()
     if ours:
         _count_errors(ours, page, sender, _origin(beacon, page, received))
     if page.sampled and page.trace_id and shares.within(sender.address, "trace", MOST_TRACED):
