@@ -87,13 +87,17 @@ def test_it_says_when_to_leave_for_each_visit(amir: Handyman, client: Client) ->
     Handyman.objects.update(start_postcode=home)
     visit(amir, hour=9, postcode=near)
     Booking.objects.filter(pk=visit(amir, hour=11, postcode=home).pk).update(status="cancelled")
-    visit(amir, hour=13, postcode=near)
+    after_it = visit(amir, hour=13, postcode=near)
     visit(amir, hour=15, postcode=unknown)
     visit(amir, days=1, hour=9, postcode=near)
-    page = " ".join(client.get("/crew/").content.decode().split())
-    ways = re.findall(r"Leave ([A-Z0-9 ]+) by (\S+): about (\d+) min with parking", page)
     from_home = (home, "8:32am", "28")  # 5 km and a third more at 20 km/h, and 8 minutes
-    assert ways == [from_home, (near, "12:52pm", "8"), from_home]
+    assert ways_on("/crew/", client) == [from_home, (near, "12:52pm", "8"), from_home]
+    assert ways_on(f"/crew/visits/{after_it.pk}/", client) == [(near, "12:52pm", "8")], "by itself as well"
+
+
+def ways_on(page: str, client: Client) -> list[tuple[str, ...]]:
+    shown = " ".join(client.get(page).content.decode().split())
+    return re.findall(r"Leave ([A-Z0-9 ]+) by (\S+): about (\d+) min with parking", shown)
 
 
 def test_it_asks_as_little_of_the_database_for_many_visits(

@@ -21,6 +21,7 @@ from bookings.models import (
     Status,
     TimeOff,
     TimeOffRequest,
+    VisitReport,
     WaitlistEntry,
 )
 from tests import factories
@@ -214,3 +215,42 @@ def test_it_needs_no_more_queries_the_more_there_is(
     with django_assert_max_num_queries(18):
         page = admin_client.get(TODAY).content.decode()
     assert "99+" in page
+
+
+def reported(
+    booking: Booking, kind: str, hours: float, minutes: int | None = None, told: Booking | None = None
+) -> None:
+    """Some hours after noon."""
+    at, who = NOON + timedelta(hours=hours), booking.handyman
+    VisitReport.objects.create(
+        booking=booking, handyman=who, kind=kind, key=f"{kind}{hours}", at=at, minutes=minutes, told=told
+    )
+
+
+def test_who_says_that_he_comes_after_the_window_is_late_before_it_closes(owner: User, amir: Handyman) -> None:
+    first, waits = visit(amir, -1), visit(amir, 1)
+    assert panel(owner, "Late").lines == []
+    reported(first, "late", -0.25, 45, told=waits)
+    assert panel(owner, "Late").lines == [], "within the window"
+    reported(first, "late", 0, 150, told=waits)
+    found = panel(owner, "Late")
+    assert [(line.link, line.more) for line in found.lines] == [
+        (
+            f"/admin/bookings/booking/{waits.pk}/change/",
+            f"there about 15:30, promised by {timezone.localtime(waits.arrival_until):%H:%M}",
+        )
+    ]
+    assert found.count == 1
+    reported(waits, "on_the_way", 0, 30)
+    assert panel(owner, "Late").lines == [], "what was said last counts"
+
+
+def test_who_began_late_is_late_to_end_only_once_the_work_takes_longer_than_planned(
+    owner: User, amir: Handyman
+) -> None:
+    began_late, forgotten = visit(amir, -3), visit(amir, -6)
+    assert len(panel(owner, "Late").lines) == 2
+    reported(began_late, "arrived", -0.5)
+    assert [line.link for line in panel(owner, "Late").lines] == [f"/admin/bookings/booking/{forgotten.pk}/change/"]
+    VisitReport.objects.update(at=NOON - timedelta(hours=2))
+    assert len(panel(owner, "Late").lines) == 2

@@ -15,6 +15,7 @@ from django.utils.timesince import timesince
 
 from bookings import crew
 from bookings.admin import clashes
+from bookings.admin.progress import Progress
 from bookings.admin.schedule import in_day, visits_between
 from bookings.models import (
     Booking,
@@ -169,23 +170,39 @@ class Desk:
 
 
 def late(desk: Desk) -> Panel | None:
-    """Visits that should be over by their plan, and that nobody has closed: running late, or forgotten."""
+    """Visits whose handyman has said that he comes after the window, then those that should be over and are not closed.
+
+    One that began late is not late to end while its handyman is there no longer than the work was planned to take.
+    """
     if not desk.sees_visits:
         return None
+    ahead = [visit for visit in desk.on(desk.today) if visit.status == Status.CONFIRMED]
+    progress = Progress.of(ahead)
+    coming = [visit for visit in ahead if visit.ends_at >= desk.now and progress.breaks_promise(visit)]
     overdue = Booking.objects.filter(status=Status.CONFIRMED, ends_at__lt=desk.now).with_jobs()
-    behind = crew.visible(overdue, desk.user)
-    shown, count = _first(behind.order_by("-ends_at"))
+    behind = crew.visible(overdue, desk.user).order_by("-ends_at")[:MOST_COUNTED]
+    unclosed = [visit for visit in behind if not progress.is_at_work(visit, desk.now)]
     lines = [
+        Line(
+            f"{visit.handyman}: {visit.title}, {visit.customer_name}",
+            _change(visit),
+            f"there about {_at(progress.expected[visit.pk])}, promised by {_at(visit.arrival_until)}",
+        )
+        for visit in coming
+    ]
+    lines += [
         Line(
             f"{visit.handyman}: {visit.title}, {visit.customer_name}",
             _change(visit),
             f"should have been done {timesince(visit.ends_at, desk.now, depth=1)} ago",
             visit if desk.may("change_booking") else None,
         )
-        for visit in shown
+        for visit in unclosed[:LISTED]
     ]
     link = f"{reverse('admin:bookings_booking_changelist')}?when=todo"
-    return Panel("Late or not closed", lines, count, link, "Every visit so far is closed.")
+    return Panel(
+        "Late or not closed", lines[:LISTED], len(unclosed) + len(coming), link, "Every visit so far is closed."
+    )
 
 
 def clashing(desk: Desk) -> Panel | None:
@@ -321,6 +338,10 @@ def _change(visit: Booking) -> str:
 
 def _when(moment: datetime) -> str:
     return f"{timezone.localtime(moment):%a %H:%M}"
+
+
+def _at(moment: datetime) -> str:
+    return f"{timezone.localtime(moment):%H:%M}"
 
 
 def _kept(visit: Booking, now: datetime) -> str:

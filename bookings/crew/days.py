@@ -153,6 +153,16 @@ def days(handyman: Handyman, first: date, count: int) -> list[Day]:
     ]
 
 
+def one(handyman: Handyman, pk: int) -> Visit | None:
+    """One of his visits with its details and the way to it, which depends on the others of its day."""
+    found = with_details(of_handyman(handyman).filter(pk=pk))
+    if not found:
+        return None
+    day = timezone.localdate(found[0].booking.starts_at)
+    of_day = of_handyman(handyman).filter(starts_at__gte=midnight(day), starts_at__lt=midnight(day + DAY))
+    return replace(found[0], way=ways(handyman, of_day.order_by("during")).get(pk))
+
+
 def with_details(bookings: BookingQuerySet) -> list[Visit]:
     """These visits with what was reported of them and what was done there before."""
     accepted = Prefetch("reports", VisitReport.objects.accepted(), to_attr="accepted")

@@ -72,7 +72,9 @@ def visit(request: HttpRequest, handyman: Handyman, pk: int) -> HttpResponse:
     A script that accepts JSON gets `said`, a sentence for the handyman, and `refused`, a code or nothing.
     """
     if request.method != "POST":
-        (shown,) = diary.with_details(_one(diary.of_handyman(handyman), pk))
+        shown = diary.one(handyman, pk)
+        if shown is None:
+            raise Http404
         return render(request, "crew/visit.html", {"visit": shown, "handyman": handyman, **_rights(request)})
     if not crew.may_report(request.user):
         raise PermissionDenied
