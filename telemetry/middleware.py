@@ -142,7 +142,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         if not self.is_async:
             work.begin(observation)
         if probes.view_of(request) is None:
-            traces.open_request(observation, request.META)
+            traces.open_request(observation, request.META, getattr(request, "scope", None))
         else:
             observation.route, observation.apart = request.path_info, True
         self.metrics.in_progress.set(len(in_flight))

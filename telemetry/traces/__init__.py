@@ -28,7 +28,9 @@ class Tracing:
     See the functions of this module for the meaning.
     """
 
-    def open_request(self, observation: Observation, environ: dict[str, Any]) -> None: ...
+    def open_request(
+        self, observation: Observation, environ: dict[str, Any], scope: dict[str, Any] | None = None
+    ) -> None: ...
     def record(
         self, name: str, seconds: float, kind: str, attributes: Attributes, error: BaseException | str | None
     ) -> None: ...
@@ -99,13 +101,14 @@ def instrument() -> None:
         opentelemetry.instrument()
 
 
-def open_request(observation: Observation, environ: dict[str, Any]) -> None:
+def open_request(observation: Observation, environ: dict[str, Any], scope: dict[str, Any] | None = None) -> None:
     """Decide what the server span may continue: a page of ours (pages.py), or a trusted proxy's caller.
 
-    `environ` (`request.META`) keeps the headers that say so and loses the others; another caller's trace is linked. The
-    span sets trace_id, span_id and sampled of `observation`.
+    `environ` (`request.META`) keeps the headers that say so and loses the others; another caller's trace is linked. So
+    do those of `scope`, which the instrumentation reads under ASGI. The span sets trace_id, span_id and sampled of
+    `observation`.
     """
-    _sink.active.open_request(observation, environ)
+    _sink.active.open_request(observation, environ, scope)
 
 
 def record(

@@ -139,6 +139,8 @@ def _allowed(attributes: dict[str, Any]) -> dict[str, Any]:
     }
     if kept.get("http.route"):
         kept["url.path"] = kept["http.route"]
+    if "server.port" in kept:  # which the instrumentation of ASGI leaves in the address, too
+        kept["server.address"] = str(kept.get("server.address", "")).removesuffix(f":{kept['server.port']}")
     if "url.full" in attributes:  # of an outgoing call: where to, without path and query
         parts = urlsplit(str(attributes["url.full"]))
         port = f":{parts.port}" if parts.port else ""

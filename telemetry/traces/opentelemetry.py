@@ -116,8 +116,10 @@ class OpenTelemetry(Tracing):
         self._parents = [f"HTTP_{name.upper().replace('-', '_')}" for name in propagate.get_global_textmap().fields]
         RequestsInstrumentor().instrument(tracer_provider=provider, meter_provider=NoOpMeterProvider())
 
-    def open_request(self, observation: Observation, environ: dict[str, Any]) -> None:
-        """Leave in the environment what the instrumentation may continue, and nothing else."""
+    def open_request(
+        self, observation: Observation, environ: dict[str, Any], scope: dict[str, Any] | None = None
+    ) -> None:
+        """Leave in the environment, or ASGI's scope, what the instrumentation may continue, and nothing else."""
         claimed, vouched = environ.get("HTTP_TRACEPARENT", ""), pages.continued(observation.method, environ)
         trusted = environ.get(TRUSTED_CALLER)
         for name in ("HTTP_TRACESTATE", "HTTP_BAGGAGE", *(() if trusted and not vouched else self._parents)):
@@ -125,8 +127,18 @@ class OpenTelemetry(Tracing):
         if vouched:
             environ["HTTP_TRACEPARENT"] = vouched
         observation.caller = environ.get("HTTP_TRACEPARENT", "")
+        if scope is not None:
+            self._leave(environ, scope)
         if claimed and (vouched or not trusted):
             environ[_CLAIMED] = claimed
+
+    def _leave(self, environ: dict[str, Any], scope: dict[str, Any]) -> None:
+        """Make the headers of an ASGI scope say what the environment says."""
+        names = {"HTTP_TRACEPARENT", "HTTP_TRACESTATE", "HTTP_BAGGAGE", *self._parents}
+        headers = {name.removeprefix("HTTP_").replace("_", "-").lower().encode(): name for name in names}
+        kept = [pair for pair in scope["headers"] if pair[0].lower() not in headers]
+        said = [(header, environ[name].encode("latin-1")) for header, name in headers.items() if name in environ]
+        scope["headers"] = kept + said
 
     def record(
         self, name: str, seconds: float, kind: str, attributes: Attributes, error: BaseException | str | None
