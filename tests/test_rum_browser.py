@@ -55,11 +55,14 @@ def picture() -> bytes:
 
 
 def slow_hero(page: Page, path: str) -> None:
-    """Give a page a picture that fills most of the screen and takes 300 ms to come."""
+    """Give a page a picture that fills most of the screen and takes 300 ms to come, and a script that takes 120 ms."""
+    busy = "const until = performance.now() + 120; while (performance.now() < until);"
 
     def document(route: Route) -> None:
         answer = route.fetch()
-        tag = '<img src="/hero.png" width="380" height="500" alt="" id="hero">'
+        nonce = answer.text().partition('nonce="')[2].partition('"')[0]
+        tag = f'''<img src="/hero.png" width="380" height="500" alt="" id="hero">
+            <script nonce="{nonce}" src="/static/js/trusted.js" defer></script>'''
         route.fulfill(response=answer, body=answer.text().replace("<main", tag + "<main", 1))
 
     def hero(route: Route) -> None:
@@ -68,6 +71,7 @@ def slow_hero(page: Page, path: str) -> None:
 
     page.route(f"**{path}", document)
     page.route("**/hero.png", hero)
+    page.route("**/static/js/trusted.js", lambda route: route.fulfill(body=busy, content_type="text/javascript"))
 
 
 def shift(page: Page) -> float:
@@ -120,6 +124,8 @@ def test_it_measures_what_the_customer_felt(site: Watched, page: Page) -> None:
     assert (line["causes"]["inp"]["target"], line["causes"]["inp"]["processing_ms"] >= 115) == ("button", True)
     assert line["causes"]["inp"]["event"] in ("click", "pointerdown", "pointerup")
     assert line["causes"]["cls"]["target"] == "div"
+    assert line["causes"]["script"] == {"target": "trusted.js", "event": "classic-script", "ms": ANY}
+    assert 110 <= line["causes"]["script"]["ms"] <= 600
     assert (line["browser"], line["connection"], line["memory"]) == ("Chrome", "4g", ANY)
     assert (row["route"], row["device"], row["navigation"], row["part"]) == ("/services/", "desktop", "navigate", 0)
     assert row["cls"] == pytest.approx(expected, rel=0.01)
