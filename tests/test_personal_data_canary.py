@@ -45,7 +45,14 @@ FORM = {
     "topic": CANARY["name"],
     "consent": "on",
 }
-KEEPS_PEOPLE = {"bookings_booking", "bookings_contactmessage"}
+KEEPS_PEOPLE = {"bookings_booking", "bookings_contactmessage", "bookings_messageanswer", "bookings_visitreport"}
+STAFF = """
+from django.contrib.auth.models import User
+from bookings.models import Booking, ContactMessage, Handyman
+booking = Booking.objects.latest("pk")
+Handyman.objects.filter(pk=booking.handyman_id).update(user=User.objects.create_superuser("staff", password="a-pass-1"))
+print("keys", booking.pk, ContactMessage.objects.latest("pk").pk)
+"""
 
 
 def test_personal_data_stays_in_the_business_and_leaves_it_when_erased(
@@ -57,8 +64,9 @@ def test_personal_data_stays_in_the_business_and_leaves_it_when_erased(
     wait_for("the browser's error", lambda: _transactions(project) & {"/"}, 60)
     _visit(site)
     _write_with_photo(site)
+    _work_as_staff(site)
     _be_hostile(site)
-    sent = {"confirmation", "message"}
+    sent = {"confirmation", "message", "answer"}
     wait_for("the e-mails", lambda: sent <= {line["kind"] for line in site.log_events("email_sent")}, 60)
     wait_for("the server's error", lambda: _transactions(project) & {"/broken/canary/"}, 60)
     wait_for("the spans", lambda: collector.named("send_booking_email"), 60)
@@ -85,6 +93,7 @@ def test_personal_data_stays_in_the_business_and_leaves_it_when_erased(
         assert not _found(text), f"in {place}: {_found(text)}"
     happened = {line["event"] for line in site.log_events()}
     assert {"request_failed", "booking_created", "contact_message_received", "email_sent", "page_view"} <= happened
+    assert {"visit_reported", "contact_message_answered"} <= happened
     assert _tables_that_know(site) >= KEEPS_PEOPLE, "or the search below proves nothing"
 
     said = _erase(site)
@@ -136,6 +145,29 @@ def _write_with_photo(site: Stack) -> None:
         wait_for("the time that nobody types faster in", lambda: time.monotonic() - opened > 3.5)
         answer = session.post(f"{site.url}/contact/", fields, files=files, allow_redirects=False, timeout=20)
     assert answer.status_code == 302, answer.text
+
+
+def _work_as_staff(site: Stack) -> None:
+    """The customer's handyman opens his day and reports in their words; the office answers with them."""
+    booking, message = re.findall(r"keys (\d+) (\d+)", site.manage("shell", "-v0", "-c", STAFF))[0]
+    visit = f"/crew/visits/{booking}/"
+    with requests.Session() as session:
+        post(session, site.url + "/admin/login/", username="staff", password="a-pass-1")
+        for page in ("/crew/", "/crew/kept/today/", "/crew/kept/tomorrow/", "/crew/phone/", "/crew/time-off/"):
+            assert session.get(site.url + page, timeout=20).status_code == 200, page
+        assert CANARY["name"] in session.get(site.url + visit, timeout=20).text
+        told = {"kind": "could_not", "key": "a-tap", "words": FORM["body"]}
+        assert post(session, site.url + visit, **told).status_code in (302, 409), "kept, also before its day"
+        inbox = f"{site.url}/admin/bookings/contactmessage/{message}/change/"
+        assert post(session, inbox, answer=FORM["body"], send_answer="1").status_code == 302
+
+
+def post(session: requests.Session, page: str, **fields: str) -> requests.Response:
+    """Open a page and post its form with its hidden fields."""
+    opened = session.get(page, timeout=20).text
+    hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', opened))
+    headers = {"Referer": page}
+    return session.post(page, {**hidden, **fields}, headers=headers, allow_redirects=False, timeout=20)
 
 
 def _be_hostile(site: Stack) -> None:
