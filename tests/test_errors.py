@@ -14,7 +14,7 @@ import pytest
 from harness.peers.bugsink import Bugsink, Project
 from harness.peers.collector import Collector
 from harness.stack import Stack, running_stack, wait_for
-from telemetry import errors
+from telemetry import background, errors
 from telemetry.errors import sentry
 from telemetry.errors.browser_events import BrowserError
 from telemetry.errors.sentry import BURST
@@ -154,6 +154,16 @@ def test_it_reports_a_task_that_fails_with_who_deferred_it(reported: Reported) -
     [line] = [one for one in reported.site.log_events("request_finished") if one["route"] == "/broken/defer/<task>/"]
     assert event["tags"]["request_id"] == line["request_id"]
     assert event["exception"]["values"][-1]["value"] == "no parts for …"
+
+
+def test_a_server_without_monitors_takes_the_rest(reporting: Project) -> None:
+    """Bugsink skips check-ins and sessions: the envelope they come in is taken all the same, and so is the error."""
+    with pytest.raises(LookupError), background.running("shop.sweep", {}, system="queue", schedule="0 3 * * *"):
+        raise LookupError
+    errors.session("crashed")
+    errors.stop()
+    [event] = reporting.wait_for_events()
+    assert event["exception"]["values"][0]["type"] == "LookupError"
 
 
 def test_an_incident_is_one_issue_titled_with_its_sentence(reporting: Project) -> None:

@@ -5,7 +5,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -13,12 +14,17 @@ from django.core import signals
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
+from procrastinate import JobContext
+from procrastinate.contrib.django import app
+from procrastinate.jobs import Job
+from procrastinate.worker import Worker
 
 from bookings.models import Service
 from harness.peers.envelopes import Envelopes, running_envelopes
 from harness.stack import wait_for
 from telemetry import background, errors
 from telemetry.context import Observation, observing
+from telemetry.contrib.procrastinate import jobs
 from telemetry.errors import exceptions, sentry
 from telemetry.logger import get_logger
 from telemetry.middleware import ObservingMiddleware
@@ -167,6 +173,27 @@ def signals_of(middleware: ObservingMiddleware) -> Iterator[None]:
     signals.got_request_exception.connect(middleware.process_got_request_exception)
     yield
     signals.got_request_exception.disconnect(middleware.process_got_request_exception)
+
+
+def test_each_periodic_task_of_the_site_checks_in_with_its_crontab(envelopes: Envelopes) -> None:
+    periodic = app.periodic_registry.periodic_tasks.values()
+    for each in periodic:
+        job = Job(
+            id=1,
+            queue="default",
+            lock=None,
+            queueing_lock=None,
+            task_name=each.task.name,
+            task_kwargs={"timestamp": 1_800_000_000},
+        )
+        jobs.observe(lambda: None, cast(JobContext, SimpleNamespace(job=job, app=app)), cast(Worker, None))
+    errors.stop()
+    told = {
+        check_in["monitor_slug"]: check_in["monitor_config"]["schedule"]["value"]
+        for check_in in envelopes.others["check_in"]
+    }
+    assert told == {each.task.name.replace(".", "-"): each.cron for each in periodic}
+    assert len(told) >= 8
 
 
 def test_a_periodic_task_checks_in_when_it_begins_and_ends(envelopes: Envelopes) -> None:
