@@ -14,6 +14,7 @@ from bookings.messaging import emails, notifications, push, reminders, reviews
 from bookings.messaging.delivery import Retries, send_once
 from bookings.models import (
     Booking,
+    CatalogueChange,
     ContactMessage,
     CustomerLink,
     FormerAddress,
@@ -159,6 +160,7 @@ def forget_addresses(timestamp: int) -> None:
     """Delete what is left of clients that are long gone, in limits and in bookings that are proven or over."""
     limits.forget_whole()
     proofs.forget_clients()
+    CatalogueChange.objects.gather()
     own_page.forget_old(timezone.now())
 
 

@@ -13,6 +13,7 @@ from bookings.models.booking import (
     words_of_a_booking,
 )
 from bookings.models.catalogue import LEAST_DEPOSIT, Priced, Pricing, Service, ServiceArea, ServiceQuerySet
+from bookings.models.changes import CatalogueChange
 from bookings.models.customers import CustomerLink
 from bookings.models.emails import FormerAddress, SentEmail
 from bookings.models.history import BookingEvent
@@ -49,6 +50,7 @@ __all__ = [
     "BookingLine",
     "BookingQuerySet",
     "CalendarFeed",
+    "CatalogueChange",
     "ContactMessage",
     "CustomerLink",
     "FormerAddress",

@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from bookings import country, events, scheduling
+from bookings import country, events, kept_pages, scheduling
 from bookings.basket import Basket
 from bookings.forms import BookingForm, WeekForm, read_instant
 from bookings.models import MOST_OF_ONE, Booking, Handyman, Service, Status, new_idempotency_key
@@ -42,7 +42,14 @@ def book(request: HttpRequest, slug: str) -> HttpResponse:
         return service_gone(request, slug)
     if seconds := limits.wait(request, limits.Purpose.AVAILABILITY):
         return wait_a_while(request, seconds)
-    return render(request, "bookings/book.html", _picker(request, basket))
+    return kept_pages.answer(
+        request,
+        "bookings/book.html",
+        kept=lambda: _shown(basket),
+        live=lambda: _picker(request, basket),
+        version=lambda: f"{basket.offer} {basket.title}",
+        keep=not basket.query and not basket.incomplete,
+    )
 
 
 @require_safe

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from bookings import kept_pages
 from bookings.forms import ContactForm
 from bookings.messaging import contact as inbox
 from bookings.messaging.spam import looks_like_spam, opened_stamp
@@ -30,7 +31,13 @@ def contact(request: HttpRequest) -> HttpResponse:
                 "topic": topic if topic in ContactMessage.Topic else ContactMessage.Topic.QUESTION,
             }
         )
-        return render(request, "bookings/contact.html", {"form": form, "section": "contact"})
+        return kept_pages.answer(
+            request,
+            "bookings/contact.html",
+            kept=lambda: {"form": form, "section": "contact"},
+            live=lambda: {"form": form},
+            version=str,
+        )
     if seconds := limits.wait(request, limits.Purpose.CONTACT):
         kept = {"form": ContactForm(initial=request.POST.dict()), "section": "contact"}
         return wait_a_while(request, seconds, "bookings/contact.html", kept)

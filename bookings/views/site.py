@@ -9,7 +9,7 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from bookings import structured_data
+from bookings import kept_pages, structured_data
 from bookings.forms import PostcodeForm
 from bookings.models import Assurance, Review, Service, ServiceArea
 from bookings.slots import calendars
@@ -18,9 +18,13 @@ from bookings.slots import calendars
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Hero, area check (`?postcode=`), services by job, reviews, questions."""
+    return kept_pages.answer(request, "bookings/home.html", kept=lambda: _home(request))
+
+
+def _home(request: HttpRequest) -> dict[str, object]:
     areas, reviews = list(ServiceArea.objects.all()), list(Review.objects.shown()[:3])
     summary = Review.objects.summary()
-    context = {
+    return {
         **_area_check(request),
         "areas": areas,
         "groups": _by_group(Service.objects.active()),
@@ -29,22 +33,26 @@ def home(request: HttpRequest) -> HttpResponse:
         "assurances": Assurance.objects.shown(),
         "structured_data": structured_data.business(areas, reviews, summary),
     }
-    return render(request, "bookings/home.html", context)
 
 
 @require_safe
 def services(request: HttpRequest) -> HttpResponse:
-    return render(
-        request, "bookings/services.html", {"groups": _by_group(Service.objects.active()), "section": "services"}
-    )
+    def shown() -> dict[str, object]:
+        return {"groups": _by_group(Service.objects.active()), "section": "services"}
+
+    return kept_pages.answer(request, "bookings/services.html", kept=shown)
 
 
 @require_safe
 def service(request: HttpRequest, slug: str) -> HttpResponse:
     """A job with its price, who does it, and the area check (`?postcode=`)."""
+    return kept_pages.answer(request, "bookings/service.html", kept=lambda: _service(request, slug))
+
+
+def _service(request: HttpRequest, slug: str) -> dict[str, object]:
     chosen = get_object_or_404(Service.objects.active(), slug=slug)
     summary = chosen.reviews.all().summary()
-    context = {
+    return {
         **_area_check(request),
         "areas": ServiceArea.objects.all(),  # read only where the answer is no
         "service": chosen,
@@ -56,7 +64,6 @@ def service(request: HttpRequest, slug: str) -> HttpResponse:
         "structured_data": structured_data.service(chosen, summary),
         "section": "services",
     }
-    return render(request, "bookings/service.html", context)
 
 
 @require_safe
