@@ -42,7 +42,7 @@ def configured() -> bool:
 def faults() -> Iterator[str]:
     """What OpenTelemetry's libraries refuse of the variables for logs, a sentence each."""
     if configured():
-        from telemetry.traces import configuration  # not in gunicorn's arbiter, which counts nothing
+        from telemetry.traces import configuration  # not in the parent of a server's workers, which counts nothing
 
         configuration.unset_empty()
         yield from configuration.faults(configuration.LOGS)
