@@ -6,10 +6,10 @@ a change is committed shows it, whichever process or node it reaches. What books
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -21,6 +21,7 @@ from django.utils import timezone
 from bookings.models import CatalogueChange
 
 _MOST_PAGES = 200
+_MOST_VALUES = 1000
 _MARK = f"<!--{secrets.token_hex(16)}-->"
 _COLLECTED = "each_request_nodes"
 Values = Callable[[], dict[str, Any]]
@@ -44,15 +45,29 @@ class _Page:
         return "".join(parts)
 
 
+_T = TypeVar("_T")
 _pages: dict[tuple[str, str], _Page] = {}
+_values: dict[Hashable, tuple[str, object]] = {}
 
 
 def forget(**_signal: object) -> None:
     """Keep nothing of what is kept: the settings are others."""
     _pages.clear()
+    _values.clear()
 
 
 setting_changed.connect(forget)
+
+
+def value(version: str, key: Hashable, make: Callable[[], _T]) -> _T:
+    """What `make` reads of the catalogue, kept for this version of it: for showing alone, and not to be changed."""
+    found = _values.get(key)
+    if found is None or found[0] != version:
+        found = (version, make())
+        if len(_values) >= _MOST_VALUES:
+            _values.clear()
+        _values[key] = found
+    return cast("_T", found[1])
 
 
 def answer(

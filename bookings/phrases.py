@@ -1,6 +1,7 @@
 """How prices, durations and times read: on pages, in e-mails and in calendars."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -73,6 +74,11 @@ def lasts(work: Work) -> str:
 def clock(moment: datetime) -> str:
     """A local wall-clock time: 9am, 1:30pm, noon."""
     local = timezone.localtime(moment)
-    if (local.hour, local.minute) == (12, 0):
+    return _clock(local.hour, local.minute)
+
+
+@lru_cache(maxsize=1440)
+def _clock(hour: int, minute: int) -> str:
+    if (hour, minute) == (12, 0):
         return "noon"
-    return date_format(local, "gA" if not local.minute else "g:iA").lower()
+    return date_format(datetime(2000, 1, 1, hour, minute), "gA" if not minute else "g:iA").lower()

@@ -1,6 +1,7 @@
 """How prices, durations and times read on a page, and how its links keep what was chosen."""
 
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from django import template
 from django.utils import timezone
@@ -28,13 +29,30 @@ def icon(service: Service) -> str:
 def day(moment: date | datetime) -> str:
     """Thursday 26 November, in the business's zone."""
     local = timezone.localtime(moment) if isinstance(moment, datetime) else moment
-    return date_format(local, "l, F j" if _month_first() else "l j F")
+    return _written(local.date() if isinstance(local, datetime) else local, "l, F j" if _month_first() else "l j F")
 
 
 @register.filter
 def short_day(moment: date) -> str:
     """26 Nov, or Nov 26 where one writes it so."""
-    return date_format(moment, "M j" if _month_first() else "j M")
+    return _written(moment, "M j" if _month_first() else "j M")
+
+
+@lru_cache(maxsize=1024)
+def _written(day: date, how: str) -> str:
+    return date_format(day, how)
+
+
+@register.filter
+def iso(day: date) -> str:
+    """2026-11-26, for addresses."""
+    return day.isoformat()
+
+
+@register.filter
+def part(day: date, how: str) -> str:
+    """A part of a date: "D" is Thu, "j" 26."""
+    return _written(day, how)
 
 
 def _month_first() -> bool:

@@ -22,7 +22,7 @@ from django.views.decorators.vary import vary_on_headers
 from bookings import country, events, kept_pages, scheduling
 from bookings.basket import Basket
 from bookings.forms import BookingForm, WeekForm, read_instant
-from bookings.models import MOST_OF_ONE, Booking, Handyman, Service, Status, new_idempotency_key
+from bookings.models import MOST_OF_ONE, Booking, CatalogueChange, Handyman, Service, Status, new_idempotency_key
 from bookings.ratelimit import limits
 from bookings.scheduling import corrections, deposits
 from bookings.slots import calendars, visits
@@ -37,7 +37,8 @@ from bookings.views.payment import to_stripe
 @never_cache
 def book(request: HttpRequest, slug: str) -> HttpResponse:
     """Step 2: a week's windows (`?day=` or `?week=`, `?handyman=`, `?postcode=`, `?job=slug:quantity` for each job)."""
-    basket = _basket(request, slug)
+    version = CatalogueChange.objects.version()
+    basket = _basket(request, slug, version)
     if basket is None:
         return service_gone(request, slug)
     if seconds := limits.wait(request, limits.Purpose.AVAILABILITY):
@@ -46,8 +47,8 @@ def book(request: HttpRequest, slug: str) -> HttpResponse:
         request,
         "bookings/book.html",
         kept=lambda: _shown(basket),
-        live=lambda: _picker(request, basket),
-        version=lambda: f"{basket.offer} {basket.title}",
+        live=lambda: _picker(request, basket, version),
+        version=lambda: version,
         keep=not basket.query and not basket.incomplete,
     )
 
@@ -80,10 +81,11 @@ def availability(request: HttpRequest) -> HttpResponse:
     if seconds := limits.wait(request, limits.Purpose.AVAILABILITY):
         return JsonResponse({"error": "too_many_requests"}, status=429, headers={"Retry-After": str(seconds)})
     slug = request.GET.get("service", "")
-    basket = _basket(request, slug)
+    version = CatalogueChange.objects.version()
+    basket = _basket(request, slug, version)
     if basket is None:
         return JsonResponse({"error": "unknown_service"}, status=404)
-    context = _picker(request, basket)
+    context = _picker(request, basket, version)
     if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
         return render(request, "bookings/_picker.html", context)
     return JsonResponse({"service": slug, "offer": basket.offer, **_as_json(context["week"])})
@@ -150,11 +152,23 @@ def again(request: HttpRequest, visit: Booking) -> HttpResponse:
     return _details(request, basket, form, free[0].starts_at if free else None, asked_for, offer=True)
 
 
-def _basket(request: HttpRequest, slug: str) -> Basket | None:
-    """The jobs that the address or the form names, this one first; None where it cannot be had."""
-    service = Service.objects.active().filter(slug=slug).first() if slug.isprintable() else None
+def _basket(request: HttpRequest, slug: str, version: str = "") -> Basket | None:
+    """The jobs that the address or the form names, this one first; None where it cannot be had.
+
+    With the `version` of the catalogue, for showing alone, the service kept for it.
+    """
+    found = kept_pages.value(version, "services", _by_slug) if version else None
+    service = found.get(slug) if found is not None else _active(slug)
     asked = request.POST if request.method == "POST" else request.GET
     return Basket.read(service, asked.getlist("job")) if service else None
+
+
+def _active(slug: str) -> Service | None:
+    return Service.objects.active().filter(slug=slug).first() if slug.isprintable() else None
+
+
+def _by_slug() -> dict[str, Service]:
+    return {each.slug: each for each in Service.objects.active()}
 
 
 def _shown(basket: Basket) -> dict[str, Any]:
@@ -269,11 +283,12 @@ def _wait(
     return wait_a_while(request, seconds, "bookings/details.html", context)
 
 
-def _picker(request: HttpRequest, basket: Basket) -> dict[str, Any]:
+def _picker(request: HttpRequest, basket: Basket, version: str) -> dict[str, Any]:
     """What `_picker.html` needs to show the week that the query string asks for."""
     asked = WeekForm(request.GET)
     asked.is_valid()  # an unreadable day counts as none chosen
-    handymen = list(Handyman.objects.skilled_in(*basket.services))
+    able = Handyman.objects.skilled_in(*basket.services)
+    handymen = kept_pages.value(version, ("able", *(each.pk for each in basket.services)), lambda: list(able))
     handyman = next((each for each in handymen if each.slug == request.GET.get("handyman")), None)
     day, first = asked.cleaned_data.get("day"), asked.cleaned_data.get("week")
     now, postcode = timezone.now(), country.read_postcode(request.GET.get("postcode"))
