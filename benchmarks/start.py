@@ -1,8 +1,10 @@
-"""How long a web process takes to import and to answer first, and what memory each worker has."""
+"""How long a web process takes to import and to answer first, what memory each worker has, and what a site costs
+that nobody visits."""
 
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,11 +31,45 @@ def figures(quick: bool = False) -> list[Figure]:
                 answered, memory = _first_answer(url, env)
                 found.setdefault(f"first response: {name}", []).append(answered)
                 found.setdefault(f"memory of a worker: {name}", []).append(memory)
+        idle = _idle(template, sites, 1 if quick else 4)
     units = {"import": "s CPU", "first response": "s", "memory of a worker": "MB"}
     made = []
     for what, unit in units.items():
         made += [Figure("start", f"{what}: {name}", found[f"{what}: {name}"], unit) for name in sites]
-    return made
+    made += [Figure("idle", f"web and task worker: {name}", shares, "% of a core") for name, shares in idle.items()]
+    more = [ours - off for ours, off in zip(idle["ours"], idle["off"], strict=True)]
+    return [*made, Figure("idle", "ours more than off", more, "% of a core", bound=1)]
+
+
+def _idle(template: str, sites: dict[str, dict[str, str]], rounds: int) -> dict[str, list[float]]:
+    """Percent of a core that each site takes while nobody asks it anything: two workers and the task worker."""
+    with ExitStack() as running:
+        groups = {}
+        for name, env in sites.items():
+            directory, url = (
+                running.enter_context(TemporaryDirectory()),
+                running.enter_context(databases.copy(template)),
+            )
+            stack = running.enter_context(running_stack(Path(directory), url, env, workers=2, worker=True))
+            Customer(stack.url).booking_page()
+            assert stack.worker is not None
+            groups[name] = [
+                process
+                for parent in (stack.web.pid, stack.worker.pid)
+                for process in (psutil.Process(parent), *psutil.Process(parent).children(recursive=True))
+            ]
+        shares: dict[str, list[float]] = {name: [] for name in sites}
+        time.sleep(10)  # what follows a start is over
+        for _ in range(rounds):
+            before = {name: _cpu(group) for name, group in groups.items()}
+            time.sleep(20)
+            for name, group in groups.items():
+                shares[name].append((_cpu(group) - before[name]) / 20 * 100)
+        return shares
+
+
+def _cpu(group: list[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in group)
 
 
 def _import_seconds(url: str, env: dict[str, str]) -> float:

@@ -37,7 +37,7 @@ CHECKS: dict[str, list[str]] = {
     "deploy check": ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
 }
 QUICK = ("ruff", "ruff format", "mypy", "import contract")
-BESIDE = ["--dist", "loadfile", "--no-loadscope-reorder", "--reruns", "1"]
+BESIDE = ["--dist", "loadfile", "--no-loadscope-reorder", "--reruns", "1", "-rR"]
 """Several files at a time, in the order of conftest.py. What another disturbs is tried again, but no race is."""
 
 TESTS = {
