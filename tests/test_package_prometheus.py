@@ -137,14 +137,13 @@ def test_exemplars_lead_from_a_bucket_to_the_trace(stack: StartStack, collector:
 def test_counters_are_there_before_their_first_event(stack: StartStack) -> None:
     site = stack(worker=True)
     site.get("/services/")
-    text = page(site)
-    for series in (
+    wanted = (
         'http_requests_total{method="GET",route="/services/",status="500"} 0.0',
         'bookings_rejected_total{reason="taken"} 0.0',
         'payments_total{outcome="paid"} 0.0',
         'telemetry_dropped_total{pipeline="traces",reason="queue_full"} 0.0',
-    ):
-        assert series in text
+    )
+    wait_for("each of them", lambda: not [series for series in wanted if series not in page(site)])
     tasks = wait_for("the worker's metrics", lambda: site.get(site.worker_metrics_url)[1])
     assert 'tasks_total{outcome="failed",task="send_booking_email"} 0.0' in tasks
     assert 'emails_total{kind="confirmation",outcome="failed"} 0.0' in tasks
