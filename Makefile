@@ -29,8 +29,8 @@ lint: .venv/dev.stamp  ## the static checks alone
 rum-fuzz: .venv/dev.stamp staticfiles/stamp  ## 100,000 hostile beacons, about 5 minutes
 	@exec $(BIN)/pytest tests/test_rum_abuse.py -m long
 
-races: .venv/dev.stamp staticfiles/stamp  ## 2,000 interleavings of payments and 10,000 concurrent operations on bookings, about 10 minutes
-	@exec $(BIN)/pytest tests/test_payments_interleavings.py tests/test_scheduling_races.py -m long
+races: .venv/dev.stamp staticfiles/stamp  ## 2,000 interleavings of payments and 14,000 concurrent operations on bookings, waiting list and travel, about 12 minutes
+	@exec $(BIN)/pytest tests/test_payments_interleavings.py tests/test_scheduling_races.py tests/test_waitlist_races.py tests/test_travel_races.py -m long
 
 lighthouse: .venv/dev.stamp node_modules/.dev.stamp staticfiles/stamp  ## what Lighthouse says of each page, as a table
 	@exec $(BIN)/pytest tests/test_lighthouse.py
