@@ -7,7 +7,6 @@ from contextlib import suppress
 
 from gunicorn.arbiter import Arbiter
 
-from telemetry import gunicorn as telemetry_hooks
 from telemetry.gunicorn import *  # noqa: F403
 from xfhandyman import embedded
 
@@ -44,5 +43,3 @@ def on_starting(arbiter: Arbiter) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # a thousand connections need more descriptors than shells often give
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    if begin := getattr(telemetry_hooks, "on_starting", None):
-        begin(arbiter)

@@ -197,6 +197,14 @@ class Configuration:
         known = {"ENABLED", *(each.key for each in self.describe())}
         return sorted(map(str, declared.keys() - known)) if isinstance(declared, dict) else []
 
+    def told(self) -> dict[str, Any]:
+        """The values, by name, for a process that does not read the host's settings; without the secrets."""
+        return {each.name: getattr(self, each.name) for each in self.describe() if not each.kind.secret}
+
+    def adopt(self, told: dict[str, Any]) -> None:
+        """Take the values that another process has told, until they are forgotten."""
+        self.__dict__.update(told)
+
     def forget(self, **changed: Any) -> None:
         """Read everything again at its next use."""
         if changed.get("setting", "TELEMETRY") in ("TELEMETRY", "DEBUG"):

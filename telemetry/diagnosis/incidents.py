@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -29,18 +30,29 @@ def board() -> Board:
     """The host's board; its directory is made when first asked for."""
     global _board
     if _board is None:
-        _board = Board(_directory())
+        _board = Board(directory())
     return _board
 
 
-def _directory() -> Path | None:
+def _forget() -> None:
+    """A forked child has none of the duties that its parent holds on its own board."""
+    global _board
+    _board = None
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+def directory() -> Path | None:
     """INCIDENTS_DIR, else one that every process started alike in this place finds; None where there is no place."""
     if conf.incidents_dir:
         return Path(conf.incidents_dir)
     base = temporary()
     if base is None:
         return None
-    name = "\0".join((str(here()), os.environ.get("DJANGO_SETTINGS_MODULE", ""), os.environ.get("PORT", "")))
+    module = os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    place = getattr(sys.modules.get(module), "__file__", None)  # two projects may begin in one directory
+    name = "\0".join((str(here()), place or module, os.environ.get("PORT", "")))
     return Path(base, f"telemetry-{os.getuid()}-{hashlib.sha256(name.encode()).hexdigest()[:12]}")
 
 

@@ -10,6 +10,7 @@ import fcntl
 import glob
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ def directory() -> Path | None:
 def create() -> Path:
     """Make the directory of a new arbiter and announce it to the workers; remove those of arbiters that are gone.
 
-    Call it before prometheus_client is imported.
+    Call it before the first metric is declared.
     """
     base = Path(tempfile.gettempdir())
     for old in base.glob(f"{_PREFIX}*-*"):
@@ -43,6 +44,9 @@ def create() -> Path:
             shutil.rmtree(old, ignore_errors=True)  # another user's is left alone
     path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     os.environ[_ENV] = os.environ[_OWNER] = str(path)
+    values = sys.modules.get("prometheus_client.values")
+    if values is not None:  # it chose by the environment when it was imported, e.g. by the server's configuration
+        values.ValueClass = values.get_value_class()  # type: ignore[attr-defined]
     return path
 
 

@@ -41,6 +41,16 @@ def render(accept: str = "") -> tuple[bytes, str]:
         return encode(registry), content_type
 
 
+def prepare() -> None:
+    """Import what binding and rendering need: a fork in the middle of that would leave the child with import locks
+    that nobody releases."""
+    import encodings.idna  # noqa: F401
+
+    import prometheus_client.multiprocess  # noqa: F401
+
+    import telemetry.metrics.exemplars  # noqa: F401
+
+
 @never_cache
 @gzip_page
 @require_safe
@@ -99,12 +109,8 @@ class MetricsServer:
         self._thread = threading.Thread(target=self._serve, name="metrics-server", daemon=True)
 
     def start(self) -> "MetricsServer":
-        """Bind at once where the port is free: a fork in the middle of what binding and rendering import would leave
-        the child with import locks that nobody releases."""
-        import prometheus_client.multiprocess  # noqa: F401  # ditto
-
-        import telemetry.metrics.exemplars  # noqa: F401  # ditto
-
+        """Bind at once where the port is free."""
+        prepare()
         self._bind()
         self._thread.start()
         return self
@@ -112,9 +118,10 @@ class MetricsServer:
     def _bind(self) -> bool:
         try:
             self._server = _Server(self._address, _Handler)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a host's name that is none
             if not self._told:
-                log.warning("metrics_port_unavailable", port=self._address[1], reason=error.strerror)
+                reason = getattr(error, "strerror", None) or type(error).__name__
+                log.warning("metrics_port_unavailable", port=self._address[1], reason=reason)
             self._told = True
             return False
         log.info("metrics_served", address=self._address[0], port=self._address[1])

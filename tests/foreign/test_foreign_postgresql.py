@@ -57,7 +57,12 @@ urlpatterns += staticfiles_urlpatterns()
 """
 GUNICORN = """
 from telemetry.gunicorn import *
+import prometheus_client
 workers, threads, wsgi_app = 2, 2, "shop.wsgi"
+def when_ready(server):
+    server.log.info("the shop opens")
+def child_exit(server, worker):
+    server.log.info("somebody goes home")
 """
 COMMAND = ("-m", "gunicorn", "--bind", "127.0.0.1:{port}")
 ORDERS = "/orders/<number>/"
@@ -92,7 +97,9 @@ def shop(host: Host) -> Iterator[Shop]:
     port = free_port()
     with running_collector() as collector, running_envelopes() as envelopes:
         sinks = {**collector.environment, **envelopes.environment}
-        with host.serving(*COMMAND, METRICS_PORT=str(port), RUM_COUNT_AUTOMATION="on", **sinks):
+        with (host.directory / "shop" / "settings.py").open("a") as module:
+            module.write(f'TELEMETRY = {{"METRICS_PORT": {port}, "RUM_COUNT_AUTOMATION": True}}')
+        with host.serving(*COMMAND, **sinks):
             yield Shop(host, collector, envelopes, port)
 
 
@@ -114,6 +121,12 @@ def test_a_request_is_a_line_a_count_and_a_trace(shop: Shop) -> None:
     assert (server.trace_id, server.attributes["request.id"]) == (line["trace_id"], own)
     assert (query.parent_id, query.kind) == (server.span_id, "client")
     assert server.resource["service.name"] == "shop"
+
+
+def test_the_hosts_settings_and_hooks_count_in_the_servers_parent_too(shop: Shop) -> None:
+    [served] = wait_for("the metrics", lambda: shop.host.lines("metrics_served"))
+    assert (served["port"], served["service.name"]) == (shop.metrics_port, "shop")
+    assert shop.host.lines("the shop opens")
 
 
 def test_an_error_is_one_report_and_one_stack(shop: Shop) -> None:
