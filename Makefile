@@ -1,4 +1,4 @@
-# XFHandyman. `make run` serves the site, `make test` proves it; both work from nothing.
+# XFHandyman. `make run` serves the site, `make test` runs all checks and tests; both need nothing installed before.
 PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
@@ -8,10 +8,10 @@ export npm_config_omit_lockfile_registry_resolved := true npm_config_update_noti
 run: .venv/run.stamp staticfiles/stamp  ## the site with demo data on http://127.0.0.1:8000
 	@exec $(BIN)/python manage.py serve
 
-dev: .venv/dev.stamp static/build/stamp  ## the site for who changes it: reloads code, templates and scripts, shows exceptions
+dev: .venv/dev.stamp static/build/stamp  ## the site for development: reloads code, templates and scripts, shows exceptions
 	@DEBUG=true exec $(BIN)/python manage.py serve --reload
 
-help:  ## what can be made
+help:  ## lists all targets
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 tools: .venv/dev.stamp  ## installs what the tests run beside the site: Chromium and, as root on Debian, Prometheus, nginx ...
@@ -80,7 +80,7 @@ vmalert: .venv/dev.stamp  ## the alert rules for VictoriaMetrics' vmalert: make 
 scale: .venv/dev.stamp staticfiles/stamp  ## three nodes under load, one killed: what is lost (nothing) and what each thing costs
 	@exec $(BIN)/python -m ops.scale
 
-image: .venv/dev.stamp  ## every step of the Dockerfile, without Docker (root on Linux), and a start of the result
+image: .venv/dev.stamp  ## every step of the Dockerfile, without Docker (root on Linux), then starts the result
 	@exec $(BIN)/python -m ops.image
 
 package: .venv/dev.stamp static/build/stamp  ## a wheel of telemetry alone, into dist/

@@ -159,7 +159,7 @@ class Configuration:
         TEXT, "", "Where the processes of a host share their looks and incidents; unset, in the temporary directory."
     )
     health_paths = Setting(
-        TEXT, "", "More paths, parted by commas, that are answered on the health threads: pages that wait for nothing."
+        TEXT, "", "More paths, comma-separated, that are answered on the health threads: pages that wait for nothing."
     )
     web_threads = Setting(whole(0), 0, "Threads of a web worker; 0: what the server says of itself.")
     rum_sample_rate = Setting(number(0, 1), 1.0, "Of page views: a row and a log line each. Metrics count all.")

@@ -1,4 +1,4 @@
-"""What other packages do not promise and the project relies on: one row each of docs/architecture.md, "Private names".
+"""What other packages do not promise and the project relies on: one row each of docs/private-names.md.
 
 An upgrade that moves one fails here, with a sentence, and not in front of customers.
 """
@@ -148,13 +148,13 @@ PRIVATE = [
 
 @pytest.mark.parametrize("private", PRIVATE, ids=lambda private: private.name)
 def test_what_no_package_promises_is_still_there(private: Private) -> None:
-    """Find what took its place, mend who uses it (docs/architecture.md has the list), and this row with it."""
+    """Find what took its place, mend who uses it (docs/private-names.md has the list), and this row with it."""
     installed = f"{private.package} {version(private.package)}"
-    assert private.holds(), f"{installed} has moved {private.name}: see docs/architecture.md, Private names"
+    assert private.holds(), f"{installed} has moved {private.name}: see docs/private-names.md"
 
 
 def test_the_table_has_each_of_them_and_no_other() -> None:
-    page = (BASE_DIR / "docs" / "architecture.md").read_text().partition("## Private names")[2]
+    page = (BASE_DIR / "docs" / "private-names.md").read_text()
     rows = re.findall(r"^\| ([a-z-]+) \| `([^`]+)` \|", page, re.MULTILINE)
     assert sorted(rows) == sorted((private.package, private.name) for private in PRIVATE)
 

@@ -1,10 +1,13 @@
 """The diagnosis on recordings of the running site, each with a fault: right at first, soon, with its start."""
 
+import re
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from statistics import median
 
 import pytest
 
+from ops.score.catalogue import NEW, PLAYS
 from ops.score.scoring import RECORDINGS, Score, score, share
 
 FILES = sorted(RECORDINGS.glob("*.xz"))
@@ -13,7 +16,7 @@ NOT_YET = {
     "transaction-left-open": "the same, for what holds the pool",
     "python-work": "the same, for what computes on the page",
 }
-"""Plays that are not told right, and what is wrong: docs/diagnosis.md counts them, the bounds are of the others."""
+"""Drills whose diagnosis is wrong, and why: docs/diagnosis.md counts them, the bounds are of the others."""
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +51,13 @@ def test_it_is_soon_and_names_the_start(scores: list[Score]) -> None:
 
 def test_it_raises_no_false_alarm(scores: list[Score]) -> None:
     assert [sentence for each in scores for sentence in each.false_alarms] == []
+
+
+def test_each_drill_is_recorded_or_listed_as_not_recorded(scores: list[Score]) -> None:
+    page = (Path(__file__).resolve().parent.parent / "docs" / "diagnosis.md").read_text()
+    rows = re.findall(r"^\| \w+ \| (\d+) of (\d+) \| (.*) \|$", page, re.MULTILINE)
+    missing = [name for row in rows for name in re.findall(r"`([^`]+)`", row[2])]
+    recorded = [result.play for each in scores for result in each.results]
+    assert sorted(recorded + missing) == sorted(PLAYS | NEW)
+    assert sum(int(row[0]) for row in rows) == len(recorded)
+    assert sum(int(row[1]) for row in rows) == len(PLAYS | NEW)

@@ -151,12 +151,12 @@ class BoundedLogProcessor(BatchLogRecordProcessor):
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         batch = self._batch_processor
         # The oldest makes room.
-        if len(batch._queue) >= batch._max_queue_size:  # noqa: SLF001 - docs/architecture.md, Private names
+        if len(batch._queue) >= batch._max_queue_size:  # noqa: SLF001 - docs/private-names.md
             catalogue.telemetry_dropped.labels("logs", "queue_full").inc()
         super().on_emit(log_record)
 
     def stop(self, timeout: float) -> None:
         batch = self._batch_processor
         batch.shutdown(timeout_millis=int(timeout * 1000))
-        if left := len(batch._queue):  # noqa: SLF001 - docs/architecture.md, Private names
+        if left := len(batch._queue):  # noqa: SLF001 - docs/private-names.md
             catalogue.telemetry_dropped.labels("logs", "shutdown").inc(left)

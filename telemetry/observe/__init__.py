@@ -1,0 +1,1 @@
+"""Where queries, the pool, outgoing calls and work in flight are observed; requests are in `telemetry.middleware`."""

@@ -120,7 +120,7 @@ _inherited: list[dict[str, Any]] = []
 
 def _forget_pools() -> None:
     """A pool opened before a fork would be shared with the parent, silently; the child opens its own."""
-    pools = DatabaseWrapper._connection_pools  # noqa: SLF001 - docs/architecture.md, Private names
+    pools = DatabaseWrapper._connection_pools  # noqa: SLF001 - docs/private-names.md
     _inherited.append(dict(pools))  # kept: collecting it would close the parent's sockets
     pools.clear()
 

@@ -128,6 +128,6 @@ def _not_cross_site(request: HttpRequest) -> bool:
 def _answer(outcome: str, status: int = 204, **headers: str) -> HttpResponse:
     _outcomes(outcome).inc()
     response = HttpResponse(status=status, headers=headers)
-    # Django would warn of each 4xx: a flood to order. docs/architecture.md, Private names.
+    # Django would warn of each 4xx: a flood to order. docs/private-names.md.
     response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
     return response

@@ -1,0 +1,1 @@
+"""The life cycle of a process: its threads, its ports, its samples."""

@@ -51,9 +51,9 @@ def _patterns(text: str) -> None:
 
 _FROM_1, _SECONDS = whole(1), number(0.001)
 _COMPRESSION = one_of("none", "gzip", "deflate")
-_PAIRS = "name=value pairs, parted by commas"
+_PAIRS = "name=value pairs, comma-separated"
 _FILE = _kind("a file that can be read", _file)
-_PATTERNS = _kind("regular expressions, parted by commas", _patterns)
+_PATTERNS = _kind("regular expressions, comma-separated", _patterns)
 _LIMITS = ("ATTRIBUTE", "SPAN_ATTRIBUTE", "EVENT_ATTRIBUTE", "LINK_ATTRIBUTE", "SPAN_EVENT", "SPAN_LINK")
 _VALUES: dict[str, Kind[Any]] = {
     **{f"OTEL_{name}_COUNT_LIMIT": whole(0) for name in _LIMITS},

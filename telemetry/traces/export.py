@@ -47,7 +47,7 @@ def processors() -> list["BoundedProcessor"]:
 
 def otlp_over_http() -> trace_exporter.OTLPSpanExporter:
     """The exporter of the environment's variables; a collector gets less time than by default."""
-    # The same bytes for less CPU; docs/architecture.md, Private names.
+    # The same bytes for less CPU; docs/private-names.md.
     trace_exporter.encode_spans = otlp.encoded  # type: ignore[assignment, attr-defined]  # the exporter asks it for bytes alone
     return trace_exporter.OTLPSpanExporter(timeout=configuration.timeout())
 
@@ -98,14 +98,14 @@ class BoundedProcessor(BatchSpanProcessor):
             return  # a call outside of requests and tasks: a background check's
         batch = self._batch_processor
         # The oldest makes room.
-        if len(batch._queue) >= batch._max_queue_size:  # noqa: SLF001 - docs/architecture.md, Private names
+        if len(batch._queue) >= batch._max_queue_size:  # noqa: SLF001 - docs/private-names.md
             catalogue.telemetry_dropped.labels("traces", "queue_full").inc()
         batch.emit(span)
 
     def stop(self, timeout: float) -> None:
         batch = self._batch_processor
         batch.shutdown(timeout_millis=int(timeout * 1000))
-        if left := len(batch._queue):  # noqa: SLF001 - docs/architecture.md, Private names
+        if left := len(batch._queue):  # noqa: SLF001 - docs/private-names.md
             catalogue.telemetry_dropped.labels("traces", "shutdown").inc(left)
 
 
