@@ -94,7 +94,15 @@ def test_it_ships_a_lean_image_that_is_nobody() -> None:
             assert "--no-install-recommends" in step.text
             assert "rm -rf /var/lib/apt/lists/*" in step.text
     assert "make" not in told("RUN").split()
-    for secret in ("SECRET_KEY", "DATABASE_URL", "SENTRY_DSN", "STRIPE_SECRET_KEY", "METRICS_TOKEN", "EMAIL_URL"):
+    for secret in (
+        "SECRET_KEY",
+        "DATABASE_URL",
+        "SENTRY_DSN",
+        "SENTRY_AUTH_TOKEN",
+        "STRIPE_SECRET_KEY",
+        "METRICS_TOKEN",
+        "EMAIL_URL",
+    ):
         assert secret not in told("ENV")
         assert secret not in FLY["env"]
 

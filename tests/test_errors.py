@@ -168,9 +168,9 @@ def test_a_server_without_monitors_takes_the_rest(reporting: Project) -> None:
 
 def test_an_incident_is_one_issue_titled_with_its_sentence(reporting: Project) -> None:
     sentence = "The database pool is exhausted because of high latency in the SELECT bookings_booking query."
-    for _ in range(5):
-        errors.incident(sentence, kind="pool_exhausted", culprit="SELECT bookings_booking")
-    errors.incident("The database is gone.", kind="database_down", culprit="postgresql")
+    for number in range(5):
+        errors.incident(sentence, kind="pool_exhausted", culprit="SELECT bookings_booking", id_=str(number))
+    errors.incident("The database is gone.", kind="database_down", culprit="postgresql", id_="other")
     reporting.wait_for_events(4)
     titles = sorted(issue["calculated_value"] for issue in reporting.issues())
     assert titles == ["The database is gone.", sentence]
@@ -231,7 +231,7 @@ def test_it_counts_what_never_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENTRY_DSN", "http://key@127.0.0.1:9/1")
     sentry.start("r7", "drill")
     before = _dropped("network_error")
-    errors.incident("A sentence.", kind="k", culprit="c")
+    errors.incident("A sentence.", kind="k", culprit="c", id_="1")
     wait_for("the drop to be counted", lambda: _dropped("network_error") > before)
     errors.stop()
 

@@ -41,6 +41,7 @@ class Board:
         self._read: dict[int, float] = {}
         self._history: list[dict[str, Any]] = []
         self._tickets: dict[str, Any] = {}
+        self._claims: set[str] = set()
         self._incidents: tuple[int, list[Incident]] = (0, [])
 
     def publish(self, look: Look) -> None:
@@ -181,7 +182,9 @@ class Board:
     def claim(self, what: str) -> bool:
         """Whether this process is the first to claim it, so that one alone reports an incident."""
         if self._directory is None:
-            return True
+            mine = what not in self._claims
+            self._claims.add(what)
+            return mine
         try:
             os.close(os.open(self._directory / f"{what}.claim", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except FileExistsError:
@@ -189,6 +192,10 @@ class Board:
         except OSError:
             return True  # reporting it twice is better than never
         return True
+
+    def claimed(self, what: str) -> bool:
+        """Whether a process of this host has claimed it."""
+        return what in self._claims if self._directory is None else (self._directory / f"{what}.claim").exists()
 
     def _write(self, name: str, values: Any) -> None:
         if self._directory is None:

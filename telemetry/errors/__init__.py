@@ -44,7 +44,7 @@ class Errors:
 
     def capture(self, error: BaseException, handled: bool, request: Any) -> None: ...
     def message(self, event: str, logger: str, level: str, values: EventDict) -> None: ...
-    def incident(self, sentence: str, kind: str, culprit: str) -> None: ...
+    def incident(self, sentence: str, kind: str, culprit: str, id_: str) -> None: ...
     def browser(self, error: BrowserError) -> None: ...
     def session(self, outcome: Outcome) -> None: ...
     def check_in(self, id_: str, task: str, schedule: str, outcome: str, seconds: float | None) -> None: ...
@@ -139,9 +139,12 @@ def checking_in(task: str, schedule: str) -> Iterator[None]:
         _sink.active.check_in(id_, task, schedule, outcome, time.monotonic() - began)
 
 
-def incident(sentence: str, *, kind: str, culprit: str) -> None:
-    """Report an incident: one issue per `kind` and `culprit`, titled with `sentence`. Never raises."""
-    _sink.active.incident(sentence, kind, culprit)
+def incident(sentence: str, *, kind: str, culprit: str, id_: str) -> None:
+    """Report an incident: one issue per `kind` and `culprit`, titled with `sentence`. Never raises.
+
+    `id_` is the incident's own, by which `telemetry.errors.issues` finds the issue when it is over.
+    """
+    _sink.active.incident(sentence, kind, culprit, id_)
 
 
 def browser(error: BrowserError) -> None:

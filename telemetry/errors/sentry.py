@@ -21,7 +21,7 @@ from structlog.typing import EventDict
 
 from telemetry import errors
 from telemetry.context import UNMATCHED, current
-from telemetry.errors import breadcrumbs, browser_events, exceptions
+from telemetry.errors import breadcrumbs, browser_events, exceptions, issues
 from telemetry.errors.browser_events import BrowserError
 from telemetry.errors.sessions import Outcome, Sessions
 from telemetry.metrics import catalogue
@@ -170,11 +170,12 @@ class Sentry(errors.Errors):
         self._send({**said, "fingerprint": [logger, event]}, held)
 
     @failsafe("sentry")
-    def incident(self, sentence: str, kind: str, culprit: str) -> None:
+    def incident(self, sentence: str, kind: str, culprit: str, id_: str) -> None:
         held = self._limit.held_back((kind, culprit))
         if held is None:
             return
         event = {
+            "event_id": issues.event_id(id_),
             "level": "error",
             "logger": "telemetry.incidents",
             "logentry": {"message": sentence},

@@ -117,7 +117,7 @@ _DROPPED = {
     "queries": "internal_error",
     "logs": "sink_blocked sink_gone format queue_full export_failed shutdown",
     "traces": "queue_full export_failed shutdown",
-    "sentry": "rate_limited refused queue_overflow network_error shutdown",
+    "sentry": "not_resolved rate_limited refused queue_overflow network_error shutdown",
     "rum": "queue_full rate_limited refused stopped",
 }
 telemetry_dropped = counter(

@@ -13,6 +13,7 @@ from telemetry.metrics import catalogue
 from telemetry.observe.activity import RouteLook
 from telemetry.observe.queries import label_of
 from telemetry.observe.work import QUEUED
+from telemetry.serve.resolver import issue_of
 
 if TYPE_CHECKING:
     from prometheus_client import Gauge
@@ -45,7 +46,8 @@ class Projections:
             self._shown[id_] = _gauge(incident)
             self._shown[id_].set(incident.started_at)
             if errors.reporting() and self._board.claim(f"reported-{id_}"):
-                errors.incident(incident.sentence, kind=incident.symptom.name, culprit=":".join(incident.cause.key))
+                kind, culprit = issue_of(incident)
+                errors.incident(incident.sentence, kind=kind, culprit=culprit, id_=id_)
 
     def _in_flight(self, look: Look) -> None:
         for name in self._queries - look.queries.keys():

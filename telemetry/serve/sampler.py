@@ -13,6 +13,7 @@ from telemetry.observe import work
 from telemetry.serve.caretaker import Caretaker
 from telemetry.serve.looks import Observer
 from telemetry.serve.projections import Projections, count_work
+from telemetry.serve.resolver import Resolver
 
 INTERVAL = 1.0
 """Seconds."""
@@ -32,6 +33,7 @@ class Sampler(threading.Thread):
         self._projections = Projections(self._board)
         self._caretaker = Caretaker(self._board)
         self._writer = store.Writer(self._board)
+        self._resolver = Resolver(self._board)
         self._failing = False
 
     def run(self) -> None:
@@ -63,6 +65,7 @@ class Sampler(threading.Thread):
         self._projections.look(look)
         self._projections.incidents(self._board.incidents())
         self._writer.offer(self._board.recent())
+        self._resolver.offer(self._board.recent())
         self._caretaker.tend()
 
 
