@@ -33,7 +33,7 @@ steps.observe(0.1)
 @pytest.mark.parametrize("limit", [1000, 100_000])
 def test_it_outlives_a_full_disk_and_loses_no_count(tmp_path: Path, limit: int) -> None:
     """1000 bytes: no file can be made; 100,000: it cannot grow."""
-    env = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "TELEMETRY_METRICS_OWNER": str(tmp_path)}
+    env = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     command = [sys.executable, "-c", PROGRAM, str(limit), str(tmp_path)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -1,9 +1,9 @@
 """The files through which the web workers of one server share their metrics.
 
-The arbiter makes a fresh directory at its start, before any worker, and only it turns multi-process mode on; every
-other process keeps its metrics in memory. A worker that dies leaves its counters and histograms behind, which are
-added to one file for all the dead, so that a scrape costs the same after a thousand deaths as after one. A file lock
-keeps a scrape from seeing them twice or not at all.
+The arbiter makes a fresh directory at its start, before any worker. Without it a process keeps its metrics in memory,
+unless the host has turned multi-process mode on itself. A worker that dies leaves its counters and histograms behind,
+which are added to one file for all the dead, so that a scrape costs the same after a thousand deaths as after one. A
+file lock keeps a scrape from seeing them twice or not at all.
 """
 
 import fcntl
@@ -19,17 +19,22 @@ from pathlib import Path
 
 _ENV = "PROMETHEUS_MULTIPROC_DIR"
 _PREFIX = "telemetry-metrics-"
-_OWNER = "TELEMETRY_METRICS_OWNER"
-"""Names the directory the arbiter made: an inherited PROMETHEUS_MULTIPROC_DIR alone turns nothing on."""
-
-if os.environ.get(_ENV) != os.environ.get(_OWNER):
-    os.environ.pop(_ENV, None)
+_made: Path | None = None
+"""The directory that this process has made, or the one that it was forked from."""
 
 
 def directory() -> Path | None:
-    """Where the workers' files are, or None in a process that keeps its metrics in memory."""
+    """Where the workers' files are, or None in a process that keeps its metrics in memory.
+
+    A host may have said where, for metrics of its own: then ours are there too.
+    """
     path = os.environ.get(_ENV)
     return Path(path) if path else None
+
+
+def made() -> Path | None:
+    """The directory of this server, if the arbiter has made it: no other is ours to tidy."""
+    return _made
 
 
 def create() -> Path:
@@ -37,13 +42,15 @@ def create() -> Path:
 
     Call it before the first metric is declared.
     """
+    global _made
     base = Path(tempfile.gettempdir())
     for old in base.glob(f"{_PREFIX}*-*"):
         pid = old.name.removeprefix(_PREFIX).partition("-")[0]
         if pid.isdigit() and not Path("/proc", pid).exists():
             shutil.rmtree(old, ignore_errors=True)  # another user's is left alone
     path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-    os.environ[_ENV] = os.environ[_OWNER] = str(path)
+    os.environ[_ENV] = str(path)
+    _made = path
     values = sys.modules.get("prometheus_client.values")
     if values is not None:  # it chose by the environment when it was imported, e.g. by the server's configuration
         values.ValueClass = values.get_value_class()  # type: ignore[attr-defined]
@@ -52,7 +59,7 @@ def create() -> Path:
 
 def remove() -> None:
     """The arbiter ends."""
-    if path := directory():
+    if path := made():
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -78,13 +85,13 @@ def lock(path: Path, timeout: float) -> Iterator[bool]:
 
 def keep() -> None:
     """Make the directory again where something has tidied it away: a worker could not start without it."""
-    if path := directory():
+    if path := made():
         path.mkdir(mode=0o700, exist_ok=True)
 
 
 def reap(pid: int) -> None:
     """A worker has died: drop its gauges, keep what it counted; later, when the lock cannot be had now."""
-    path = directory()
+    path = made()
     if path is None:
         return
     (path / f"{pid}.dead").touch()
@@ -98,7 +105,7 @@ def reap(pid: int) -> None:
 
 def withdraw() -> None:
     """Show no gauge of this process, which has loaded the application but serves nothing. What it counts is all 0."""
-    if path := directory():
+    if path := made():
         from prometheus_client.multiprocess import mark_process_dead
 
         mark_process_dead(os.getpid(), str(path))

@@ -28,6 +28,19 @@ class Command(BaseCommand):
 """
 
 
+SHARED = """
+import prometheus_client, django, os
+own = prometheus_client.Counter("own", "")
+os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"
+django.setup()
+from django.test import Client
+Client().get("/orders/7/", SERVER_NAME="localhost")
+own.inc()
+from telemetry.serve.exposition import render
+print(render()[0].decode())
+"""
+
+
 @pytest.fixture(scope="module")
 def host(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Host:
     host = start_project(tmp_path_factory.mktemp("host"), wheel, "uvicorn>=0.30,<1")
@@ -127,3 +140,11 @@ def test_it_leaves_no_trace_when_it_is_off(host: Host) -> None:
         assert host.get("/livez")[0] == 200
         assert host.get("/metrics", Authorization=f"Bearer {TOKEN}")[0] == 404
     assert not host.lines("request_finished")
+
+
+def test_a_host_may_share_metrics_of_its_own_between_processes(host: Host, tmp_path: Path) -> None:
+    """As prometheus_client's documentation has it: a directory in the environment, whatever serves the project."""
+    metrics = host.python_with(SHARED, PROMETHEUS_MULTIPROC_DIR=str(tmp_path)).stdout
+    assert "own_total 1.0" in metrics
+    assert 'http_requests_total{method="GET",route="/orders/<number>/",status="200"} 1.0' in metrics
+    assert list(tmp_path.glob("counter_*.db"))

@@ -91,7 +91,7 @@ def _begin(uid: int) -> None:
     if uid == os.geteuid():  # else the board is the workers' own, and they judge
         _leader = incidents.LeaderThread()
         _leader.start()
-    if multiprocess.directory() is None:  # the arbiter's own metrics are all 0
+    if multiprocess.made() is None:  # the arbiter's own metrics are all 0
         log.warning("telemetry_part_off", extra={"part": "metrics of the server", "reason": _unshared})
         return
     _server = exposition.MetricsServer(conf.metrics_host, conf.metrics_port)
@@ -162,7 +162,7 @@ def _both(ours: Callable[..., None], theirs: Callable[..., Any]) -> Callable[...
 
 def _share_metrics(cfg: Config) -> None:
     global _unshared
-    if multiprocess.directory() is not None:
+    if multiprocess.made() is not None:
         return
     if cfg.uid != os.geteuid():
         _unshared = "The workers run as another user than the server's parent, so that they share no files."
