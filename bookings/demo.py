@@ -78,7 +78,7 @@ _SERVICES = (
     ),
     (
         "flat-pack", "Flat-pack assembly", "Assembly",
-        "Wardrobes, beds, desks and kitchens units, built square and made safe.",
+        "Wardrobes, beds, desks and kitchen units, built square and made safe.",
         "Send us the product names in the notes, so that we bring the right tools and plan enough time. Tall furniture "
         "is fixed to the wall. Packaging goes in your recycling.",
         120, 30, HOURLY, 5200, 120,

@@ -81,7 +81,7 @@ def assert_offers(client: Client, page: str) -> None:
         (lambda at: at + timedelta(minutes=7), "Visits do not start at that time"),
         (lambda at: at - timedelta(days=400), "That time has gone by"),
         (lambda at: at + timedelta(days=400), "further ahead than we take bookings"),
-        (lambda at: at.replace(hour=2), "Nobody is at work then"),
+        (lambda at: at.replace(hour=2), "No handyman works at that time"),
     ],
 )
 def test_it_offers_the_nearest_windows_for_a_slot_that_never_was(
@@ -117,7 +117,7 @@ def test_it_offers_anybody_when_the_wanted_handyman_has_nothing_near(client: Cli
     wanted = Handyman.objects.get(pk=slot.handyman_ids[0])
     WorkingHours.objects.filter(handyman=wanted).delete()
     night = slot.starts_at.replace(hour=2)
-    page = refuse(client, iso(night), "Nobody is at work then", handyman=wanted.slug)
+    page = refuse(client, iso(night), "No handyman works at that time", handyman=wanted.slug)
     assert_offers(client, page)
 
 

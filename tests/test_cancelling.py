@@ -87,10 +87,10 @@ def test_staff_are_told_whom_no_e_mail_tells(admin_client: Client, booking: Book
     )
     again = act(admin_client, "/admin/bookings/booking/", "send_again", booking, rang).content.decode()
     assert "1 booking sent again." in again
-    assert "There is no e-mail address. Ring the customer." in again
+    assert "There is no e-mail address. Call the customer." in again
     question = f"/admin/bookings/booking/cancel/?ids={booking.pk},{rang.pk}"
     asked = admin_client.get(question).content
-    assert asked.decode().count("There is no e-mail address: ring 07700 900456.") == 1
+    assert asked.decode().count("There is no e-mail address: call 07700 900456.") == 1
     answer = admin_client.post(question, posted(asked), follow=True).content.decode()
-    assert "Ring Robin Ringer, 07700 900456: no e-mail address." in answer
+    assert "Call Robin Ringer, 07700 900456: they have no e-mail address." in answer
     assert set(Booking.objects.values_list("status", flat=True)) == {"cancelled"}

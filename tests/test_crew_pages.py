@@ -147,7 +147,7 @@ def test_a_conflict_is_said_kindly_and_loses_nothing(amir: Handyman, client: Cli
     booking = visit(amir)
     Booking.objects.update(status="cancelled")
     status, page = post(client, booking, kind="done", words="New washer.")
-    assert (status, "Your report is kept, and the office is told." in page) == (409, True)
+    assert (status, "Your report is kept, and the office has been notified." in page) == (409, True)
     status, told = post(client, booking, kind="done", words="New washer.", accept="application/json")
     assert (status, '"refused": "not_possible"' in told) == (409, True)
     assert VisitReport.objects.get().words == "New washer."
@@ -156,9 +156,9 @@ def test_a_conflict_is_said_kindly_and_loses_nothing(amir: Handyman, client: Cli
 def test_whom_nobody_can_write_to_he_is_asked_to_ring(amir: Handyman, client: Client) -> None:
     booking = visit(amir, hour=0, customer_email="", customer_name="Rita Rang")
     _, said = post(client, booking, kind="on_the_way", minutes=20, accept="application/json")
-    assert "ring them" in said
+    assert "call them" in said
     _, said = post(client, booking, kind="late", minutes=30, accept="application/json")
-    assert "Rita Rang waits next and has no e-mail address" in said
+    assert "Rita Rang is next and has no e-mail address" in said
 
 
 def test_he_asks_for_time_off_and_the_office_decides(amir: Handyman, client: Client, admin_client: Client) -> None:

@@ -65,10 +65,10 @@ def played(fault: Callable[[Site], None], *, healthy: int = HEALTHY, seed: int =
     ("fault", "words"),
     [
         (lock, "high latency in the `SELECT booking` query"),
-        (lock, "it waits for a lock held by another session: `LOCK booking`, idle in its transaction since"),
+        (lock, "waiting for a lock held by another session: `LOCK booking`, idle in its transaction since"),
         (slow_query, "high latency in the `SELECT service` query"),
-        (many_queries, "`SELECT service` queries a request (usually 3.0, from /services/)"),
-        (some_more_queries, "`SELECT service` queries a request (usually 3.0, from /services/)"),
+        (many_queries, "`SELECT service` queries per request (usually 3.0, from /services/)"),
+        (some_more_queries, "`SELECT service` queries per request (usually 3.0, from /services/)"),
         (slow_python, "time in Python on "),
         (slow_call, "high latency in calls to bank"),
         (surge, "a surge of requests"),

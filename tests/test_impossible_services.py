@@ -1,4 +1,4 @@
-"""A service that nobody can be sent for: customers read the truth, and staff are warned of it."""
+"""A service that no handyman can be booked for: customers read the truth, and staff are warned of it."""
 
 from datetime import time
 from io import StringIO
@@ -70,12 +70,12 @@ def test_staff_are_warned_on_the_first_page_on_the_list_and_when_they_cause_it(
 ) -> None:
     fine = factories.service(name="Shelves")
     factories.handyman(fine)
-    assert "that nobody can be sent for" in text(admin_client, "/admin/")
+    assert "that no handyman can be booked for" in text(admin_client, "/admin/")
     listed = text(admin_client, "/admin/bookings/service/")
     assert "Customers cannot book" in listed
     assert f"/admin/bookings/service/{service.pk}/change/" in listed.partition("Customers cannot book")[2][:200]
     Service.objects.filter(pk=service.pk).update(active=False)
-    assert "that nobody can be sent for" not in text(admin_client, "/admin/")
+    assert "that no handyman can be booked for" not in text(admin_client, "/admin/")
     assert "Customers cannot book" not in text(admin_client, "/admin/bookings/service/")
 
 

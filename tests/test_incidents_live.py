@@ -201,20 +201,20 @@ FAULTS: dict[str, tuple[Callable[[Running], Any], tuple[str, ...]]] = {
         locked,
         (
             "because of high latency in the `SELECT bookings_booking` query (",
-            "it waits for a lock held by another session: `LOCK bookings_booking`, idle in its transaction since",
+            "waiting for a lock held by another session: `LOCK bookings_booking`, idle in its transaction since",
         ),
     ),
-    "queries": (page("queries"), ("`SELECT bookings_service` queries a request (", "from /broken/work/")),
+    "queries": (page("queries"), ("`SELECT bookings_service` queries per request (", "from /broken/work/")),
     "python": (page("python"), ("because of time in Python on /broken/work/ (", "mostly in burn (broken/views.py)")),
     "call": (page("call"), ("because of high latency in calls to 127.0.0.1 (",)),
     "error": (page("error"), ("Requests to /broken/work/ fail (", "because of LookupError on /broken/work/")),
     "stopped": (stopped, ("The database is down because of refused connections",)),
-    "full": (full, ("The database is full because of connections that are all in use (", " by reporting")),
-    "frozen": (frozen, ("The database is down because of a server that does not answer",)),
+    "full": (full, ("The database refuses connections because of its exhausted connection limit (", " by reporting")),
+    "frozen": (frozen, ("The database is down because of a server that does not respond",)),
     "worker frozen": (worker_frozen, ("A web process does not respond because of a process that was stopped (pid",)),
-    "workers killed": (workers_killed, ("Web workers end again and again (", "that were killed or crashed")),
+    "workers killed": (workers_killed, ("Web workers keep exiting (", "that were killed or crashed")),
     "surge": (surge, ("because of a surge of requests (",)),
-    "mail": (mail_down, ("The check of email fails because of email, which does not answer as it should",)),
+    "mail": (mail_down, ("The check of email fails because of email, which does not respond correctly",)),
 }
 
 

@@ -140,7 +140,7 @@ def test_it_blames_the_query_on_a_locked_table_and_keeps_answering_probes(site: 
     assert re.match(r"The database pool is exhausted \((2/2|4/4) in use, ", line["message"])
     assert "because of high latency in the `SELECT bookings_booking` query (" in line["message"]
     assert ", from /book/<slug>/, " in line["message"]
-    assert "it waits for a lock held by another session: `LOCK bookings_booking`, idle in its tran" in line["message"]
+    assert "waiting for a lock held by another session: `LOCK bookings_booking`, idle in its tran" in line["message"]
     assert abs(started(line) - locked) < 2
     assert recovered["duration_seconds"] > 2
     assert customers.refused("/innocent/") > customers.refused("/book/paint/")

@@ -165,7 +165,7 @@ def test_it_notices_memory_that_grows_towards_its_limit() -> None:
     sentence = opened.incident.sentence
     assert sentence.startswith("The memory of the web process grows (")
     assert "usually 12" in sentence
-    assert "because of memory that web processes do not give back (60 MB a minute" in sentence
+    assert "because of memory that web processes do not release (60 MB per minute" in sentence
     assert abs(opened.incident.started_at - began) <= 30
     assert opened.incident.opened_at - began <= 150
     (closed,) = judged(diagnosis, sized(began + 400, 300, 130))
@@ -203,7 +203,7 @@ def test_it_notices_tasks_that_are_late_and_what_the_worker_does_meanwhile() -> 
 def test_tasks_that_a_worker_does_not_begin_are_its_fault() -> None:
     diagnosis = Diagnosis()
     (opened,) = judged(diagnosis, [*working(MONDAY, 60, 0.0, {}), *working(MONDAY + 60, 30, 1.0, {})])
-    assert "because of a worker that begins no task" in opened.incident.sentence
+    assert "because of a worker that starts no tasks" in opened.incident.sentence
 
 
 def test_a_worker_that_was_killed_and_does_not_come_back_is_missed() -> None:
@@ -212,7 +212,7 @@ def test_a_worker_that_was_killed_and_does_not_come_back_is_missed() -> None:
     judged(diagnosis, looks)
     diagnosis.exited(MONDAY + 30, looks[-1])
     (opened,) = judged(diagnosis, arriving(1.0, 20, MONDAY + 30))
-    assert opened.incident.sentence.startswith("No worker process runs any more because of processes that were killed")
+    assert opened.incident.sentence.startswith("No worker process is running because of processes that were killed")
     assert abs(opened.incident.started_at - (MONDAY + 29)) <= 1
     (closed,) = judged(diagnosis, working(MONDAY + 50, 20, 0.0, {}))
     assert closed.kind == "closed"
@@ -292,6 +292,7 @@ def test_a_full_database_is_told_with_those_who_use_it() -> None:
     others = look(began, 1, pid=2), look(began, 1, pid=3)
     (opened,) = judged(diagnosis, [*others, starved])
     assert opened.incident.sentence.startswith(
-        "The database is full because of connections that are all in use (97 are used: 90 by reporting, 7 by site)"
+        "The database refuses connections because of its exhausted connection limit "
+        "(97 in use: 90 by reporting, 7 by site)"
     )
     assert opened.incident.started_at == began - 0.5

@@ -45,7 +45,7 @@ def test_time_in_a_kind_of_the_hosts_own_is_charged_to_it(ledger: ledgers.Ledger
     ("slower", "more", "words"),
     [
         (3.0, 0, "because of time spent waiting for the licence server `acme` ("),
-        (0.0, 40, " times waiting for the licence server `acme` a request (usually 1.0, from /own/)"),
+        (0.0, 40, " times waiting for the licence server `acme` per request (usually 1.0, from /own/)"),
     ],
 )
 def test_an_incident_names_a_kind_of_the_hosts_own(slower: float, more: int, words: str) -> None:

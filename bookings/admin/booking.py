@@ -245,7 +245,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     def send_again(self, request: HttpRequest, queryset: QuerySet[Booking]) -> None:
         self.apply(request, queryset, "sent again", corrections.send_again)
 
-    @admin.action(description="Cancel and tell the customers ...", permissions=["change"])
+    @admin.action(description="Cancel and notify the customers ...", permissions=["change"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Booking]) -> HttpResponse:
         """Ask first: the customers get an e-mail that cannot be called back."""
         chosen = ",".join(str(pk) for pk in queryset.values_list("pk", flat=True)[:MOST_AT_ONCE])
@@ -266,7 +266,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
                     self.apply(request, chosen, "cancelled", cancel)
             return redirect("admin:bookings_booking_changelist" if as_shown else request.get_full_path())
         context = self.admin_site.each_context(request) | {
-            "title": "Cancel and tell the customers",
+            "title": "Cancel and notify the customers",
             "opts": self.opts,
             "chosen": chosen.prefetch_related("lines").order_by("starts_at"),
             "deposits": Payment.objects.filter(booking__in=chosen, status=Payment.Status.PAID).exists(),
@@ -292,7 +292,9 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         for booking in changed:
             is_news = booking.status in (Status.CONFIRMED, Status.CANCELLED) and booking.ends_at > timezone.now()
             if is_news and not booking.customer_email:
-                messages.warning(request, f"Ring {booking.customer_name}, {booking.customer_phone}: no e-mail address.")
+                messages.warning(
+                    request, f"Call {booking.customer_name}, {booking.customer_phone}: they have no e-mail address."
+                )
         for booking, why in refused:
             link = reverse("admin:bookings_booking_change", args=[booking.pk])
             said = f"{booking.customer_name}, {self.when(booking)} ({booking.get_status_display().lower()})"

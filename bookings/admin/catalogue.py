@@ -65,7 +65,7 @@ def warn_of_impossible(request: HttpRequest) -> None:
         messages.warning(
             request,
             format_html(
-                "Customers cannot book {}: nobody who is active does it, or works long enough in one go. Give a "
+                "Customers cannot book {}: no active handyman does it, or works long enough in one go. Give a "
                 "handyman the skill or the hours, or make the service inactive.",
                 links,
             ),

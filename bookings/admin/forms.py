@@ -38,12 +38,12 @@ REFUSALS = {
     "notice": "That is too soon.",
     "horizon": "That is too far ahead.",
     "off_grid": "Visits do not start at that minute.",
-    "closed": "Nobody who does this works long enough then.",
+    "closed": "No handyman for this job works long enough at that time.",
     "taken": "That time is taken.",
-    "travel": "Nobody who is free then gets there in time from the visit before, or from there to the next.",
+    "travel": "No available handyman can get there in time from the visit before, or from there to the next.",
     "out_of_area": f"The business does not come to this {country.current().postcode_name}.",
     "not_possible": "The booking's status does not allow that.",
-    "no_address": "There is no e-mail address. Ring the customer.",
+    "no_address": "There is no e-mail address. Call the customer.",
     "does_not_fit": "The visit has no time for that job, or its handyman does not do it.",
     "too_late": "It is too late for that.",
     "too_early": "The visit has not begun yet.",
@@ -106,7 +106,7 @@ class VisitForm(forms.ModelForm):
                 self.offer_however_far()
 
     def offer_however_far(self) -> None:
-        """Show how staff have their way, now that they are warned."""
+        """Show the fields that override a rule, now that staff are warned."""
 
     def check(self) -> None:
         """Look whether the time can be had, as far as it is known. Raises SchedulingError."""
@@ -143,7 +143,7 @@ class PhoneBookingForm(VisitForm):
 
     class Meta(VisitForm.Meta):
         labels = {"customer_name": "Name", "customer_phone": "Phone", "customer_email": "E-mail"}
-        help_texts = {"customer_email": "Without one they are told by phone alone."}
+        help_texts = {"customer_email": "Without one they can only be contacted by phone."}
         widgets = VisitForm.Meta.widgets | {"address": AdminTextareaWidget(attrs={"rows": 2})}
 
     def __init__(self, *args: Any, basket: Basket | None, **kwargs: Any) -> None:
@@ -238,7 +238,7 @@ class BookingForm(VisitForm):
     kept: Mapping[str, Any] = {}
     shown_as = ("starts_at", "arrival_until", "ends_at", "handyman")  # by `starts` and `who`
     however_far = forms.BooleanField(
-        label="However far it is", required=False, widget=forms.HiddenInput, help_text="The way there is too long."
+        label="Ignore travel time", required=False, widget=forms.HiddenInput, help_text="The journey is too long."
     )
 
     class Meta(VisitForm.Meta):

@@ -79,7 +79,7 @@ def ask(request: HttpRequest, of: OfficeAdmin, booking: Booking) -> HttpResponse
     """As JSON what speaks against a time and a handyman (`take`): what the schedule says while a visit is moved."""
     target = Target.read(request.GET)
     if target.starts_at is None or target.handyman is None:
-        raise BadRequest("Which time, and whose?")
+        raise BadRequest("Missing time or handyman.")
     found = why_not.findings(
         service=booking, starts_at=target.starts_at, handyman=target.handyman, moving=booking, user=request.user
     )
@@ -111,7 +111,7 @@ def _move(request: HttpRequest, of: OfficeAdmin, booking: Booking, target: Targe
             return _page(request, of, booking, target, kept, status=409)
         record(request, [moved], "moved")
     start = timezone.localtime(moved.starts_at)
-    told = "The customer gets an e-mail." if moved.customer_email else "Ring the customer: there is no e-mail address."
+    told = "The customer gets an e-mail." if moved.customer_email else "Call the customer: they have no e-mail address."
     messages.success(request, f"Moved to {date_format(start, 'D j M, H:i')} with {moved.handyman}. {told}")
     if "next" not in request.POST:
         return redirect("admin:bookings_booking_change", booking.pk)

@@ -69,7 +69,7 @@ def findings(
 def nobody(visit: Visit, handyman: Handyman | None) -> str:
     """What is said where no handyman at all could be asked."""
     if handyman is None:
-        return f"Nobody who works here does {visit.title}."
+        return f"No handyman does {visit.title}."
     return f"{handyman} does not do {visit.title}."
 
 

@@ -118,24 +118,25 @@ def time_off(request: HttpRequest, handyman: Handyman) -> HttpResponse:
 def said(made: VisitReport) -> str:
     """What the handyman reads after his report."""
     if made.refused:
-        return f"{_REFUSED.get(made.refused, _REFUSED['not_possible'])} Your report is kept, and the office is told."
+        why = _REFUSED.get(made.refused, _REFUSED["not_possible"])
+        return f"{why} Your report is kept, and the office has been notified."
     if made.kind == VisitReport.Kind.ON_THE_WAY and not made.booking.customer_email:
-        return "Noted. The customer has no e-mail address: ring them."
+        return "Noted. The customer has no e-mail address: call them."
     if made.kind == VisitReport.Kind.LATE:
         if made.told is None:
             return "Noted. Nobody is waiting for you today."
         if not made.told.customer_email:
-            return f"Noted. {made.told.customer_name} waits next and has no e-mail address: ring them."
-        return f"{made.told.customer_name} waits next, and is told by e-mail."
+            return f"Noted. {made.told.customer_name} is next and has no e-mail address: call them."
+        return f"{made.told.customer_name} is next, and is notified by e-mail."
     return _SAID[made.kind]
 
 
 _SAID: dict[str, str] = {
-    VisitReport.Kind.ON_THE_WAY: "The customer is told by e-mail.",
+    VisitReport.Kind.ON_THE_WAY: "The customer is notified by e-mail.",
     VisitReport.Kind.ARRIVED: "Noted that you are there.",
     VisitReport.Kind.DONE: "Done.",
     VisitReport.Kind.NO_SHOW: "Noted that nobody was in.",
-    VisitReport.Kind.COULD_NOT: "Noted, and the office is told.",
+    VisitReport.Kind.COULD_NOT: "Noted, and the office has been notified.",
 }
 _REFUSED = {
     "not_yours": "This visit went to a colleague meanwhile.",

@@ -97,7 +97,7 @@ class DepositChanged(SchedulingError):
 
 
 class NoAddress(SchedulingError):
-    """The customer is told by phone alone, so there is no e-mail to send again."""
+    """The customer can only be contacted by phone, so there is no e-mail to send again."""
 
     code = "no_address"
 

@@ -6,7 +6,7 @@ const STEPS = { on_the_way: "On the way", arrived: "There", done: "Done", no_sho
 const WHY = {
   offline: "There is no net. What you tap is kept on this phone and sent later.",
   login: "Log in again, then it is sent.",
-  refused: "Your account may not report. Ring the office; it is kept on this phone.",
+  refused: "Your account may not report. Call the office; it is kept on this phone.",
 };
 
 const trusted = globalThis.trustedTypes?.createPolicy("crew", { createScriptURL: (url) => url }) ?? { createScriptURL: (url) => url };

@@ -54,9 +54,9 @@ def _symptom(symptom: Symptom) -> str:
         case "process_silent":
             return f"A {symptom.route} process does not respond"
         case "workers_dying":
-            return f"Web workers end again and again ({symptom.affected} in {seconds(symptom.now)})"
+            return f"Web workers keep exiting ({symptom.affected} in {seconds(symptom.now)})"
         case "process_gone":
-            return f"No {symptom.route} process runs any more"
+            return f"No {symptom.route} process is running"
         case "stopped":
             usual = f", usually one every {seconds(symptom.usual)}" if symptom.usual else ""
             return f"{symptom.says or symptom.route} (none for {seconds(symptom.now)}{usual})"
@@ -86,8 +86,8 @@ def size(value: float) -> str:
 
 _DATABASE = {
     "refused": "refused connections",
-    "timeout": "a server that does not answer",
-    "full": "connections that are all in use",
+    "timeout": "a server that does not respond",
+    "full": "its exhausted connection limit",
     "every query": "high latency in every query",
 }
 
@@ -98,7 +98,7 @@ def _cause(cause: Cause, number: str = "") -> str:
         case "lock", _:
             return f"high latency in the `{cause.component}` query"
         case "query", "operations":
-            return f"{number} `{cause.component}` queries a request"
+            return f"{number} `{cause.component}` queries per request"
         case "query" | "commit", _:
             return f"high latency in the `{cause.component}` query"
         case "database", _:
@@ -108,11 +108,11 @@ def _cause(cause: Cause, number: str = "") -> str:
         case "cpu", _:
             return f"time in Python on {cause.component}"
         case "other", _:
-            return f"waiting in Python on {cause.component}"
+            return f"blocked in Python on {cause.component}"
         case "held", _:
             return f"connections held {cause.component}"
         case "http", "operations":
-            return f"{number} calls to {cause.component} a request"
+            return f"{number} calls to {cause.component} per request"
         case "http", _:
             return f"high latency in calls to {cause.component}"
         case "mail", _:
@@ -120,13 +120,13 @@ def _cause(cause: Cause, number: str = "") -> str:
         case "processor", _:
             return f"a lack of CPU, which {cause.component} uses"
         case "dependency", _:
-            return f"{cause.component}, which does not answer as it should"
+            return f"{cause.component}, which does not respond correctly"
         case "process", _:
             return {"stopped": "a process that was stopped", "killed": "processes that were killed or crashed"}.get(
                 cause.detail, f"a process in state {cause.detail}"
             )
         case "memory", _:
-            return f"memory that {cause.component} processes do not give back"
+            return f"memory that {cause.component} processes do not release"
         case "flow" | "browser", _:
             return cause.detail
         case "script", _:
@@ -134,14 +134,14 @@ def _cause(cause: Cause, number: str = "") -> str:
         case "tasks", _:
             return f"more tasks than the worker can run, most of them {cause.component}"
         case "worker", _:
-            return "a worker that begins no task"
+            return "a worker that starts no tasks"
         case "unknown", _:
             return "something that was not observed"
     if cause.kind.startswith("error:"):
         return f"{cause.component} on {cause.route}"
     known = work.kinds().get(cause.kind)
     does = " ".join(filter(None, [known.says if known else cause.kind, cause.component and f"`{cause.component}`"]))
-    return f"{number} times {does} a request" if cause.factor == "operations" else f"time spent {does}"
+    return f"{number} times {does} per request" if cause.factor == "operations" else f"time spent {does}"
 
 
 def _evidence(cause: Cause, now: float) -> list[str]:
@@ -151,7 +151,7 @@ def _evidence(cause: Cause, now: float) -> list[str]:
             found = [
                 f"{seconds(cause.now)} each"
                 if cause.kind not in ("cpu", "other")
-                else f"{seconds(cause.now)} a request",
+                else f"{seconds(cause.now)} per request",
                 usual,
                 f"{cause.running} running, oldest {seconds(cause.oldest)}" if cause.running else "",
                 f"from {cause.route}" if cause.kind not in ("cpu", "other") and cause.route else "",
@@ -160,16 +160,16 @@ def _evidence(cause: Cause, now: float) -> list[str]:
         case "operations":
             found = [usual, f"from {cause.route}" if cause.route else ""]
         case "requests":
-            found = [f"{cause.now:.1f} a second", usual, f"mostly {cause.route}" if cause.route else ""]
+            found = [f"{cause.now:.1f} per second", usual, f"mostly {cause.route}" if cause.route else ""]
         case "errors":
             found = [usual]
         case _:
             found = [f"{cause.now:.1f} processors"] if cause.kind == "processor" else []
             if cause.kind == "database" and cause.detail:
-                found = [f"{cause.running} are used: {cause.detail}"]
+                found = [f"{cause.running} in use: {cause.detail}"]
             if cause.kind == "memory" and cause.now:
                 left = f"the limit is reached in {cause.oldest / 60:.0f} min" if cause.oldest else ""
-                found = [f"{size(cause.now * 60)} a minute", left]
+                found = [f"{size(cause.now * 60)} per minute", left]
             if cause.kind == "process" and cause.detail != "killed":
                 found.append(f"pid {cause.running}")
     if cause.holder is not None:
@@ -180,7 +180,7 @@ def _evidence(cause: Cause, now: float) -> list[str]:
 def _lock(lock: Lock, now: float) -> str:
     doing = "idle in its transaction" if lock.idle else "in a transaction"
     what = [f"`{lock.last_query}`" if lock.last_query else "", f"{doing} since {clock(lock.since, now)}"]
-    return f"it waits for a lock held by {lock.holder}: {', '.join(filter(None, what))}"
+    return f"waiting for a lock held by {lock.holder}: {', '.join(filter(None, what))}"
 
 
 def _value(cause: Cause, value: float | None) -> str:

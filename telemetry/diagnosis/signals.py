@@ -38,7 +38,7 @@ MISSING, STARVED = 6.0, 20.0
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How much longer than usual work takes. `excess`: seconds a second, over all routes."""
+    """How much longer than usual work takes. `excess`: seconds per second, over all routes."""
 
     excess: float = 0.0
     affected: int = 0
@@ -252,7 +252,7 @@ def database(window: Window) -> Finding | None:
         users = max((look.database_users for look in full), key=len)
         names = ", ".join(f"{number} by {name}" for name, number in users.items())
         cause = Cause("database", "full", "state", weight=weight, running=sum(users.values()), detail=names)
-        return Finding(Symptom("database_down", says="The database is full"), cause, since)
+        return Finding(Symptom("database_down", says="The database refuses connections"), cause, since)
     cause = Cause("database", bad[0].database, "state", weight=weight)
     return Finding(Symptom("database_down"), cause, since)
 
@@ -267,7 +267,7 @@ def database_in_doubt(window: Window) -> bool:
 
 
 def _asked(window: Window) -> tuple[list[Look], list[Look]]:
-    """The processes that have asked the database, and those of them to which it did not answer as it should."""
+    """The processes that have asked the database, and those of them to which it did not respond correctly."""
     asked = [look for look in window.latest if look.database not in ("unknown", "asking")]
     return asked, [look for look in asked if look.database in DATABASE_STATES]
 

@@ -9,7 +9,7 @@ from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
 
 State = Literal["ok", "degraded", "disabled", "unknown"]
-"""degraded: it does not answer as it should; disabled: it is not configured; unknown: not asked yet."""
+"""degraded: it does not respond correctly; disabled: it is not configured; unknown: not asked yet."""
 
 EVERY = 4.0
 """Seconds between two questions: an alert names the start of an outage no more exactly than this."""

@@ -200,7 +200,7 @@ def test_another_database_is_named_by_its_alias(shop: Shop, database: str) -> No
         for visitor in visitors:
             visitor.join()
     assert "`SELECT item on archive`" in incident["message"]
-    assert "it waits for a lock held by another session" in incident["message"]
+    assert "waiting for a lock held by another session" in incident["message"]
     metrics = shop.host.metrics(shop.metrics_port)
     assert 'db_query_duration_seconds_count{query="SELECT item on archive"}' in metrics
     assert shop.count('db_pool_max_size{database="archive"}') in (4, 8)

@@ -89,7 +89,7 @@ def restore(backup: Path, url: str, media: Path) -> dict[str, Any]:
         arrived = server.contents(connection)
     expected = manifest["tables"]
     if wrong := sorted(name for name in expected | arrived if expected.get(name) != arrived.get(name)):
-        raise BackupError(f"What arrived differs from what was saved, in: {', '.join(wrong)}.")
+        raise BackupError(f"Restored data differs from the backup in: {', '.join(wrong)}.")
     return manifest
 
 

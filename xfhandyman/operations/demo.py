@@ -46,7 +46,7 @@ _INCIDENTS = (
     (13, (18, 40), 1510, "dependency", "dependency", "email", "",
      "The dependency email is down because of refused connections (6 e-mails wait)"),
     (6, (20, 5), 95, "slow", "requests", "requests", "/services/",
-     "Requests are slow (11 affected, most on /services/) because of more requests (24 a second, usually 2)"),
+     "Requests are slow (11 affected, most on /services/) because of more requests (24 per second, usually 2)"),
     (0, (0, 0), 140, "errors", "error", "TimeoutError", "/contact/",
      "Requests to /contact/ fail (3 of them, 30%) because of TimeoutError on /contact/"),
 )  # fmt: skip
