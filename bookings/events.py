@@ -212,10 +212,11 @@ class ContactMessageAnswered(Event):
 
 @dataclass(frozen=True, slots=True)
 class PhotosAdded(Event):
-    """A customer has sent photos for a visit: how many."""
+    """Photos of a visit were sent, by its customer or a handyman (`sender`): how many."""
 
     booking_id: int
     service: str
+    sender: str
     count: int
 
 

@@ -36,7 +36,12 @@ def addresses() -> dict[str, str]:
         "app_label": "bookings",
         "object_id": visit.pk,
     }
-    rows = {"message_photo": photo.pk, "bookings_booking_preview": visit.pk, "crew_visit": visit.pk}
+    rows = {
+        "message_photo": photo.pk,
+        "bookings_booking_preview": visit.pk,
+        "crew_visit": visit.pk,
+        "crew_photos": visit.pk,
+    }
     found = {}
     for route, name in routes(get_resolver()):
         given = values | {"pk": rows.get(name, 1), "id": 1, "url": "x"}

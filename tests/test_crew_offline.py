@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 import psycopg
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from harness.stack import BASE_DIR, Stack, wait_for
+from tests.pictures import png
 
 AXE = (BASE_DIR / "node_modules/axe-core/axe.min.js").read_text()
 DAY = """
@@ -85,6 +86,7 @@ def test_a_day_without_a_net_loses_nothing_and_leaves_nothing(site: Stack, page:
     page.goto(f"{site.url}/crew/")
     expect(page.get_by_text("as it was at")).to_be_visible()
     assert objections(page) == []
+    tap: FilePayload = {"name": "tap.png", "mimeType": "image/png", "buffer": png()}
     first, second, third = (page.locator("article", has_text=f"Customer {number}") for number in (1, 2, 3))
     first.get_by_role("button", name="On my way").click()
     expect(first).to_contain_text("not sent yet")
@@ -93,14 +95,15 @@ def test_a_day_without_a_net_loses_nothing_and_leaves_nothing(site: Stack, page:
     for visit, words in ((first, "New washer."), (second, "Unblocked it.")):
         visit.locator("summary", has_text="Done").click()
         visit.get_by_label("What was done").fill(words)
+        visit.get_by_label("Photos, up to five").set_input_files(tap)
         visit.get_by_role("button", name="Done").click()
         expect(visit).to_contain_text("Done")
     assert page.evaluate("taps") == 2 * 2, "two taps for a visit that is done"
     third.locator("summary", has_text="Could not").click()
     third.get_by_role("button", name="Nobody was in").click()
-    expect(page.get_by_text("5 reports not sent yet")).to_be_visible()
+    expect(page.get_by_text("5 reports and 2 photos not sent yet")).to_be_visible()
     page.goto(f"{site.url}/crew/")
-    expect(page.get_by_text("5 reports not sent yet")).to_be_visible()
+    expect(page.get_by_text("5 reports and 2 photos not sent yet")).to_be_visible()
     page.get_by_role("link", name="The other day").click()
     expect(page.get_by_text("4 Mill Lane")).to_be_visible()
     assert rows(site, "SELECT * FROM bookings_visitreport") == []
@@ -118,6 +121,8 @@ def test_a_day_without_a_net_loses_nothing_and_leaves_nothing(site: Stack, page:
         ("done", "not_possible", "Unblocked it."),
         ("no_show", "not_yours", ""),
     ]
+    whose = "SELECT substr(jpeg, 1, 2), handyman_id IS NULL FROM bookings_visitphoto"
+    assert rows(site, whose) == [(b"\xff\xd8", False)] * 2, "also of the visit that was cancelled meanwhile"
     assert rows(site, "SELECT status FROM bookings_booking WHERE customer_name = 'Customer 1'") == [("completed",)]
     for _ in range(2):
         board.get_by_role("button", name="Got it").first.click()
@@ -125,6 +130,12 @@ def test_a_day_without_a_net_loses_nothing_and_leaves_nothing(site: Stack, page:
     page.goto(f"{site.url}/crew/")
     expect(page.locator("article", has_text="New washer.")).to_contain_text("Done")
     expect(board.get_by_role("button")).to_have_count(0)
+    page.locator("article", has_text="New washer.").locator("details.past > summary").click()
+    page.locator("article", has_text="New washer.").get_by_role("link", name="Photos of your work").click()
+    page.get_by_label("Photos").set_input_files({**tap, "buffer": png("red")})
+    page.get_by_role("button", name="Send the photos").click()
+    expect(page.get_by_role("img", name="Photo 2 of the work")).to_be_visible()
+    assert objections(page) == []
 
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_text("Logged out")).to_be_visible()

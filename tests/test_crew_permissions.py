@@ -11,9 +11,10 @@ from django.urls import get_resolver
 from django.utils import timezone
 from pytest_django import Settings
 
-from bookings.models import Booking, BookingEvent, CalendarFeed, Handyman, TimeOffRequest, VisitReport
+from bookings.models import Booking, BookingEvent, CalendarFeed, Handyman, TimeOffRequest, VisitPhoto, VisitReport
 from bookings.slots.calendars import midnight
 from tests import factories
+from tests.pictures import picture
 from tests.routes import routes
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +40,8 @@ WRITES = [LOGIN, LOGIN, 403, 403, 200, 403, 403, 200, 403]
 LATE = [LOGIN, LOGIN, 403, 403, 409, 403, 403, 409, 403]
 FOREIGN = [LOGIN, LOGIN, 403, 403, 404, 403, 403, 404, 403]
 SAVES = [LOGIN, LOGIN, 403, 403, 302, 403, 403, 302, 403]
+SEEN = [LOGIN, LOGIN, 404, 404, 200, 200, 200, 200, 200]
+OF_OTHERS = [LOGIN, LOGIN, 404, 404, 404, 404, 200, 200, 200]
 SWITCHES = [LOGIN, LOGIN, 403, 403, 302, 302, 403, 302, 403]
 TABLE: dict[tuple[str, str, str], list[int]] = {
     ("GET", "/crew/", ""): OWN,
@@ -51,6 +54,18 @@ TABLE: dict[tuple[str, str, str], list[int]] = {
     ("POST", "/crew/visits/<int:pk>/", "a colleague's"): FOREIGN,
     ("POST", "/crew/visits/<int:pk>/", "went to a colleague"): LATE,
     ("POST", "/crew/visits/<int:pk>/", "held"): FOREIGN,
+    ("GET", "/crew/visits/<int:pk>/photos/", "own"): OWN,
+    ("GET", "/crew/visits/<int:pk>/photos/", "a colleague's"): ABSENT,
+    ("GET", "/crew/visits/<int:pk>/photos/", "went to a colleague"): ABSENT,
+    ("GET", "/crew/visits/<int:pk>/photos/", "held"): ABSENT,
+    ("POST", "/crew/visits/<int:pk>/photos/", "own"): WRITES,
+    ("POST", "/crew/visits/<int:pk>/photos/", "a colleague's"): FOREIGN,
+    ("POST", "/crew/visits/<int:pk>/photos/", "went to a colleague"): WRITES,
+    ("POST", "/crew/visits/<int:pk>/photos/", "held"): FOREIGN,
+    ("GET", "/visits/photos/<int:pk>.jpg", "own"): SEEN,
+    ("GET", "/visits/photos/<int:pk>.jpg", "a colleague's"): OF_OTHERS,
+    ("GET", "/visits/photos/<int:pk>.jpg", "went to a colleague"): OF_OTHERS,
+    ("GET", "/visits/photos/<int:pk>.jpg", "held"): SEEN,
     ("GET", "/crew/time-off/", ""): OWN,
     ("POST", "/crew/time-off/", ""): SAVES,
     ("GET", "/crew/phone/", ""): OWN,
@@ -129,7 +144,12 @@ def objects(him: Handyman, colleague: Handyman, gone: Handyman) -> dict[tuple[st
     visits["held"] = visit(him, 12)
     Booking.objects.filter(pk=visits["held"].pk).update(status="held", hold_expires_at=day + timedelta(days=2))
     BookingEvent.objects.create(booking=visits["went to a colleague"], kind="moved", by="staff", was_with=him)
-    found = {("/crew/visits/<int:pk>/", name): f"/crew/visits/{made.pk}/" for name, made in visits.items()}
+    found = {}
+    for name, made in visits.items():
+        for page in ("", "photos/"):
+            found[f"/crew/visits/<int:pk>/{page}", name] = f"/crew/visits/{made.pk}/{page}"
+        photo = VisitPhoto.objects.create(booking=made, jpeg=b"x", digest="x")
+        found["/visits/photos/<int:pk>.jpg", name] = f"/visits/photos/{photo.pk}.jpg"
     for name, whose in (("own", him), ("of who has left", gone)):
         whose.user = whose.user or member(f"of {name}", "Handymen")
         whose.save()
@@ -138,10 +158,11 @@ def objects(him: Handyman, colleague: Handyman, gone: Handyman) -> dict[tuple[st
     return found
 
 
-FORMS = {
-    "/crew/visits/<int:pk>/": {"kind": "arrived", "key": "k"},
-    "/crew/time-off/": {"first": str(timezone.localdate()), "key": "k"},
-    "/crew/phone/": {"action": "feed"},
+FORMS: dict[str, Callable[[], dict[str, object]]] = {
+    "/crew/visits/<int:pk>/": lambda: {"kind": "arrived", "key": "k"},
+    "/crew/visits/<int:pk>/photos/": lambda: {"photos": picture()},
+    "/crew/time-off/": lambda: {"first": str(timezone.localdate()), "key": "k"},
+    "/crew/phone/": lambda: {"action": "feed"},
 }
 
 
@@ -155,7 +176,7 @@ def test_each_cell_of_a_column(crew_of: Callable[[str], Crew], who: str) -> None
         if method == "GET":
             answer = crew.client.get(address)
         else:
-            answer = crew.client.post(address, FORMS[route], headers={"Accept": "application/json"})
+            answer = crew.client.post(address, FORMS[route](), headers={"Accept": "application/json"})
         found[method, route, thing] = answer.status_code
         if answer.status_code in (403, 404) or "/login/" in answer.headers.get("Location", ""):
             assert written() == before, (method, route, thing)
@@ -164,16 +185,16 @@ def test_each_cell_of_a_column(crew_of: Callable[[str], Crew], who: str) -> None
 
 def written() -> list[object]:
     feeds = CalendarFeed.objects.order_by("pk").values_list("key", flat=True)
-    return [VisitReport.objects.count(), TimeOffRequest.objects.count(), list(feeds)]
+    return [VisitReport.objects.count(), VisitPhoto.objects.count(), TimeOffRequest.objects.count(), list(feeds)]
 
 
 def test_the_table_names_every_address() -> None:
     """Walks the URLconf: an address that is added next year wants its rows, for reading and for what it takes."""
-    walked = {route for route, _ in routes(get_resolver()) if route.startswith("/crew/")}
+    walked = {route for route, _ in routes(get_resolver()) if route.startswith(("/crew/", "/visits/"))}
     assert {route for _, route, _ in TABLE} == walked
     client = Client()
     client.force_login(member("him", "Handymen", record=factories.handyman(factories.service())))
     posts = {route for method, route, _ in TABLE if method == "POST"}
-    for route in walked - posts - {"/crew/visits/<int:pk>/"}:
-        address = route.replace("<str:which>", "today").replace("<str:token>", "x")
+    for route in walked - posts:
+        address = route.replace("<str:which>", "today").replace("<str:token>", "x").replace("<int:pk>", "1")
         assert client.post(address).status_code == 405, route

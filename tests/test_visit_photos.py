@@ -16,6 +16,7 @@ from bookings.models import Booking, Handyman, VisitPhoto
 from bookings.personal_data import archive, erasure
 from tests import factories
 from tests.forms import posted
+from tests.pictures import picture
 
 pytestmark = pytest.mark.django_db
 
@@ -26,12 +27,6 @@ def visit() -> Booking:
     factories.handyman(service, name="Grace", start=time(8))
     who = factories.customer(customer_email="robin@example.com")
     return scheduling.book(service=service, starts_at=factories.tomorrow(10), customer=who, idempotency_key="visit")
-
-
-def picture(colour: str = "teal") -> SimpleUploadedFile:
-    content = BytesIO()
-    Image.new("RGB", (60, 40), colour).save(content, "PNG")
-    return SimpleUploadedFile("tap.png", content.getvalue(), "image/png")
 
 
 def crew_of(handyman: Handyman) -> Client:

@@ -285,6 +285,7 @@ MEDIA_ROOT = DATA_DIR / "media"
 BODY_LIMITS = {
     "^/contact/$": 55_000_000,
     "^/bookings/[^/]+/photos/$": 55_000_000,
+    "^/crew/visits/[^/]+/(photos/)?$": 55_000_000,
     "^/admin/bookings/portrait/add/$": 11_000_000,
 }
 FILE_UPLOAD_HANDLERS = [

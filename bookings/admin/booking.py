@@ -199,9 +199,10 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
 
     @admin.display(description="photos")
     def photos(self, booking: Booking) -> str:
-        pages = [reverse("visit_photo", args=[pk]) for pk in booking.photos.values_list("pk", flat=True)]
-        picture = '<a href="{0}"><img src="{0}" alt="Photo from the customer" height="160" loading="lazy"></a> '
-        return format_html_join("", picture, ((page,) for page in pages)) or "-"
+        sent = booking.photos.values_list("pk", "handyman__name")
+        pictures = ((reverse("visit_photo", args=[pk]), name or "the customer") for pk, name in sent)
+        picture = '<a href="{0}" title="From {1}"><img src="{0}" alt="Photo from {1}" height="160" loading="lazy"></a> '
+        return format_html_join("", picture, pictures) or "-"
 
     @admin.display(description="e-mail")
     def proof(self, booking: Booking) -> str:

@@ -7,12 +7,14 @@ from datetime import date, timedelta
 from typing import ClassVar
 from urllib.parse import urlencode
 
+from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from bookings import phone, search
 from bookings.crew.ways import Way, ways
+from bookings.forms import photos_input
 from bookings.models import (
     WORDS_OF_A_BOOKING,
     Booking,
@@ -32,6 +34,7 @@ AHEAD = 7
 """Days after today that the page lists."""
 _BEFORE = 3
 _MADE = (BookingEvent.Kind.CREATED, BookingEvent.Kind.CONFIRMED, BookingEvent.Kind.REINSTATED)
+_SURE = (Status.CONFIRMED, Status.COMPLETED, Status.NO_SHOW)
 _ENDS = {
     Status.COMPLETED.value: "Done",
     Status.NO_SHOW.value: "Nobody was in",
@@ -57,6 +60,7 @@ class Visit:
     ways: ClassVar = (5, 10, 15, 20, 30, 45, 60, 90)
     """Minutes that the way may take."""
     delays: ClassVar = (15, 30, 45, 60, 90)
+    photos_input: ClassVar = photos_input().render("photos", None)
 
     @property
     def key(self) -> str:
@@ -98,6 +102,16 @@ class Visit:
         return max(5, 5 * round(min(taken, DAY) / timedelta(minutes=5)))
 
     @property
+    def from_customer(self) -> list[VisitPhoto]:
+        """The photos that came before the visit."""
+        return [each for each in self.booking.photos.all() if each.handyman_id is None]
+
+    @property
+    def of_the_work(self) -> list[VisitPhoto]:
+        """The photos that handymen sent from the visit."""
+        return [each for each in self.booking.photos.all() if each.handyman_id is not None]
+
+    @property
     def call(self) -> str:
         """The address that rings the customer."""
         return phone.uri(self.booking.customer_phone)
@@ -124,9 +138,8 @@ class Day:
 def of_handyman(handyman: Handyman) -> BookingQuerySet:
     """His visits; one that was cancelled only if it had been more than a slot held for somebody. No holds."""
     certain = Exists(BookingEvent.objects.filter(booking=OuterRef("pk"), kind__in=_MADE))
-    sure = (Status.CONFIRMED, Status.COMPLETED, Status.NO_SHOW)
     mine = Booking.objects.of(handyman).filter(handyman=handyman)
-    return mine.filter(Q(status__in=sure) | Q(certain, status=Status.CANCELLED))
+    return mine.filter(Q(status__in=_SURE) | Q(certain, status=Status.CANCELLED))
 
 
 def reportable(handyman: Handyman) -> BookingQuerySet:
@@ -136,7 +149,7 @@ def reportable(handyman: Handyman) -> BookingQuerySet:
 
 
 def days(handyman: Handyman, first: date, count: int) -> list[Day]:
-    """So many days from the first, with their visits in order and his time off. Six queries, however many visits."""
+    """So many days from the first, with their visits in order and his time off. Seven queries, however many visits."""
     start, end = midnight(first), midnight(first + DAY * count)
     found = of_handyman(handyman).filter(starts_at__gte=start, starts_at__lt=end).order_by("during")
     visits = with_details(found)
@@ -177,19 +190,13 @@ def _before(bookings: Iterable[Booking]) -> Mapping[int, Sequence[Booking]]:
     standing = [each for each in bookings if each.status != Status.CANCELLED and each.erased_at is None]
     if not standing:
         return defaultdict(list)
-    known = Q(lowered__in={each.customer_email.lower() for each in standing if each.customer_email})
-    places = [search.whole(f"{each.address} {each.postcode}") for each in standing]
-    there = Q(there=True) if any(places) else Q()
     done = Prefetch("reports", VisitReport.objects.accepted().filter(kind=VisitReport.Kind.DONE), to_attr="done")
+    work = Prefetch("photos", VisitPhoto.objects.of_the_work().defer("jpeg"), to_attr="of_the_work")
     earlier = (
-        # Both conditions have an index; which booking is of which customer or place is told apart below.
-        Booking.objects.alias(
-            lowered=Lower("customer_email"),
-            there=search.matches(WORDS_OF_A_BOOKING, " | ".join(f"({place})" for place in places if place)),
-        )
-        .filter(known | there, status=Status.COMPLETED, erased_at=None)
+        _perhaps_same(standing)
+        .filter(status=Status.COMPLETED)
         .with_jobs()
-        .prefetch_related(done)
+        .prefetch_related(done, work)
         .order_by("-starts_at")[: 20 * len(standing)]
     )
     found: dict[int, list[Booking]] = defaultdict(list)
@@ -198,6 +205,24 @@ def _before(bookings: Iterable[Booking]) -> Mapping[int, Sequence[Booking]]:
             if _is_same(past, each) and past.starts_at < each.starts_at and len(found[each.pk]) < _BEFORE:
                 found[each.pk].append(past)
     return found
+
+
+def shows(user: User, past: Booking) -> bool:
+    """Whether this user is shown an earlier visit beside one of his own, as one to the same customer or place."""
+    if past.status != Status.COMPLETED or past.erased_at is not None:
+        return False
+    own = _perhaps_same([past]).filter(handyman__user=user, starts_at__gt=past.starts_at, status__in=_SURE)
+    return any(_is_same(past, each) for each in own)
+
+
+def _perhaps_same(visits: Sequence[Booking]) -> BookingQuerySet:
+    """Bookings that may be of the same customers or places, found by indexes; _is_same tells exactly."""
+    known = Q(lowered__in={each.customer_email.lower() for each in visits if each.customer_email})
+    places = [search.whole(f"{each.address} {each.postcode}") for each in visits]
+    there = Q(there=True) if any(places) else Q()
+    words = search.matches(WORDS_OF_A_BOOKING, " | ".join(f"({place})" for place in places if place))
+    found = Booking.objects.alias(lowered=Lower("customer_email"), there=words)
+    return found.filter(known | there, erased_at=None)
 
 
 def _is_same(past: Booking, coming: Booking) -> bool:

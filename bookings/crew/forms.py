@@ -7,7 +7,7 @@ from django import forms
 from django.utils import timezone
 
 from bookings.fields import LineField, ProseField
-from bookings.forms import read_instant
+from bookings.forms import PhotosField, photos_input, read_instant
 from bookings.models import VisitReport, new_idempotency_key
 from bookings.scheduling.reports import Tap
 from bookings.slots.calendars import midnight
@@ -30,6 +30,7 @@ class TapForm(forms.Form):
     )
     words = ProseField(max_length=2000, required=False)
     materials = ProseField(max_length=1000, required=False)
+    photos = PhotosField(required=False, widget=photos_input())
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from bookings.crew import feed, offline, phones, views
+from bookings.crew import feed, offline, phones, photos, views
 
 urlpatterns = [
     path("", views.own(views.days), name="crew"),
     path("visits/<int:pk>/", views.own(views.visit), name="crew_visit"),
+    path("visits/<int:pk>/photos/", views.own(photos.photos), name="crew_photos"),
     path("kept/<str:which>/", views.own(views.kept), name="crew_kept"),
     path("worker.js", offline.worker, name="crew_worker"),
     path("manifest.webmanifest", offline.manifest, name="crew_manifest"),

@@ -18,6 +18,7 @@ from bookings import crew
 from bookings.crew import absences
 from bookings.crew import days as diary
 from bookings.crew.forms import TapForm, TimeOffForm
+from bookings.messaging import visit_photos
 from bookings.models import Booking, Handyman, VisitReport, new_idempotency_key
 from bookings.scheduling import reports
 from bookings.slots.calendars import midnight
@@ -70,6 +71,7 @@ def visit(request: HttpRequest, handyman: Handyman, pk: int) -> HttpResponse:
     """One visit; POST reports from it. 422 for what is incomplete, 409 where the visit was changed meanwhile.
 
     A script that accepts JSON gets `said`, a sentence for the handyman, and `refused`, a code or nothing.
+    Photos are kept even where the report comes too late.
     """
     if request.method != "POST":
         shown = diary.one(handyman, pk)
@@ -79,9 +81,15 @@ def visit(request: HttpRequest, handyman: Handyman, pk: int) -> HttpResponse:
     if not crew.may_report(request.user):
         raise PermissionDenied
     booking = _one(diary.reportable(handyman).select_related("service"), pk).get()
-    form = TapForm(request.POST)
-    if not form.is_valid():
-        return _answer(request, handyman, booking, form.problem, 422, typed=request.POST.dict())
+    form = TapForm(request.POST, request.FILES)
+    if form.is_valid():
+        try:
+            visit_photos.add(booking=booking, handyman=handyman, jpegs=form.cleaned_data["photos"])
+        except visit_photos.TooManyPhotos:
+            form.add_error("photos", visit_photos.TOO_MANY)
+    if form.errors:
+        again = " Choose the photos again: browsers do not keep them." if request.FILES else ""
+        return _answer(request, handyman, booking, form.problem + again, 422, typed=request.POST.dict())
     made = reports.report(
         booking=booking,
         handyman=handyman,

@@ -1,4 +1,4 @@
-"""The photos of a visit: sent by its customer, at most five, for who comes."""
+"""The photos of a visit: at most five from its customer, for who comes, and five from each handyman who was there."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,25 +7,40 @@ from django.db import transaction
 
 from bookings import events
 from bookings.messaging import photos
-from bookings.models import Booking, VisitPhoto
+from bookings.models import Booking, Handyman, VisitPhoto
+
+TOO_MANY = f"A visit has at most {photos.MOST} photos from you. Remove one first."
 
 
 class TooManyPhotos(Exception):
-    """The visit would have more photos than it may; nothing was added."""
+    """The visit would have more photos of this sender than it may; nothing was added."""
 
 
 @transaction.atomic
-def add(*, booking: Booking, jpegs: Sequence[bytes]) -> int:
-    """Keep pictures that photos.redraw has drawn; returns how many are new. Raises TooManyPhotos."""
-    Booking.objects.for_change(booking.pk)  # two forms at once take turns, and count each other's
-    had = set(VisitPhoto.objects.filter(booking=booking).values_list("digest", flat=True))
+def add(*, booking: Booking, jpegs: Sequence[bytes], handyman: Handyman | None = None) -> int:
+    """Keep pictures that photos.redraw has drawn, from the customer or a handyman; returns how many are new.
+
+    None are kept of a booking that was erased meanwhile. Raises TooManyPhotos.
+    """
+    # Under its lock two forms at once take turns, and none is added behind the back of an erasure.
+    if Booking.objects.for_change(booking.pk).erased_at is not None:
+        return 0
+    had = dict(VisitPhoto.objects.filter(booking=booking).values_list("digest", "handyman_id"))
     new = {hashlib.sha256(jpeg).hexdigest(): jpeg for jpeg in jpegs}
     added = {digest: jpeg for digest, jpeg in new.items() if digest not in had}
-    if len(had) + len(added) > photos.MOST:
+    own = sum(sender == (handyman.pk if handyman else None) for sender in had.values())
+    if added and own + len(added) > photos.MOST:
         raise TooManyPhotos
     VisitPhoto.objects.bulk_create(
-        VisitPhoto(booking=booking, jpeg=jpeg, digest=digest) for digest, jpeg in added.items()
+        VisitPhoto(booking=booking, handyman=handyman, jpeg=jpeg, digest=digest) for digest, jpeg in added.items()
     )
     if added:
-        events.publish(events.PhotosAdded(booking_id=booking.pk, service=booking.service.slug, count=len(added)))
+        events.publish(
+            events.PhotosAdded(
+                booking_id=booking.pk,
+                service=booking.service.slug,
+                sender="handyman" if handyman else "customer",
+                count=len(added),
+            )
+        )
     return len(added)

@@ -14,6 +14,7 @@ from bookings import search
 from bookings.models.booking import Booking
 from bookings.models.catalogue import Service
 from bookings.models.fields import EmailField, LineField, PhoneField, ProseField
+from bookings.models.people import Handyman
 from bookings.models.posts import new_idempotency_key
 
 WORDS_OF_A_MESSAGE = search.vector("name", "email", "body", phone="phone")
@@ -83,12 +84,27 @@ class MessageAnswer(models.Model):
         return f"Answer, {timezone.localtime(self.written_at):%d %b %Y, %H:%M}"
 
 
+class VisitPhotoQuerySet(models.QuerySet["VisitPhoto"]):
+    def from_customer(self) -> Self:
+        """What the customer has sent before the visit."""
+        return self.filter(handyman=None)
+
+    def of_the_work(self) -> Self:
+        """What handymen have sent from the visit."""
+        return self.exclude(handyman=None)
+
+
 class VisitPhoto(models.Model):
-    """A photo that a customer sent for a visit, for who comes and the office. It comes and goes with its booking."""
+    """A photo of a visit from its customer or a handyman, for the crew and the office. It goes with its booking."""
 
     booking = models.ForeignKey(Booking, models.CASCADE, related_name="photos")
+    handyman = models.ForeignKey(
+        Handyman, models.CASCADE, null=True, blank=True, related_name="+", help_text="Who sent it, if not the customer."
+    )
     jpeg = models.BinaryField(help_text="Drawn again from what was sent: no metadata.")
     digest = models.CharField(max_length=64, help_text="Of the picture: the same one sent twice is one.")
+
+    objects = VisitPhotoQuerySet.as_manager()
 
     class Meta:
         ordering = ("pk",)

@@ -7,7 +7,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from bookings.forms import PhotosField, photos_input
-from bookings.messaging import photos as drawn
 from bookings.messaging import visit_photos
 from bookings.models import Booking, VisitPhoto
 from bookings.ratelimit import limits
@@ -38,7 +37,7 @@ def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
     if pause := limits.wait(request, limits.Purpose.CONTACT):
         return wait_a_while(request, pause, "bookings/photos.html", _context(booking, PhotosForm()))
     if remove := request.POST.get("remove", ""):
-        booking.photos.filter(pk=int(remove[:18]) if remove.isdecimal() else 0).delete()
+        booking.photos.from_customer().filter(pk=int(remove[:18]) if remove.isdecimal() else 0).delete()
         return redirect("booking_photos", booking.link_token)
     form = PhotosForm(request.POST, request.FILES)
     if form.is_valid():
@@ -46,7 +45,7 @@ def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
             visit_photos.add(booking=booking, jpegs=form.cleaned_data["photos"])
             return redirect("booking_photos", booking.link_token)
         except visit_photos.TooManyPhotos:
-            form.add_error("photos", f"A visit has at most {drawn.MOST} photos. Remove one first.")
+            form.add_error("photos", visit_photos.TOO_MANY)
     limits.give_back(request, limits.Purpose.CONTACT)
     return _page(request, booking, form, 422)
 
@@ -56,7 +55,7 @@ def manage(request: HttpRequest, booking: Booking) -> HttpResponse:
 def own(request: HttpRequest, booking: Booking) -> HttpResponse:
     """One of them (`?photo=`), for the customer."""
     pk = request.GET.get("photo", "")
-    return jpeg(get_object_or_404(booking.photos, pk=int(pk[:18]) if pk.isdecimal() else 0))
+    return jpeg(get_object_or_404(booking.photos.from_customer(), pk=int(pk[:18]) if pk.isdecimal() else 0))
 
 
 def jpeg(shown: VisitPhoto) -> HttpResponse:
@@ -64,7 +63,12 @@ def jpeg(shown: VisitPhoto) -> HttpResponse:
 
 
 def _context(booking: Booking, form: PhotosForm) -> dict[str, object]:
-    return {"booking": booking, "form": form, "photos": booking.photos.defer("jpeg"), "wrong": form.is_bound}
+    return {
+        "booking": booking,
+        "form": form,
+        "photos": booking.photos.from_customer().defer("jpeg"),
+        "wrong": form.is_bound,
+    }
 
 
 def _page(request: HttpRequest, booking: Booking, form: PhotosForm, status: int = 200) -> HttpResponse:

@@ -1,5 +1,6 @@
 // A handyman's day without a net: what is tapped is kept and sent later. Every form works without this script.
 import { guard } from "../../telemetry/static/telemetry/src/boundary.js";
+import { smaller } from "./crew/photos.js";
 import { answers, dismiss, forget, put, send, waiting } from "./crew/outbox.js";
 
 const STEPS = { on_the_way: "On the way", arrived: "There", done: "Done", no_show: "Nobody was in", could_not: "Could not" };
@@ -41,7 +42,9 @@ const draw = async (why) => {
   for (const { fields, url, at } of left) mark(url, fields.kind, at);
   const offline = why ?? (navigator.onLine ? "" : "offline");
   if (left.length || offline) {
-    const count = left.length ? `${left.length} report${left.length > 1 ? "s" : ""} not sent yet. ` : "";
+    const photos = left.filter(({ photo }) => photo).length;
+    const counts = [[left.length - photos, "report"], [photos, "photo"]].filter(([count]) => count);
+    const count = left.length ? `${counts.map(([count, what]) => `${count} ${what}${count > 1 ? "s" : ""}`).join(" and ")} not sent yet. ` : "";
     board.append(line(count + (WHY[offline] ?? ""), ""));
   }
 };
@@ -72,12 +75,24 @@ const tapped = async (event) => {
   const form = event.target.closest("form[data-tap]");
   if (!form) return;
   event.preventDefault();
-  const { csrfmiddlewaretoken: _, ...fields } = Object.fromEntries(new FormData(form, event.submitter));
+  const { csrfmiddlewaretoken: _, photos: __, ...fields } = Object.fromEntries(new FormData(form, event.submitter));
   const at = new Date().toISOString();
-  await put({ url: new URL(form.action).pathname, fields: { ...fields, key: crypto.randomUUID(), at }, at });
+  const url = new URL(form.action).pathname;
+  if (fields.kind) await put({ url, fields: { ...fields, key: crypto.randomUUID(), at }, at });
+  for (const file of form.elements.photos?.files ?? []) await put({ url: form.dataset.photos ?? url, fields: {}, photo: await smaller(file), at });
+  form.reset();
   form.closest("details")?.removeAttribute("open");
   await draw();
   await deliver();
+};
+
+// Files beyond the limits are not kept for nothing: the site refuses them.
+const chosen = ({ target }) => {
+  if (target.type !== "file") return;
+  const { most, mostBytes, tooMany, tooLarge } = target.dataset;
+  const large = [...target.files].some((file) => file.size > mostBytes);
+  target.setCustomValidity(large ? tooLarge : target.files.length > most ? tooMany : "");
+  target.reportValidity();
 };
 
 // Ask the browser for a subscription, and let the form take it to the site.
@@ -109,7 +124,7 @@ const leave = async (event) => {
   event.preventDefault();
   await send(token()).catch(() => undefined);
   const left = (await waiting()).length;
-  if (left && !confirm(`${left} of your reports could not be sent. Log out and lose them?`)) return;
+  if (left && !confirm(`${left} of your reports and photos could not be sent. Log out and lose them?`)) return;
   await unsubscribe().catch(() => undefined);
   await Promise.all((await caches.keys()).map((name) => caches.delete(name)));
   await forget();
@@ -119,6 +134,7 @@ const leave = async (event) => {
 if (board && globalThis.indexedDB && navigator.locks) {
   guard(document.querySelector("main"), (main, handler) => {
     main.addEventListener("submit", handler(tapped));
+    main.addEventListener("change", handler(chosen));
     addEventListener("online", handler(back));
     addEventListener("offline", handler(() => draw()));
     addEventListener("visibilitychange", handler(() => document.visibilityState === "visible" && deliver()));

@@ -62,7 +62,12 @@ contact_messages_answered = counter(
     "Answers that staff sent to contact messages, by the message's topic.",
     ("topic",),
 )
-visit_photos = counter("visit_photos_total", "Photos that customers sent for visits.")
+visit_photos = counter(
+    "visit_photos_total",
+    "Photos sent for visits (sender: customer, handyman).",
+    ("sender",),
+    known=_words("customer handyman"),
+)
 reviews = counter(
     "reviews_total",
     "Reviews that customers wrote, by their rating.",

@@ -70,7 +70,7 @@ _COUNTS: dict[type[events.Event], Callable[[Any], None]] = {
     events.VisitReported: lambda event: metrics.visit_reports.labels(
         event.kind, "refused" if event.refused else "accepted"
     ).inc(),
-    events.PhotosAdded: lambda event: metrics.visit_photos.inc(event.count),
+    events.PhotosAdded: lambda event: metrics.visit_photos.labels(event.sender).inc(event.count),
     events.ReviewWritten: lambda event: metrics.reviews.labels(str(event.rating)).inc(),
     events.CustomerLinkAsked: lambda event: metrics.customer_links.labels("sent" if event.sent else "not_sent").inc(),
     events.CustomerLinkOpened: lambda _: metrics.customer_links.labels("opened").inc(),

@@ -1,4 +1,5 @@
-// What a handyman has tapped and the site has not yet taken: kept in IndexedDB, sent in order when there is a net.
+// What a handyman has tapped and the site has not yet taken: kept in IndexedDB, sent in order when there is a net. A report
+// has `fields`, a photo its `photo`, each an entry of its own, so that a photo that is refused holds up nothing else.
 // Each entry has a key of its own, so that one which was sent and not answered is sent again and counts once.
 import { deleteDB, openDB } from "idb";
 
@@ -27,11 +28,11 @@ export const answers = () => using((db) => db.getAll("answers"));
 export const dismiss = (id) => using((db) => db.delete("answers", id));
 export const forget = () => deleteDB(NAME);
 
-// Take the answer into the store and the entry out of it, in one transaction.
+// Take the answer, if it says anything, into the store and the entry out of it, in one transaction.
 const settle = (entry, answer) =>
   using(async (db) => {
     const both = db.transaction(["outbox", "answers"], "readwrite");
-    await Promise.all([both.objectStore("outbox").delete(entry.id), both.objectStore("answers").put(answer), both.done]);
+    await Promise.all([both.objectStore("outbox").delete(entry.id), answer.said && both.objectStore("answers").put(answer), both.done]);
   });
 
 const freshToken = async () => {
@@ -39,13 +40,20 @@ const freshToken = async () => {
   return (await page.text()).match(/name="csrfmiddlewaretoken" value="([^"]+)"/)?.[1];
 };
 
+const bodyOf = ({ fields, photo }) => {
+  if (!photo) return new URLSearchParams(fields);
+  const form = new FormData();
+  form.append("photos", photo, "photo.jpg");
+  return form;
+};
+
 const post = (entry, token) =>
   fetch(entry.url, {
     method: "POST",
-    body: new URLSearchParams(entry.fields),
+    body: bodyOf(entry),
     headers: { Accept: "application/json", "X-CSRFToken": token ?? "" },
     redirect: "manual",
-    signal: AbortSignal.timeout(15_000),
+    signal: AbortSignal.timeout(entry.photo ? 60_000 : 15_000),
   });
 
 // "sent" when nothing waits any more; else why something does: "offline", "login" or "refused".
