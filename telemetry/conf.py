@@ -7,6 +7,7 @@ default given here. A wrong value is a line of `manage.py check` and counts as n
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
@@ -15,6 +16,10 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 T = TypeVar("T")
+_SHOWN = 80
+"""Characters of a wrong value."""
+_MOST = 2**31 - 1
+"""A whole number that any part of a system takes."""
 
 
 class Problem(NamedTuple):
@@ -38,7 +43,13 @@ class Kind(NamedTuple, Generic[T]):
 
     def shown(self, value: object) -> str:
         """A wrong value as a line may show it: a secret that is no good is still one."""
-        return "'…'" if self.secret else repr(value)
+        if self.secret:
+            return "'…'"
+        try:
+            text = repr(value)
+        except Exception:  # of the host's own class
+            text = f"a {type(value).__name__}"
+        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _switch(value: Any) -> bool:
@@ -65,6 +76,8 @@ def number(least: float, most: float | None = None) -> Kind[float]:
 
     def read(value: Any) -> float:
         found = float(value)
+        if isinstance(value, bool) or not isfinite(found):
+            raise ValueError(value)
         if not least <= found <= (most if most is not None else found):
             raise ValueError(value)
         return found
@@ -77,23 +90,36 @@ def whole(least: int, most: int | None = None) -> Kind[int]:
 
     def read(value: Any) -> int:
         found = int(value)
-        if found < least or (most is not None and found > most):
+        if isinstance(value, bool) or found != float(value):
+            raise ValueError(value)
+        if not least <= found <= (_MOST if most is None else most):
             raise ValueError(value)
         return found
 
     return Kind(f"a whole number from {least}" + (f" to {most}" if most is not None else ""), read)
 
 
-def _secret(value: Any) -> str:
-    if value and len(str(value)) < 16:
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | os.PathLike):
+        raise TypeError(value)
+    text = str(value)
+    if not text.isprintable():  # nor are bytes of the environment that are no text
         raise ValueError(value)
-    return str(value)
+    return text
+
+
+def _secret(value: Any) -> str:
+    text = _text(value)
+    if text and len(text) < 16:
+        raise ValueError(value)
+    return text
 
 
 SWITCH = Kind("on or off", _switch)
-TEXT = Kind("a text", str)
+TEXT = Kind("a line of text", _text)
 SECRET = Kind("16 characters or more", _secret, secret=True)
 PORT = whole(1, 65535)
+DAYS = whole(1, 36_500)
 
 
 class Setting(Generic[T]):
@@ -163,8 +189,8 @@ class Configuration:
     )
     web_threads = Setting(whole(0), 0, "Threads of a web worker; 0: what the server says of itself.")
     rum_sample_rate = Setting(number(0, 1), 1.0, "Of page views: a row and a log line each. Metrics count all.")
-    rum_retention_days = Setting(whole(1), 30, "How long rows of page views are kept.", "days")
-    incident_retention_days = Setting(whole(1), 90, "How long incidents are kept in the database.", "days")
+    rum_retention_days = Setting(DAYS, 30, "How long rows of page views are kept.", "days")
+    incident_retention_days = Setting(DAYS, 90, "How long incidents are kept in the database.", "days")
     rum_count_automation = Setting(SWITCH, False, "Count crawlers and driven browsers as customers.")
     rum_client_window = Setting(number(0), 3600.0, "In which one client counts once for a page; 0: always.", "seconds")
     rum_rate = Setting(number(0), 50.0, "Beacons a web worker takes from everybody.", "per second")

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.checks import run_checks
@@ -11,6 +12,19 @@ from telemetry import errors, traces
 from telemetry.checks import check_configuration
 from telemetry.conf import Configuration
 from telemetry.serve import lifecycle
+
+
+class Odd:
+    """A value that cannot even be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+    __str__ = __repr__
+
+
+NO_VALUES: list[Any] = [[], {}, object(), b"x", "two\nlines", "\udcff", float("inf"), float("nan"), 10**400, Odd(), len]
+"""What no setting takes; 10**400 is a text, if a strange one."""
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
 REFUSED_TRACES = {
@@ -162,3 +176,22 @@ def test_a_host_without_the_middleware_is_told(
 ) -> None:
     settings.MIDDLEWARE = middleware  # type: ignore[attr-defined]  # ditto
     assert [each.id for each in check_configuration(None)] == ["telemetry.W020"] * missed
+
+
+@pytest.mark.parametrize("value", NO_VALUES, ids=lambda value: type(value).__name__)
+def test_a_wrong_value_of_any_setting_is_one_line_and_its_default(value: Any, settings: Any) -> None:
+    for setting in Configuration().describe():
+        if setting.kind.name in ("a line of text", "16 characters or more") and isinstance(value, int | float):
+            continue
+        settings.TELEMETRY = {"ENABLED" if setting.key == "TELEMETRY" else setting.key: value}
+        [problem] = [str(each) for each in Configuration().problems()]
+        assert problem.startswith(f"{setting.key} is ")
+        assert "settings.TELEMETRY; it must be" in problem
+        assert len(problem) < 250
+        assert "\n" not in problem
+
+
+@pytest.mark.parametrize(("key", "value"), [("METRICS_PORT", 9100.5), ("METRICS_PORT", True), ("RUM_RATE", False)])
+def test_a_value_that_is_nearly_one_is_not_taken_for_another(key: str, value: object, settings: Any) -> None:
+    settings.TELEMETRY = {key: value}
+    assert [problem.key for problem in Configuration().problems()] == [key]
