@@ -19,7 +19,7 @@ bind = f"{_host}:{os.environ.get('PORT', '8000')}"
 worker_class = "xfhandyman.security.worker.SiteWorker"  # gthread, with threads apart for the health paths
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 _threads = os.environ.get("WEB_THREADS", "4")
-threads = int(_threads) if _threads.isdigit() else 4  # what is no number, the preflight tells and stops
+threads = int(_threads) if _threads.isdigit() else 4  # the preflight reports any other value and exits
 timeout = 30
 graceful_timeout = 20
 keepalive = 5
@@ -39,7 +39,7 @@ def on_starting(arbiter: Arbiter) -> None:
         embedded.stand_in()
     except embedded.EmbeddedPostgresError as error:
         sys.exit(f"XFHandyman: {error}")
-    preflight.load(arbiter.app.wsgi)  # once, for all workers: they share its memory, and the dead are soon replaced
+    preflight.load(arbiter.app.wsgi)  # once: workers share its memory, and crashed ones are replaced quickly
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # a thousand connections need more descriptors than shells often give
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

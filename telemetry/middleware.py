@@ -50,7 +50,7 @@ log = get_logger("telemetry.request").bind()  # once, and not for each line
 
 
 class Unobserved:
-    """What stands in the middleware's place while telemetry is off: it answers probes."""
+    """Replaces the middleware while telemetry is off: it answers probes."""
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response, self.is_async = get_response, iscoroutinefunction(get_response)
@@ -97,7 +97,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
             view = probes.view_of(request)
             response = self.get_response(request) if view is None else probes.respond(view, request)
         except BaseException:  # the page for errors failed too, or the worker is being stopped
-            self.give_up(request, 500)
+            self.finish_unanswered(request, 500)
             raise
         self.handle_response(request, response)  # type: ignore[arg-type]  # WSGI only
         return response
@@ -111,15 +111,15 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
             else:
                 response = await sync_to_async(probes.respond, thread_sensitive=False)(view, request)
         except CancelledError:  # the client has gone
-            self.give_up(request, 499)
+            self.finish_unanswered(request, 499)
             raise
         except BaseException:
-            self.give_up(request, 500)
+            self.finish_unanswered(request, 500)
             raise
         self.handle_response(request, response)
         return response
 
-    def give_up(self, request: HttpRequest, status: int) -> None:
+    def finish_unanswered(self, request: HttpRequest, status: int) -> None:
         """Finish the observation of a request that gets no answer."""
         observation: Observation = request.observation  # type: ignore[attr-defined]  # set by prepare()
         observation.status = status
@@ -188,7 +188,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
             and request.path.startswith(self.static_url)
         ):
             observation.route = "static"  # WhiteNoise answers before any URL pattern
-        self.tell(request, response, observation)
+        self.send_signals(request, response, observation)
         sent = Sent(response)
         if getattr(response, "file_to_stream", None) is not None:  # the server sends the file itself
             sent.bytes = int(response.get("Content-Length") or 0)
@@ -206,8 +206,8 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
         response.close = closing  # type: ignore[method-assign]  # the server calls it after the last byte
 
     @failsafe("requests")
-    def tell(self, request: HttpRequest, response: HttpResponseBase, observation: Observation) -> None:
-        """Do what the packages do when a response has been made: send the signal of django-structlog, count."""
+    def send_signals(self, request: HttpRequest, response: HttpResponseBase, observation: Observation) -> None:
+        """Send django-structlog's signal that a response has been made, and count it with django-prometheus."""
         error, finished = getattr(request, "raised_exception", None), signals.bind_extra_request_finished_metadata
         if error is not None:
             about = {"request": request, "response": response, "logger": log, "exception": error}
@@ -221,7 +221,7 @@ class ObservingMiddleware(RequestMiddleware, PrometheusBeforeMiddleware):
             self.stock.end(request, response)
 
     def finish(self, request: HttpRequest, observation: Observation, sent: "Sent") -> None:
-        """Project the observation, once; whatever comes of that, this thread is done with it."""
+        """Project the observation, once, and release it from this thread also when that fails."""
         if observation.finished:
             return
         observation.finished = True

@@ -75,5 +75,5 @@ async def _hand_on(app: App) -> None:
             for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=MISSED):
                 with suppress(ConnectorException):  # another worker was first
                     await app.job_manager.retry_job(job)
-                    log.warning("task_handed_on", task=job.task_name, job_id=job.id)
+                    log.warning("task_requeued", task=job.task_name, job_id=job.id)
         await asyncio.sleep(LOOK)

@@ -16,7 +16,7 @@ from django.utils.html import format_html, format_html_join
 from bookings import crew
 from bookings.models import Booking, BookingLine, Handyman, Holiday, Postcode, Status, TimeOff, WorkingHours
 from bookings.slots import calendars, rules
-from bookings.slots.route import Visit, unreached
+from bookings.slots.route import Visit, unreachable
 from bookings.slots.rules import Calendar, Shift
 from bookings.slots.travel import Place
 
@@ -76,7 +76,7 @@ def too_far(visits: Iterable[Booking]) -> frozenset[int]:
         visit = Visit(booking.planned_at, booking.during.upper, booking.ends_at, places=places)
         of_person[booking.handyman_id][visit] = booking
     for theirs in of_person.values():
-        late = (theirs[visit] for visit in unreached(theirs, travel))
+        late = (theirs[visit] for visit in unreachable(theirs, travel))
         found.update(booking.pk for booking in late if not booking.overtime)
     return frozenset(found)
 

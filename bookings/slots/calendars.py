@@ -104,7 +104,7 @@ class Reader:
         people = self._people
         calendars = [replace(people[pk], time_off=off[pk], booked=booked[pk]) for pk in sorted(people)]
         diary = Diary(calendars, self._holidays(first, last))
-        self._read = (first, last, why.overtime(diary) if self._overtime else diary)
+        self._read = (first, last, why.without_hours(diary) if self._overtime else diary)
         return self._read[2]
 
     def slots(self, first: date, last: date) -> list[Slot]:

@@ -26,7 +26,7 @@ class Visit(NamedTuple):
     places: Places = ()
 
 
-def without(visit: Visit, places: Places, buffer: timedelta, travel: Travel | None) -> Interval:
+def blocked_interval(visit: Visit, places: Places, buffer: timedelta, travel: Travel | None) -> Interval:
     """The time in which a job at these places cannot lie, because of a visit and the ways to and from it."""
     leaves = visit.leaves or visit.until
     if not (travel and places and visit.places):
@@ -41,7 +41,7 @@ def arrival(travel: Travel, way: int, leaves: datetime) -> datetime:
     return at.replace(second=0) + _MINUTE if at.second else at
 
 
-def unreached(visits: Iterable[Visit], travel: Travel) -> list[Visit]:
+def unreachable(visits: Iterable[Visit], travel: Travel) -> list[Visit]:
     """Those of one handyman's visits that he does not get to in time from the one before, where both are known."""
     ordered = sorted(visits, key=lambda visit: visit.start)
     return [after for before, after in pairwise(ordered) if _is_late(before, after, travel)]

@@ -20,7 +20,7 @@ from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from bookings.slots.route import Route, without
+from bookings.slots.route import Route, blocked_interval
 from bookings.slots.route import Visit as Visit
 from bookings.slots.spans import Interval as Interval
 from bookings.slots.spans import Spans, joined, minus
@@ -278,7 +278,7 @@ class _Time:
         if rules.travel and job.places:
             route = Route(calendar.begins, calendar.ends, visits, work, rules.travel)
             room = list(route.within(job.places, job.buffer))
-        taken = joined(without(visit, job.places, job.buffer, rules.travel) for visit in visits)
+        taken = joined(blocked_interval(visit, job.places, job.buffer, rules.travel) for visit in visits)
         return cls(Spans(hours), Spans(off), Spans(work), Spans(room), Spans(taken), Spans(minus(room, taken)), route)
 
     def plan(self, at: datetime, rules: Rules, job: Job) -> datetime | None:

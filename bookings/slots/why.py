@@ -27,8 +27,8 @@ class Answer:
     overtime: bool = False
 
 
-def overtime(diary: Diary) -> Diary:
-    """The same people at work around the clock, holidays too. Time off stays time off."""
+def without_hours(diary: Diary) -> Diary:
+    """The same handymen without their working hours: at work around the clock, but for their time off."""
     return Diary([replace(each, shifts=_ALL_DAY) for each in diary.calendars])
 
 
@@ -71,8 +71,8 @@ def _ask(calendar: Calendar, diary: Diary, by: Rules, job: Job, starts_at: datet
 
 
 def _could_be_agreed(alone: Diary, by: Rules, job: Job, starts_at: datetime, now: datetime) -> bool:
-    """Whether he has the time if he works out of hours, begins at an odd minute, and is in a hurry on his way."""
-    found = rules.find_slot(overtime(alone), rules=at_odd_times(by), job=job, starts_at=starts_at, now=now)
+    """Whether he has the time if he works out of hours, begins at an odd minute, ignoring travel time."""
+    found = rules.find_slot(without_hours(alone), rules=at_odd_times(by), job=job, starts_at=starts_at, now=now)
     return isinstance(found, Slot) or found is Reason.TRAVEL
 
 

@@ -28,7 +28,7 @@ def main(names: list[str]) -> int:
 
 
 def report() -> int:
-    """Print what each recorded play is told as, and the table."""
+    """Print the diagnosis of each recorded drill, and the table."""
     scores = {file.stem: score(file) for file in sorted(RECORDINGS.glob("*.xz"))}
     for name, each in scores.items():
         print(f"{name}: {each.healthy:.0f} healthy seconds")

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ops.score import releases
-from ops.score.catalogue import NEW, PLAYS, SESSIONS, Play
+from ops.score.catalogue import NEW, PLAYS, SESSIONS, Drill
 from ops.score.database import prepare_parts
 from ops.score.load import load
 from ops.score.recording import Recorder, Truth
@@ -27,7 +27,7 @@ CALM, PAUSE = 40, 10
 
 
 def session(name: str, names: tuple[str, ...] = (), *, seed: int = 0) -> Path:
-    """Play a session (or some plays of it) and return its recording. The load varies by `seed`."""
+    """Run a session (or some drills of it) and return its recording. The load varies by `seed`."""
     vary = random.Random(f"{name} {seed}")  # noqa: S311 - no secret
     file = RECORDINGS / f"{name}-{seed}.xz"
     with tempfile.TemporaryDirectory(prefix="xfd", ignore_cleanup_errors=True) as directory, ExitStack() as stack:
@@ -59,7 +59,7 @@ def session(name: str, names: tuple[str, ...] = (), *, seed: int = 0) -> Path:
     return file
 
 
-def _play(scene: Scene, recorder: Recorder, name: str, what: Play) -> None:
+def _play(scene: Scene, recorder: Recorder, name: str, what: Drill) -> None:
     deadline = time.monotonic() + CALM
     while recorder.diagnosis.open and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -68,18 +68,18 @@ def _play(scene: Scene, recorder: Recorder, name: str, what: Play) -> None:
         if what.decoy:
             stack.enter_context(releases.innocent(scene))
             time.sleep(5)
-        before, start = len(recorder.told), time.time()
+        before, start = len(recorder.incidents), time.time()
         with what.fault(scene):
             until, named = start + max(MOST, what.seconds), None
             while time.time() < until:
                 time.sleep(0.2)
-                if named is None and len(recorder.told) - before >= len(what.told):
+                if named is None and len(recorder.incidents) - before >= len(what.expected):
                     named = time.time()
                     until = min(until, max(named + AFTER, start + what.seconds))
         end = time.time()
-        for told in what.told:
-            recorder.note(Truth(name, what.group, **asdict(told), start=start, end=end))
-    for incident in recorder.told[before:]:
+        for expected in what.expected:
+            recorder.note(Truth(name, what.group, **asdict(expected), start=start, end=end))
+    for incident in recorder.incidents[before:]:
         print(f"  {name}: +{incident.opened_at - start:.0f} s {incident.sentence}", flush=True)
-    if what.told and not recorder.told[before:]:
-        print(f"  {name}: nothing was said", flush=True)
+    if what.expected and not recorder.incidents[before:]:
+        print(f"  {name}: no incident was opened", flush=True)

@@ -46,7 +46,7 @@ class Truth:
         """Whether this is the component, or the component and the route."""
         return re.search(self.component, component) is not None
 
-    def told_by(self, incident: Incident) -> bool:
+    def matches(self, incident: Incident) -> bool:
         """Whether symptom, cause and component are right."""
         return incident.symptom.name in self.symptoms and self.caused(incident)
 
@@ -72,7 +72,7 @@ class Recorder(threading.Thread):
         self._over = threading.Event()
         self._states: dict[int, str] = {}
         self.diagnosis = Diagnosis()
-        self.told: list[Incident] = []
+        self.incidents: list[Incident] = []
         """Every incident that opened."""
         if not self._board.lead():
             raise RuntimeError("somebody else leads this board")
@@ -98,7 +98,7 @@ class Recorder(threading.Thread):
             state = self.diagnosis.state
             self._board.show(sorted([*state.closed, *state.open], key=lambda incident: incident.started_at))
             if event.kind == "opened":
-                self.told.append(event.incident)
+                self.incidents.append(event.incident)
 
     def note(self, truth: Truth) -> None:
         """Write down what was done, once it is over, and keep what there is so far."""

@@ -1,4 +1,4 @@
-"""How well recordings are told: the diagnosis, beside a guess at random and the largest robust z-score."""
+"""How well recordings are diagnosed, beside a guess at random and the largest robust z-score."""
 
 import bisect
 import statistics
@@ -19,7 +19,7 @@ BEFORE, DURING = 60, 20
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was said of one play. Seconds; `after` and `off` have one value for each fault that was told."""
+    """The result of one drill. Seconds; `after` and `off` have one value for each fault that was diagnosed."""
 
     play: str
     group: str
@@ -76,15 +76,15 @@ def _ambient(incident: Incident, truths: Iterable[Truth]) -> bool:
 
 
 def _result(play: str, truths: list[Truth], said: list[Incident], ranked: list[tuple[str, str]]) -> Result:
-    told = [next((each for each in said if truth.told_by(each)), None) for truth in truths]
-    right = [(truth, each) for truth, each in zip(truths, told, strict=True) if each is not None]
-    wrong = [each for each in said if not any(truth.told_by(each) for truth in truths)]
+    matched = [next((each for each in said if truth.matches(each)), None) for truth in truths]
+    right = [(truth, each) for truth, each in zip(truths, matched, strict=True) if each is not None]
+    wrong = [each for each in said if not any(truth.matches(each) for truth in truths)]
     hits = [[_names(truth, *each) for each in ranked] for truth in truths]
     return Result(
         play=play,
         group=truths[0].group,
         first=len(right) == len(truths) and not wrong,
-        third=all(any(truth.told_by(each) for each in said[:3]) for truth in truths),
+        third=all(any(truth.matches(each) for each in said[:3]) for truth in truths),
         after=[each.opened_at - truth.start for truth, each in right],
         off=[each.started_at - truth.start for truth, each in right],
         said=[each.sentence for each in said],

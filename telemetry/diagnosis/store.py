@@ -92,7 +92,7 @@ class Writer:
         except Exception as error:  # whatever it is: they stay on the board
             self._again_at = time.monotonic() + RETRY
             if not self._failing:  # once, not at every attempt
-                log.warning("incidents_wait", waiting=len(incidents), error_type=type(error).__name__)
+                log.warning("incidents_not_stored", waiting=len(incidents), error_type=type(error).__name__)
             self._failing = True
             return
         self._failing = False

@@ -130,6 +130,6 @@ dependency_up = gauge("dependency_up", "1 while the dependency answers.", ("depe
 app_info = gauge("app_info", "Always 1; the labels say what runs.", ("version", "environment"), mode="livemax")
 process_resident_memory = gauge("worker_resident_memory_bytes", "Of each process.", ("process",), mode="liveall")
 process_seen = gauge(
-    "worker_seen_timestamp_seconds", "When each process last looked around (Unix time).", ("process",), mode="liveall"
+    "worker_seen_timestamp_seconds", "When each process was last sampled (Unix time).", ("process",), mode="liveall"
 )
 process_cpu = gauge("worker_cpu_seconds", "CPU time each process has used.", ("process",), mode="liveall")

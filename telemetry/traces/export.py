@@ -33,7 +33,18 @@ _FROM_INSTRUMENTATIONS = {
     "url.scheme",
 }
 """What a library's own instrumentation may say; its URLs, addresses and user agents are customers'."""
-_SPOKEN = ("http.", "url.", "client.", "user_agent.", "user.", "net.", "network.", "server.", "peer.", "exception.")
+_CONVENTION_PREFIXES = (
+    "http.",
+    "url.",
+    "client.",
+    "user_agent.",
+    "user.",
+    "net.",
+    "network.",
+    "server.",
+    "peer.",
+    "exception.",
+)
 """Where the conventions put what an instrumentation of HTTP says; other names on its span are the project's."""
 _INSTRUMENTATION = "opentelemetry.instrumentation."
 _TEXTS = {"exception.message", "exception.stacktrace"}
@@ -135,7 +146,7 @@ def _allowed(attributes: dict[str, Any]) -> dict[str, Any]:
     kept = {
         name: value
         for name, value in attributes.items()
-        if name in _FROM_INSTRUMENTATIONS or not name.startswith(_SPOKEN)
+        if name in _FROM_INSTRUMENTATIONS or not name.startswith(_CONVENTION_PREFIXES)
     }
     if kept.get("http.route"):
         kept["url.path"] = kept["http.route"]
