@@ -9,9 +9,11 @@ from typing import Protocol
 from django.conf import settings
 
 from bookings import money
-from bookings.models import BookingLine, Service, Visit, lasting
+from bookings.models import BookingLine, Quote, Service, Visit, lasting
 
 _CHOSEN = re.compile(r"([-\w]{1,50}):(\d)", re.ASCII)
+QUOTE = "quote:"
+"""What the token of a quote follows where jobs are carried."""
 _MOST_MINUTES = 2**15 - 1
 _SHOWN = re.compile(r"(?:([1-9])\*)?(.+)", re.ASCII | re.DOTALL)
 
@@ -31,16 +33,23 @@ class Work(Protocol):
 class Basket(Visit):
     """Jobs for one visit, at today's prices. Times and prices of its lines add up; there is one buffer, the longest.
 
-    `incomplete` says that not all could be taken in that was asked for: a job that is gone, or too many.
+    `incomplete` says that not all could be taken in that was asked for: a job that is gone, or too many. Those of a
+    `quote` have its times and prices, whatever the catalogue says now, and ask for no deposit.
     """
 
     jobs: tuple[BookingLine, ...]
     incomplete: bool = False
+    quote: Quote | None = None
 
     @classmethod
     def of(cls, wanted: "Service | Basket") -> "Basket":
         """The basket of a service alone, once; a basket as it is."""
         return wanted if isinstance(wanted, Basket) else cls((BookingLine.of(wanted),))
+
+    @classmethod
+    def quoted(cls, quote: Quote) -> "Basket":
+        """The basket of a quote with its lines."""
+        return cls(tuple(quote.jobs), quote=quote)
 
     @classmethod
     def read(cls, service: Service, chosen: Sequence[str]) -> "Basket":
@@ -95,12 +104,19 @@ class Basket(Visit):
     @property
     def deposit(self) -> int:
         """What is to be paid to book it, in pence."""
-        return sum(job.deposit for job in self.jobs)
+        return 0 if self.quote else sum(job.deposit for job in self.jobs)
 
     @property
     def offer(self) -> str:
-        """What a page shows of it, for a form to carry: `Service.offer` of each job, with its quantity."""
+        """What a page shows, for a form to carry: `Service.offer` of each job, with its quantity; or the quote."""
+        if self.quote:
+            return f"quote-{self.quote.pk}"
         return "~".join(f"{job.quantity}*{job.service.offer}"[2 if job.quantity == 1 else 0 :] for job in self.jobs)
+
+    @property
+    def chosen(self) -> list[str]:
+        """The jobs as addresses and forms carry them; a quote's as the token of its link."""
+        return [f"{QUOTE}{self.quote.link_token}"] if self.quote else super().chosen
 
     @property
     def is_full(self) -> bool:

@@ -211,6 +211,37 @@ class ContactMessageAnswered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class QuoteSent(Event):
+    """Staff quoted a price in answer to a message. `replaces` says that another quote was open, which this ends."""
+
+    quote_id: int
+    message_id: int
+    replaces: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteWithdrawn(Event):
+    """Staff took a quote back."""
+
+    quote_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteAccepted(Event):
+    """A customer accepted a quote; a time is not chosen yet."""
+
+    quote_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteBooked(Event):
+    """A customer chose the time of an accepted quote; booked again where that visit was cancelled."""
+
+    quote_id: int
+    booking_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class PhotosAdded(Event):
     """Photos of a visit were sent, by its customer or a handyman (`sender`): how many."""
 
@@ -231,7 +262,7 @@ class ReviewWritten(Event):
 @dataclass(frozen=True, slots=True)
 class EmailSent(Event):
     """`kind` is confirmation, moved, added, cancelled, restored, address, reminder, prove, held, late, refunded,
-    message, answer, on_the_way, running_late, notification, waitlist, offer, visits, review or security."""
+    message, answer, quote, on_the_way, running_late, notification, waitlist, offer, visits, review or security."""
 
     kind: str
 

@@ -21,6 +21,7 @@ from bookings.models import (
     Handyman,
     MessageAnswer,
     Payment,
+    Quote,
     Status,
     VisitReport,
 )
@@ -125,6 +126,14 @@ def send_answer(*, message_id: int, answer_id: int) -> None:
     answer = MessageAnswer.objects.filter(pk=answer_id, message=message_id).select_related("message").first()
     if answer is not None:
         send_once(f"message:{message_id}:answer:{answer_id}", "answer", emails.answer_email(answer))
+
+
+@app.task(name="send_quote", retry=_RETRIES)
+def send_quote(*, message_id: int, quote_id: int) -> None:
+    """Send a quote to who wrote the message, unless it was withdrawn or replaced meanwhile."""
+    quote = Quote.objects.filter(pk=quote_id, message=message_id, withdrawn_at=None).with_lines().first()
+    if quote is not None:
+        send_once(f"message:{message_id}:quote:{quote_id}", "quote", emails.quote_email(quote))
 
 
 @app.task(name="send_notifications", retry=_RETRIES)

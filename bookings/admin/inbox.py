@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
 from bookings import phone
-from bookings.admin import answers
+from bookings.admin import answers, quotes
 from bookings.admin.audit import record, staff_user
 from bookings.admin.customers import CustomerAction
 from bookings.admin.export import CSVExport, MessageResource
@@ -22,6 +22,7 @@ from bookings.admin.office import OfficeAdmin
 from bookings.admin.search import PeopleSearch
 from bookings.messaging import contact
 from bookings.models import WORDS_OF_A_MESSAGE, ContactMessage
+from bookings.scheduling import quotes as scheduled
 
 
 class FolderFilter(admin.SimpleListFilter):
@@ -60,7 +61,7 @@ class FolderFilter(admin.SimpleListFilter):
 class ContactMessageAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     """Messages are read, answered and marked, never written or deleted here."""
 
-    form = answers.AnswerForm
+    form = quotes.MessageForm
 
     list_display = ("name", "topic", "beginning", "received", "handled")
     list_filter = (FolderFilter, "topic")
@@ -82,6 +83,7 @@ class ContactMessageAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         "handled",
         "suspected_spam",
         "answered",
+        "quoted",
     )
     readonly_fields = fields
 
@@ -89,6 +91,12 @@ class ContactMessageAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         """With room for an answer, for who may write one; suspected spam is to be judged first."""
         answerable = obj is not None and not obj.suspected_spam and self.has_change_permission(request, obj)
         return (*self.fields, "answer", "key") if answerable else self.fields
+
+    def get_fieldsets(self, request: HttpRequest, obj: ContactMessage | None = None) -> Any:
+        """With room for a quote where there is some for an answer."""
+        fields = self.get_fields(request, obj)
+        first = (None, {"fields": fields})
+        return [first, quotes.FIELDSET] if "answer" in fields else [first]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -122,6 +130,10 @@ class ContactMessageAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     def answered(self, message: ContactMessage) -> str:
         return answers.thread(message) or "-"
 
+    @admin.display(description="quoted")
+    def quoted(self, message: ContactMessage) -> str:
+        return quotes.thread(message).strip() or "-"
+
     @admin.display(description="e-mail")
     def reply_to(self, message: ContactMessage) -> str:
         return format_html('<a href="mailto:{0}">{0}</a>', message.email)
@@ -154,7 +166,9 @@ class ContactMessageAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         handled = {"reopen": "Open again"} if message.handled_at else {"mark_handled": "Mark as handled"}
         if message.suspected_spam:
             return {"not_spam": "Not spam"} | handled
-        return {answers.SEND: "Send the answer"} | handled | {"mark_spam": "It is spam"}
+        sending = {answers.SEND: "Send the answer", quotes.SEND: "Send the quote"}
+        withdraw = {quotes.WITHDRAW: "Withdraw the quote"} if scheduled.current(message) else {}
+        return sending | withdraw | handled | {"mark_spam": "It is spam"}
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         message = kwargs.get("obj")
@@ -164,14 +178,21 @@ class ContactMessageAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: ContactMessage, form: Any, change: bool) -> None:
-        """Send the answer, if that is what was asked for; what the buttons do comes after."""
+        """Send the answer or the quote, if that is what was asked for; what the buttons do comes after."""
         if form.sends:
             typed = form.cleaned_data
             contact.answer(message=obj, body=typed["answer"], user=staff_user(request), key=typed["key"])
             messages.success(request, "Your answer is on its way, and the message is handled.")
+        elif form.sends_quote:
+            form.quote(staff_user(request))
+            messages.success(request, "Your quote is on its way, and the message is handled.")
+        elif form.withdraws and (quote := scheduled.current(obj)):
+            scheduled.withdraw(quote=quote)
+            messages.success(request, "The quote is withdrawn. Its customer reads so behind the link.")
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
-        return "Answered." if form.sends else super().construct_change_message(request, form, formsets, add)
+        done = "Answered." if form.sends else "Quoted." if form.sends_quote else "Withdrew the quote." * form.withdraws
+        return done or super().construct_change_message(request, form, formsets, add)
 
     def response_change(self, request: HttpRequest, obj: ContactMessage) -> HttpResponse:
         for name in self.buttons_for(obj):

@@ -23,6 +23,7 @@ from bookings.models import (
     Handyman,
     MessageAnswer,
     OfficeContact,
+    Quote,
     Status,
     VisitReport,
 )
@@ -157,6 +158,23 @@ def answer_email(answer: MessageAnswer) -> EmailMessage:
         to=[message.email],
     )
     email.attach_alternative(render_to_string("emails/answer.html", context), "text/html")
+    return email
+
+
+def quote_email(quote: Quote) -> EmailMessage:
+    """To who wrote a message: the quote, and the way to accept it. Their own words are left out, as in an answer."""
+    context = {
+        "quote": quote,
+        "asked_at": quote.message.created_at,
+        "link": settings.SITE_URL + quote.get_absolute_url(),
+        "business": business(),
+    }
+    email = EmailMultiAlternatives(
+        subject=f"Your quote from {settings.BUSINESS_NAME}",
+        body=render_to_string("emails/quote.txt", context),
+        to=[quote.message.email],
+    )
+    email.attach_alternative(render_to_string("emails/quote.html", context), "text/html")
     return email
 
 

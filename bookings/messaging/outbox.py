@@ -10,7 +10,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from bookings.messaging import reviews
-from bookings.models import Booking, ContactMessage, FormerAddress, MessageAnswer, SentEmail, Status, VisitReport
+from bookings.models import Booking, ContactMessage, FormerAddress, MessageAnswer, Quote, SentEmail, Status, VisitReport
 
 _PAYMENT_LINK_AFTER = 5  # minutes
 
@@ -104,6 +104,11 @@ def after_answer(answer: MessageAnswer) -> None:
     app.configure_task("send_answer").defer(message_id=answer.message_id, answer_id=answer.pk)
 
 
+def after_quote(quote: Quote) -> None:
+    """Send it to who wrote the message."""
+    app.configure_task("send_quote").defer(message_id=quote.message_id, quote_id=quote.pk)
+
+
 def forget_emails(*, booking_ids: Sequence[int], message_ids: Sequence[int], entry_ids: Sequence[int] = ()) -> int:
     """Take the e-mails about these out of the queue, except those being sent now; returns how many."""
     with connection.cursor() as cursor:
@@ -113,7 +118,8 @@ def forget_emails(*, booking_ids: Sequence[int], message_ids: Sequence[int], ent
                 task_name IN ('send_booking_email', 'send_payment_link', 'send_reminder', 'send_address_notice',
                               'send_visit_news', 'send_customer_link', 'send_review_request')
                 AND (args ->> 'booking_id')::bigint = ANY(%s)
-                OR task_name IN ('send_message_to_staff', 'send_answer') AND (args ->> 'message_id')::bigint = ANY(%s)
+                OR task_name IN ('send_message_to_staff', 'send_answer', 'send_quote')
+                AND (args ->> 'message_id')::bigint = ANY(%s)
                 OR task_name IN ('send_waitlist_email', 'send_waitlist_offer')
                 AND (args ->> 'entry_id')::bigint = ANY(%s))
             """,

@@ -33,6 +33,7 @@ from bookings.models.people import Handyman, Holiday, HowOften, TimeOff, Weekday
 from bookings.models.phones import CalendarFeed, PushSubscription
 from bookings.models.postcodes import Postcode
 from bookings.models.posts import new_idempotency_key
+from bookings.models.quotes import Quote, QuoteLine
 from bookings.models.trust import Assurance, Portrait
 from bookings.models.visits import TimeOffRequest, VisitReport
 from bookings.models.waitlist import WaitlistEntry, WaitlistEntryQuerySet, WaitlistOffer
@@ -67,6 +68,8 @@ __all__ = [
     "Priced",
     "Pricing",
     "PushSubscription",
+    "Quote",
+    "QuoteLine",
     "Review",
     "ReviewSummary",
     "SentEmail",

@@ -275,9 +275,9 @@ class Booking(Visit, Priced):
         self.during = DateTimeTZRange(planned_at, self.ends_at + (buffer if kept is None else kept))
         self.reserve = buffer
 
-    def take_price(self) -> None:
-        """Keep the price of the first job as it is today."""
-        now = BookingLine.of(self.service, self.quantity)
+    def take_price(self, first: BookingLine | None = None) -> None:
+        """Keep the price of the first job: as that line has it, or as it is today."""
+        now = first or BookingLine.of(self.service, self.quantity)
         self.pricing, self.price_pence, self.minimum_minutes = now.pricing, now.price_pence, now.minimum_minutes
 
     @property

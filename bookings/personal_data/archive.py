@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from bookings import events, money
-from bookings.models import Booking, BookingLine, ContactMessage, Payment, Review, SentEmail, WaitlistEntry
+from bookings.models import Booking, BookingLine, ContactMessage, Payment, Quote, Review, SentEmail, WaitlistEntry
 from bookings.personal_data import records
 from bookings.scheduling import Customer
 
@@ -96,7 +96,18 @@ def _deposit(payment: Payment | None) -> dict[str, Any] | None:
 def _message(message: ContactMessage, photos: Iterable[str]) -> dict[str, Any]:
     told = ("created_at", "topic", "name", "email", "phone", "body", "suspected_spam", "handled_at")
     answers = list(message.answers.values("written_at", "body"))
-    return {**{name: getattr(message, name) for name in told}, "answers": answers, "photos": list(photos)}
+    quotes = [_quote(quote) for quote in message.quotes.with_lines()]
+    return {
+        **{name: getattr(message, name) for name in told},
+        "answers": answers,
+        "quotes": quotes,
+        "photos": list(photos),
+    }
+
+
+def _quote(quote: Quote) -> dict[str, Any]:
+    told = ("written_at", "valid_until", "note", "accepted_at", "withdrawn_at")
+    return {**{name: getattr(quote, name) for name in told}, "jobs": [_job(job) for job in quote.jobs]}
 
 
 def _entry(entry: WaitlistEntry) -> dict[str, Any]:
@@ -110,4 +121,4 @@ def _entry(entry: WaitlistEntry) -> dict[str, Any]:
 
 
 def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return value.isoformat() if isinstance(value, date) else str(value)

@@ -14,11 +14,12 @@ from django.utils import timezone
 from bookings.basket import Basket, Work
 from bookings.messaging import links, outbox
 from bookings.models import Booking, Handyman, Service, ServiceArea, Status
-from bookings.scheduling import corrections, deposits, errors, history, idempotency, jobs, proofs
+from bookings.scheduling import corrections, deposits, errors, history, idempotency, jobs, proofs, quotes
 from bookings.scheduling.errors import (
     AlreadyBooked,
     NotPossible,
     OutOfArea,
+    QuoteGone,
     SchedulingError,
     SlotTaken,
     SlotUnavailable,
@@ -39,6 +40,7 @@ __all__ = [
     "Customer",
     "NotPossible",
     "OutOfArea",
+    "QuoteGone",
     "SchedulingError",
     "SlotTaken",
     "SlotUnavailable",
@@ -330,10 +332,11 @@ def _take(
             **asdict(customer),
         )
         booking.take_time(request.starts_at, slot.planned[0], (basket.duration, basket.buffer), slot.buffer)
-        booking.take_price()
+        booking.take_price(basket.jobs[0])
         promise(booking, request.now)
         booking.save(force_insert=True)
         jobs.write(booking, basket.jobs[1:])
+        quotes.book(booking, basket)
         held = booking.status == Status.HELD
         history.record(booking, Kind.HELD if held else Kind.CREATED, by=request.by, user=request.user)
         if unproven:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from bookings import events
-from bookings.models import Booking, Service
+from bookings.models import Booking, Quote, Service
 from bookings.slots.rules import Reason, Slot
 
 
@@ -64,6 +64,16 @@ class AlreadyBooked(SchedulingError):
     def __init__(self, booking: Booking, *, changed: bool = False) -> None:
         super().__init__()
         self.booking, self.changed = booking, changed
+
+
+class QuoteGone(SchedulingError):
+    """The quote cannot be accepted, booked or withdrawn any more: its `state` says why."""
+
+    code = "quote_gone"
+
+    def __init__(self, quote: Quote) -> None:
+        super().__init__()
+        self.quote = quote
 
 
 class TooLate(SchedulingError):

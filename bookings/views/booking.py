@@ -28,6 +28,7 @@ from bookings.scheduling import corrections, deposits
 from bookings.slots import calendars, visits
 from bookings.slots.rules import Reason
 from bookings.slots.week import Week, week
+from bookings.views import quotes
 from bookings.views.errors import wait_a_while
 from bookings.views.manage import held_page
 from bookings.views.payment import to_stripe
@@ -35,6 +36,7 @@ from bookings.views.payment import to_stripe
 
 @require_safe
 @never_cache
+@quotes.judged
 def book(request: HttpRequest, slug: str) -> HttpResponse:
     """Step 2: a week's windows (`?day=` or `?week=`, `?handyman=`, `?postcode=`, `?job=slug:quantity` for each job)."""
     version = CatalogueChange.objects.version()
@@ -55,9 +57,12 @@ def book(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 @never_cache
+@quotes.judged
 def jobs(request: HttpRequest, slug: str) -> HttpResponse:
     """The jobs of a visit (`?job=slug:quantity` for each): how often, what else, or which needs another visit."""
     basket = _basket(request, slug)
+    if basket and basket.quote:
+        return redirect(basket.quote)
     if basket is None or settings.BOOKING_JOBS_PER_VISIT == 1:
         return service_gone(request, slug) if basket is None else redirect("service", slug)
     if seconds := limits.wait(request, limits.Purpose.AVAILABILITY):
@@ -93,6 +98,7 @@ def availability(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
+@quotes.judged
 def details(request: HttpRequest, slug: str) -> HttpResponse:
     """Step 3: who and where. POST books; POST with `change` shows other windows and keeps what was typed."""
     basket = _basket(request, slug)
@@ -108,7 +114,8 @@ def details(request: HttpRequest, slug: str) -> HttpResponse:
         return _book(request, basket, start, handyman, gone=gone)
     if request.method == "POST":
         return _details(request, basket, BookingForm(initial=asked.dict()), start, handyman, offer=True)
-    form = BookingForm(initial={"key": new_idempotency_key(), "postcode": country.read_postcode(asked.get("postcode"))})
+    known = {"key": new_idempotency_key(), "postcode": country.read_postcode(asked.get("postcode"))}
+    form = BookingForm(initial=known | quotes.person(basket.quote))
     if start:
         return _details(request, basket, form, start, handyman, gone=gone)
     return redirect(f"{reverse('book', args=[slug])}?{basket.query}" if basket.query else reverse("book", args=[slug]))
@@ -130,10 +137,10 @@ def _book(
             limits.give_back(request, limits.Purpose.BOOKING)
             seconds = limits.Pause(deposits.hold_time().total_seconds())
             return _wait(request, seconds, basket, start, handyman, unproven=True)
-        except scheduling.SlotUnavailable as refusal:
-            reason = refusal.reason
+        except scheduling.QuoteGone as refusal:
+            return quotes.page(request, refusal.quote, status=409)
         except scheduling.SchedulingError as refusal:
-            reason = refusal.code
+            reason = getattr(refusal, "reason", refusal.code)
     elif form.has_error("postcode", "out_of_area"):
         events.publish_now(events.BookingRejected(service=basket.service.slug, action="book", reason="out_of_area"))
     limits.give_back(request, limits.Purpose.BOOKING)
@@ -155,8 +162,10 @@ def again(request: HttpRequest, visit: Booking) -> HttpResponse:
 def _basket(request: HttpRequest, slug: str, version: str = "") -> Basket | None:
     """The jobs that the address or the form names, this one first; None where it cannot be had.
 
-    With the `version` of the catalogue, for showing alone, the service kept for it.
+    With the `version` of the catalogue, for showing alone, the service kept for it. Of a quote, what it names.
     """
+    if token := quotes.token_of(request):
+        return quotes.basket(token)
     found = kept_pages.value(version, "services", _by_slug) if version else None
     service = found.get(slug) if found is not None else _active(slug)
     asked = request.POST if request.method == "POST" else request.GET
@@ -190,6 +199,8 @@ def service_gone(request: HttpRequest, slug: str) -> HttpResponse:
 def _take(basket: Basket, start: datetime, handyman: Handyman | None, form: BookingForm, client: str) -> Booking:
     """Book it, or hold it where a deposit or a proof of the address comes first. Raises SchedulingError."""
     arguments = form.booking_arguments(twice=form.data.get("twice", ""), start=start)
+    if basket.quote:  # the quote makes one visit, from whichever tab
+        arguments["idempotency_key"] = basket.quote.form_key
     if not basket.deposit:
         return scheduling.book(service=basket, starts_at=start, handyman=handyman, client=client, **arguments)
     kept = deposits.hold_time()
@@ -295,7 +306,7 @@ def _picker(request: HttpRequest, basket: Basket, version: str) -> dict[str, Any
     shown = week(service=basket, now=now, handyman=handyman, day=day, first=first, postcode=postcode)
     context = {**_shown(basket), "handymen": handymen, "handyman": handyman, "postcode": postcode, "week": shown}
     context["keep"] = f"{basket.query}&{urlencode({'postcode': postcode})}" if postcode else basket.query
-    if basket.has_several_jobs and not shown.is_possible:
+    if basket.has_several_jobs and not basket.quote and not shown.is_possible:
         context["visits"] = visits.split(basket, now)
     return context
 

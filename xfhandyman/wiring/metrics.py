@@ -6,8 +6,8 @@ from bookings.ratelimit.rates import Purpose
 from telemetry.metrics import counter, histogram
 
 _REFUSED = """
-already_booked closed deposit_changed does_not_fit horizon not_possible not_yours notice off_grid out_of_area past taken
-too_early too_late travel unproven
+already_booked closed deposit_changed does_not_fit horizon not_possible not_yours notice off_grid out_of_area past
+quote_gone taken too_early too_late travel unproven
 """
 _EMAILS = [
     "added",
@@ -23,6 +23,7 @@ _EMAILS = [
     "offer",
     "on_the_way",
     "prove",
+    "quote",
     "refunded",
     "reminder",
     "restored",
@@ -67,6 +68,12 @@ visit_photos = counter(
     "Photos sent for visits (sender: customer, handyman).",
     ("sender",),
     known=_words("customer handyman"),
+)
+quotes = counter(
+    "quotes_total",
+    "Quotes by what became of them (step: sent, replaced, withdrawn, accepted, booked).",
+    ("step",),
+    known=_words("sent replaced withdrawn accepted booked"),
 )
 reviews = counter(
     "reviews_total",

@@ -49,6 +49,12 @@ def _booked(service: str) -> None:
     BOOKINGS.happened()
 
 
+def _quoted(replaces: bool) -> None:
+    metrics.quotes.labels("sent").inc()
+    if replaces:
+        metrics.quotes.labels("replaced").inc()
+
+
 _KINDS = {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)}
 # What others are kinds of is not published itself.
 _REGISTERED = {kind: _registered(kind) for kind in _KINDS if not any(kind in other.__mro__[1:] for other in _KINDS)}
@@ -76,6 +82,10 @@ _COUNTS: dict[type[events.Event], Callable[[Any], None]] = {
     events.CustomerLinkOpened: lambda _: metrics.customer_links.labels("opened").inc(),
     events.ContactMessageReceived: lambda event: metrics.contact_forms_submitted.labels(event.topic).inc(),
     events.ContactMessageAnswered: lambda event: metrics.contact_messages_answered.labels(event.topic).inc(),
+    events.QuoteSent: lambda event: _quoted(event.replaces),
+    events.QuoteWithdrawn: lambda _: metrics.quotes.labels("withdrawn").inc(),
+    events.QuoteAccepted: lambda _: metrics.quotes.labels("accepted").inc(),
+    events.QuoteBooked: lambda _: metrics.quotes.labels("booked").inc(),
     events.CheckoutOpened: lambda _: metrics.payments.labels("opened").inc(),
     events.CheckoutClosed: lambda _: metrics.payments.labels("unpaid").inc(),
     events.DepositPaid: lambda _: metrics.payments.labels("paid").inc(),
