@@ -59,6 +59,7 @@ def test_personal_data_stays_in_the_business_and_leaves_it_when_erased(
     stack: Callable[..., Stack], project: Project, collector: Collector
 ) -> None:
     environment = {"DJANGO_SETTINGS_MODULE": "tests.broken.settings", "RUM_COUNT_AUTOMATION": "on", "RELEASE": "r1"}
+    environment |= {"OTEL_LOGS_EXPORTER": "otlp", "OTEL_BLRP_SCHEDULE_DELAY": "100"}
     site = stack(env={**environment, **collector.environment, "SENTRY_DSN": project.dsn}, worker=True)
     _measure(site)
     wait_for("the browser's error", lambda: _transactions(project) & {"/"}, 60)
@@ -70,6 +71,8 @@ def test_personal_data_stays_in_the_business_and_leaves_it_when_erased(
     wait_for("the e-mails", lambda: sent <= {line["kind"] for line in site.log_events("email_sent")}, 60)
     wait_for("the server's error", lambda: _transactions(project) & {"/broken/canary/"}, 60)
     wait_for("the spans", lambda: collector.named("send_booking_email"), 60)
+    exported = {"request_failed", "booking_created", "page_view", "email_sent", "task_failed"}
+    wait_for("the exported log lines", lambda: exported <= {record.name for record in collector.records}, 60)
     wait_for("the row of the page view", lambda: "telemetry_rumsample" in _rows(site), 60)
 
     heads = [f"{name}: {value}" for letter in letters(site, "@") for name, value in letter.items()]
@@ -80,7 +83,7 @@ def test_personal_data_stays_in_the_business_and_leaves_it_when_erased(
     places = {
         "the logs": site.log_text,
         "the metrics": metrics + tasks,
-        "the traces": "".join(collector.text),
+        "the traces and exported log lines": "".join(collector.text),
         "Sentry": json.dumps(project.events()),
         "the heads of e-mails": "\n".join(set(heads) - set(concerned)),
         "the browsers' measurements": "".join(

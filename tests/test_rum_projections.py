@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from playwright.sync_api import Page, Route
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from harness.peers.bugsink import Project
 from harness.peers.collector import Collector
@@ -41,6 +42,17 @@ def test_a_page_view_is_one_trace_from_browser_to_database(
     assert line["vitals"]["lcp"] > 0
     assert line["phases_ms"]["request"] >= 0
     assert line["fetches"] == 1
+
+    _, metrics = site.site.get(site.site.metrics_url, headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+    exemplars = {
+        sample.name: sample.exemplar
+        for family in text_string_to_metric_families(metrics)
+        for sample in family.samples
+        if sample.exemplar and sample.labels.get("device")
+    }
+    assert set(exemplars) >= {"rum_lcp_seconds_bucket", "rum_fcp_seconds_bucket", "rum_ttfb_seconds_bucket"}
+    assert {exemplar.labels["trace_id"] for exemplar in exemplars.values()} == {row["trace_id"]}
+    assert exemplars["rum_lcp_seconds_bucket"].value == view.attributes["browser.web_vital.lcp"] / 1000
 
 
 def test_an_error_on_the_booking_page_is_an_issue(

@@ -19,7 +19,7 @@ from prometheus_client.samples import Exemplar
 from telemetry.context import pid
 from telemetry.metrics import files, multiprocess
 
-SLOTS = 512
+SLOTS = 1024
 """Buckets of one worker that have an exemplar; later ones get none."""
 
 _KEY, _EXEMPLAR = 384, struct.Struct("=112sdd")  # labels as JSON, value, Unix seconds

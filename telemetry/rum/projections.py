@@ -54,7 +54,7 @@ def project(beacon: Beacon, page: PageToken, sender: Sender) -> None:
     if foreign := len(beacon.errors) - len(ours):
         catalogue.rum_foreign_errors.inc(foreign)
     hung_on = beacon.hung_on()
-    counted = _count(beacon, page.route, sender, vitals, hung_on)
+    counted = _count(beacon, page, sender, vitals, hung_on)
     if beacon.part == 0:
         catalogue.rum_page_views.labels(beacon.navigation, sender.browser.family).inc()
     if ours:
@@ -78,9 +78,10 @@ def count_unverified(beacon: Beacon) -> None:
 
 
 def _count(
-    beacon: Beacon, route: str, sender: Sender, vitals: dict[str, float], hung_on: tuple[Cause, ...]
+    beacon: Beacon, page: PageToken, sender: Sender, vitals: dict[str, float], hung_on: tuple[Cause, ...]
 ) -> tuple[str, ...]:
     """Count what the client has not counted for on this page; the names of the vitals among it, and SCRIPT."""
+    route = page.route
     wanted = (_PHASES if beacon.phases else 0) | (_FETCHES if beacon.fetches else 0)
     for name in vitals:
         wanted |= _BITS[name]
@@ -88,8 +89,9 @@ def _count(
         wanted |= _SCRIPT
     admitted = shares.first(sender.address, route, wanted) if wanted else 0
     counted = tuple([name for name in vitals if admitted & _BITS[name]])
+    exemplar = {"trace_id": page.trace_id} if page.sampled and page.trace_id else None
     for name in counted:
-        _series(_HISTOGRAMS[name], route, sender.device).observe(vitals[name])
+        _series(_HISTOGRAMS[name], route, sender.device).observe(vitals[name], exemplar)
     if counted:
         browsers.reports.seen(route, {name: vitals[name] for name in counted})
     if admitted & _PHASES:
