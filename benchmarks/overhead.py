@@ -145,4 +145,6 @@ def figures(quick: bool = False) -> list[Figure]:
             made.append(Figure("overhead", f"{page}: {name}", ratios(rounds), bound=_BOUNDS.get(name)))
         off = [others for rounds in by_site.values() for _, others in rounds]
         made.append(Figure("overhead", f"{page}: CPU with TELEMETRY=off", off, "ms"))
+        added = [mine - others for mine, others in by_site[ALL_TRACED]]
+        made.append(Figure("overhead", f"{page}: CPU that {ALL_TRACED}, adds", added, "ms"))
     return made
