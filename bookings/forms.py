@@ -141,7 +141,7 @@ class DetailsForm(BookingForm):
     """The details of a booking that stands, for its customer to correct."""
 
     key = None  # type: ignore[assignment]  # how Django takes a field out
-    consent = None  # type: ignore[assignment]  # ditto
+    consent = None  # type: ignore[assignment]  # as above
 
     def details(self) -> dict[str, str]:
         """What corrections.correct takes from a valid form."""

@@ -212,7 +212,7 @@ def _start(stage: Stage, directory: Path) -> None:
         subprocess.run(stage.command(*check), check=True)
         for name in MASKED:
             within = stage.root / "app/.venv/bin" / name
-            assert not within.exists(), f"the image holds {name}"  # noqa: S101 - ditto
+            assert not within.exists(), f"the image holds {name}"  # noqa: S101 - as above
         size = subprocess.run(["du", "-sm", str(stage.root / "app")], capture_output=True, text=True, check=True)
         print(
             f"web, worker, metrics, health check: answered as user {stage.user}; /app has {size.stdout.split()[0]} MB"

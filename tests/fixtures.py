@@ -70,6 +70,6 @@ def stripe_on(settings: Any, stripe_peer: StripePeer) -> Iterator[StripePeer]:
 @pytest.fixture
 def demo_business(db: None) -> None:
     """The demo business in the test's database, as it opens today."""
-    from bookings import demo  # ditto
+    from bookings import demo  # as above
 
     demo.load(now=timezone.now())

@@ -13,14 +13,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
 django.setup()
 
 from django.db import connection  # noqa: E402 - after the set-up
-from procrastinate.contrib.django import app  # noqa: E402 - ditto
+from procrastinate.contrib.django import app  # noqa: E402 - as above
 
-from bookings.models import Service  # noqa: E402 - ditto
-from telemetry.diagnosis import locks  # noqa: E402 - ditto
-from telemetry.observe.probe import database  # noqa: E402 - ditto
-from telemetry.observe.snapshot import Held  # noqa: E402 - ditto
-from telemetry.rum import store  # noqa: E402 - ditto
-from telemetry.rum.store import Row  # noqa: E402 - ditto
+from bookings.models import Service  # noqa: E402 - as above
+from telemetry.diagnosis import locks  # noqa: E402 - as above
+from telemetry.observe.probe import database  # noqa: E402 - as above
+from telemetry.observe.snapshot import Held  # noqa: E402 - as above
+from telemetry.rum import store  # noqa: E402 - as above
+from telemetry.rum.store import Row  # noqa: E402 - as above
 
 assert app.connector, "the outbox defers through Django's own connection"
 for _ in range(12):  # psycopg would prepare a statement from the sixth time on

@@ -161,7 +161,7 @@ def test_no_value_of_whatever_type_raises(settings: pytest.FixtureRequest, decla
 
 
 def test_none_is_not_given(settings: pytest.FixtureRequest) -> None:
-    settings.TELEMETRY = {"RELEASE": None}  # type: ignore[attr-defined]  # ditto
+    settings.TELEMETRY = {"RELEASE": None}  # type: ignore[attr-defined]  # as above
     assert Configuration().release == "development"
 
 
@@ -174,7 +174,7 @@ OURS, DERIVED = "telemetry.middleware.ObservingMiddleware", "tests.packages.midd
 def test_a_host_without_the_middleware_is_told(
     settings: pytest.FixtureRequest, middleware: list[str], missed: bool
 ) -> None:
-    settings.MIDDLEWARE = middleware  # type: ignore[attr-defined]  # ditto
+    settings.MIDDLEWARE = middleware  # type: ignore[attr-defined]  # as above
     assert [each.id for each in check_configuration(None)] == ["telemetry.W020"] * missed
 
 

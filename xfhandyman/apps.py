@@ -13,10 +13,10 @@ class XFHandymanConfig(AppConfig):
         from telemetry import health
         from telemetry.conf import conf
         from xfhandyman import pooler  # noqa: F401 - their checks register themselves
-        from xfhandyman.security import checks as _security_checks  # noqa: F401 - ditto
+        from xfhandyman.security import checks as _security_checks  # noqa: F401 - as above
         from xfhandyman.security.logins import watch_logins
         from xfhandyman.security.notices import watch_accounts
-        from xfhandyman.wiring import checks as _checks  # noqa: F401 - ditto
+        from xfhandyman.wiring import checks as _checks  # noqa: F401 - as above
         from xfhandyman.wiring.health import stripe
         from xfhandyman.wiring.redaction import redact_postcodes
         from xfhandyman.wiring.tickets import register_tickets

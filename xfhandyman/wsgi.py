@@ -24,7 +24,7 @@ class Request(WSGIRequest):
     def __init__(self, environ: dict[str, Any]) -> None:
         super().__init__(environ)
         self.whole = WholeStream(environ["wsgi.input"], self._stream.limit)  # type: ignore[attr-defined]  # a LimitedStream
-        self._stream = self.whole  # type: ignore[assignment]  # ditto
+        self._stream = self.whole  # type: ignore[assignment]  # as above
 
     @property
     def cut_off(self) -> bool:
@@ -36,7 +36,7 @@ class Request(WSGIRequest):
             super()._set_content_type_params(meta)  # type: ignore[misc]  # the stubs leave it out
         except ValueError:
             meta["CONTENT_TYPE"] = meta["CONTENT_TYPE"].partition(";")[0]
-            super()._set_content_type_params(meta)  # type: ignore[misc]  # ditto
+            super()._set_content_type_params(meta)  # type: ignore[misc]  # as above
 
     @cached_property
     def accepted_types(self) -> list[MediaType]:

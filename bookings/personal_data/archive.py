@@ -37,7 +37,7 @@ def write(who: str, file: IO[bytes], now: datetime | None = None) -> int:
             for name, jpeg in photos.items():
                 archive.writestr(name, bytes(jpeg))
             messages.append(_message(message, photos))
-        told = {
+        document = {
             "exported_at": now or timezone.now(),
             "customer": kept.who,
             "bookings": bookings,
@@ -45,7 +45,7 @@ def write(who: str, file: IO[bytes], now: datetime | None = None) -> int:
             "waiting_for": [_entry(entry) for entry in kept.waiting.select_related("service").order_by("pk")],
             "failed_sign_ins": sum(rows.count() for rows in kept.elsewhere),
         }
-        archive.writestr("customer.json", json.dumps(told, default=_plain, ensure_ascii=False, indent=2))
+        archive.writestr("customer.json", json.dumps(document, default=_plain, ensure_ascii=False, indent=2))
     events.publish(events.PersonalDataExported(bookings=len(bookings), messages=len(messages)))
     return len(bookings) + len(messages)
 
@@ -77,8 +77,8 @@ def _booking(booking: Booking) -> dict[str, Any]:
 
 
 def _review(review: Review | None) -> dict[str, Any] | None:
-    told = ("date", "rating", "body", "author", "place", "published")
-    return {name: getattr(review, name) for name in told} if review else None
+    fields = ("date", "rating", "body", "author", "place", "published")
+    return {name: getattr(review, name) for name in fields} if review else None
 
 
 def _job(job: BookingLine) -> dict[str, Any]:
@@ -94,11 +94,11 @@ def _deposit(payment: Payment | None) -> dict[str, Any] | None:
 
 
 def _message(message: ContactMessage, photos: Iterable[str]) -> dict[str, Any]:
-    told = ("created_at", "topic", "name", "email", "phone", "body", "suspected_spam", "handled_at")
+    fields = ("created_at", "topic", "name", "email", "phone", "body", "suspected_spam", "handled_at")
     answers = list(message.answers.values("written_at", "body"))
     quotes = [_quote(quote) for quote in message.quotes.with_lines()]
     return {
-        **{name: getattr(message, name) for name in told},
+        **{name: getattr(message, name) for name in fields},
         "answers": answers,
         "quotes": quotes,
         "photos": list(photos),
@@ -106,16 +106,16 @@ def _message(message: ContactMessage, photos: Iterable[str]) -> dict[str, Any]:
 
 
 def _quote(quote: Quote) -> dict[str, Any]:
-    told = ("written_at", "valid_until", "note", "accepted_at", "withdrawn_at")
-    return {**{name: getattr(quote, name) for name in told}, "jobs": [_job(job) for job in quote.jobs]}
+    fields = ("written_at", "valid_until", "note", "accepted_at", "withdrawn_at")
+    return {**{name: getattr(quote, name) for name in fields}, "jobs": [_job(job) for job in quote.jobs]}
 
 
 def _entry(entry: WaitlistEntry) -> dict[str, Any]:
-    told = ("created_at", "confirmed_at", "ended_at", "ended", "weekdays", "not_before", "not_after", "last_day")
+    fields = ("created_at", "confirmed_at", "ended_at", "ended", "weekdays", "not_before", "not_after", "last_day")
     return {
         "service": entry.service.name,
         "booking": entry.booking and entry.booking.reference,
-        **{name: getattr(entry, name) for name in (*told, *Customer.__dataclass_fields__)},
+        **{name: getattr(entry, name) for name in (*fields, *Customer.__dataclass_fields__)},
         "offers": list(entry.offers.values("starts_at", "made_at", "outcome")),
     }
 

@@ -23,11 +23,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
 embedded.stand_in()
 django.setup()
 
-from harness.stack import manage  # noqa: E402 - ditto
+from harness.stack import manage  # noqa: E402 - as above
 from ops.scale.customers import SERVICE, Client, book_all, free_windows  # noqa: E402 - after the set-up
-from ops.scale.servers import missing  # noqa: E402 - ditto
-from ops.scale.site import SERVER_CONNECTIONS, THREADS, Site, scaled_out  # noqa: E402 - ditto
-from xfhandyman import process_tree  # noqa: E402 - ditto
+from ops.scale.servers import missing  # noqa: E402 - as above
+from ops.scale.site import SERVER_CONNECTIONS, THREADS, Site, scaled_out  # noqa: E402 - as above
+from xfhandyman import process_tree  # noqa: E402 - as above
 
 WINDOWS, CUSTOMERS = 120, 12
 TABLES = (

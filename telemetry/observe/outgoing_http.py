@@ -28,9 +28,9 @@ _host = BoundedLabel(MOST_HOSTS)
 def install() -> None:
     """Observe from now on, in this process."""
     HTTPConnection.__init__ = _making  # type: ignore[method-assign]  # that is the point
-    HTTPConnection.putheader = _noting  # type: ignore[method-assign]  # ditto
-    HTTPConnection.endheaders = _accounted(_adding, operations=0)  # type: ignore[method-assign]  # ditto
-    HTTPConnection.getresponse = _accounted(HTTPConnection.getresponse, operations=1)  # type: ignore[method-assign]  # ditto
+    HTTPConnection.putheader = _noting  # type: ignore[method-assign]  # as above
+    HTTPConnection.endheaders = _accounted(_adding, operations=0)  # type: ignore[method-assign]  # as above
+    HTTPConnection.getresponse = _accounted(HTTPConnection.getresponse, operations=1)  # type: ignore[method-assign]  # as above
 
 
 def _making(self: HTTPConnection, *values: Any, **options: Any) -> None:

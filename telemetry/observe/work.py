@@ -182,7 +182,7 @@ def _place(route: RouteLook, observation: Observation, now: float, frame: object
             if name in route.code or len(route.code) < MOST:
                 route.code[name] = route.code.get(name, 0) + 1
             return
-        frame = frame.f_back  # type: ignore[attr-defined]  # ditto
+        frame = frame.f_back  # type: ignore[attr-defined]  # as above
 
 
 _FAMILIES = {
