@@ -11,7 +11,7 @@ import pytest
 from telemetry import signals
 from telemetry.diagnosis.engine import Diagnosis, Event, State
 from telemetry.diagnosis.flows import Flows
-from telemetry.diagnosis.model import Look
+from telemetry.diagnosis.model import Look, Pool
 from telemetry.diagnosis.signals import silent
 from telemetry.diagnosis.watches import Watches
 from telemetry.observe.activity import Activity, RouteLook, Running
@@ -269,6 +269,17 @@ def test_an_outage_began_between_the_last_good_answer_and_the_first_bad_one() ->
     ]
     (opened,) = judged(diagnosis, bad)
     assert opened.incident.started_at == MONDAY + 28.25
+
+
+def test_a_database_beside_the_default_one_that_is_down_is_one_incident_by_its_name() -> None:
+    diagnosis, pools = Diagnosis(), {"default": Pool(), "archive": Pool()}
+    judged(diagnosis, [look(MONDAY + n, 1, facts={"archive": "ok"}, pools=pools) for n in range(30)])
+    failing = RouteLook(begun=5, ended=5, finished=[0.05] * 5, errors={"query:OperationalError": 5})
+    bad = [look(MONDAY + 30 + n, facts={"archive": "degraded"}, pools=pools) for n in range(10)]
+    for each in bad:
+        each.routes = {"/old/": failing}
+    (opened,) = judged(diagnosis, bad)
+    assert opened.incident.sentence.startswith("The database `archive` is down")
 
 
 def test_what_is_usual_survives_a_restart() -> None:

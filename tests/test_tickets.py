@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from django.conf import settings as django_settings
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django import app
@@ -20,6 +20,7 @@ from telemetry.contrib.procrastinate import punctuality
 from telemetry.diagnosis import incidents, slow_burn
 from telemetry.diagnosis.board import Board
 from telemetry.diagnosis.slow_burn import Trends, runs_out
+from telemetry.observe import pool
 from telemetry.serve.caretaker import AGAIN, EVERY, Caretaker
 from telemetry.tickets import Ticket
 from tests import factories
@@ -94,6 +95,26 @@ def test_it_finds_a_table_that_is_read_whole_again_and_again(table: str) -> None
 
 
 @pytest.mark.django_db(transaction=True)
+def test_each_database_is_asked_by_its_alias_and_a_server_once(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    default = connections["default"].settings_dict
+    for alias, name in (("archive", "postgres"), ("same", default["NAME"])):
+        monkeypatch.setitem(connections.settings, alias, {**default, "NAME": name})
+        monkeypatch.setattr(pool.registry(alias), "used", True)
+    try:
+        asked = list(slow_burn.databases())
+        trends = Trends()
+        found = list(slow_burn.tickets(NOW, trends, "same"))
+    finally:
+        for alias in ("archive", "same"):
+            connections[alias].close()
+            del connections[alias]
+    assert asked == [("default", True), ("archive", False)]
+    assert f"{table} on same" in trends.scans
+    assert "connections on same" in trends.used
+    assert all(" same" in ticket.subject or ticket.kind == "transaction_ids" for ticket in found)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_it_finds_rows_that_vacuum_should_have_cleared(table: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE {table} SET number = number + 1")
@@ -115,7 +136,7 @@ def test_it_finds_a_transaction_that_holds_vacuum_back(monkeypatch: pytest.Monke
 def board(monkeypatch: pytest.MonkeyPatch) -> Board:
     own = Board(None)
     monkeypatch.setattr(incidents, "_board", own)
-    monkeypatch.setattr(slow_burn, "tickets", lambda at, trends: iter(()))
+    monkeypatch.setattr(slow_burn, "databases", lambda: iter(()))
     return own
 
 

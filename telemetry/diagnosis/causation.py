@@ -33,6 +33,8 @@ def explains(symptom: Symptom, cause: Cause, finding: Finding) -> bool:
         return other.kind in ("error:query", "error:pool", "requests", "held", "unknown") or (
             cause.kind != "lock" and other.kind in ("query", "commit", "database") and other.factor == "duration"
         )
+    if cause.kind == "dependency" and symptom.says:  # a database beside the default one, whose queries name it
+        return other.component.endswith(f" on {cause.component}") or other.kind in ("error:query", "error:pool")
     if cause.kind in ("dependency", "http", "mail"):
         return other.kind in (f"error:{_channel(cause)}", _channel(cause), "unknown")
     if other.kind == "unknown" and symptom.name not in ("errors", "tasks_failing"):

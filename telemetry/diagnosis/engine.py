@@ -170,7 +170,7 @@ class Diagnosis:
             for name, state in look.facts.items()
             if state == "degraded"
         }
-        found += signals.dependencies(self._since)
+        found += signals.dependencies(self._since, {alias for look in window.latest for alias in look.pools})
         found += signals.failures(self._looks, at, self._usual_errors)
         found += self._waiting(window)
         return found

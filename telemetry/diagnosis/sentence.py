@@ -50,7 +50,7 @@ def _symptom(symptom: Symptom) -> str:
         case "database_down":
             return symptom.says or "The database is down"
         case "dependency":
-            return f"The check of {symptom.route} fails"
+            return symptom.says or f"The check of {symptom.route} fails"
         case "process_silent":
             return f"A {symptom.route} process does not respond"
         case "workers_dying":

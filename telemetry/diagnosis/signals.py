@@ -272,11 +272,12 @@ def _asked(window: Window) -> tuple[list[Look], list[Look]]:
     return asked, [look for look in asked if look.database in DATABASE_STATES]
 
 
-def dependencies(degraded: Mapping[str, float]) -> list[Finding]:
-    """Dependencies that their checks call degraded, by name, and since when."""
+def dependencies(degraded: Mapping[str, float], databases: Iterable[str] = ()) -> list[Finding]:
+    """Dependencies that their checks call degraded, by name, and since when; `databases`: the names of such."""
     return [
-        Finding(Symptom("dependency", name), Cause("dependency", name, "state", weight=1.0), since)
+        Finding(Symptom("dependency", name, says=says), Cause("dependency", name, "state", weight=1.0), since)
         for name, since in sorted(degraded.items())
+        for says in [f"The database `{name}` is down" if name in databases else ""]
     ]
 
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from telemetry.observe import probe
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from telemetry.observe import pool, probe
 from telemetry.observe.drivers import psycopg
+from telemetry.observe.queries import named
 from telemetry.tickets import Ticket
 
 TIMEOUT = 2.0
@@ -111,23 +114,38 @@ def runs_out(readings: list[tuple[float, float]]) -> float | None:
     return max(mean_at + (1 - mean) / rate, readings[-1][0])
 
 
-def tickets(at: float, trends: Trends) -> Iterator[Ticket]:
-    """What the database shows; nothing where it is no PostgreSQL. Raises psycopg.Error when it does not answer."""
-    if not probe.speaks_psycopg():
-        return
-    with probe.connect("default", "slow-burn", TIMEOUT, lock_timeout=0.5) as connection:
+def databases() -> Iterator[tuple[str, bool]]:
+    """The PostgreSQL databases that this process uses, each once, by alias; and whether to ask its server as well."""
+    asked, servers = set[tuple[str, ...]](), set[tuple[str, ...]]()
+    used = (
+        alias for alias in pool.registries() if alias in connections.settings
+    )  # not what Django makes a database with
+    for alias in filter(probe.speaks_psycopg, used):
+        settings = connections[alias].settings_dict
+        server = str(settings["HOST"]), str(settings["PORT"])
+        place = (*server, str(settings["NAME"]))
+        if place not in asked:
+            yield alias, server not in servers
+        asked.add(place)
+        servers.add(server)
+
+
+def tickets(at: float, trends: Trends, alias: str = DEFAULT_DB_ALIAS, *, server: bool = True) -> Iterator[Ticket]:
+    """What a database shows, and with `server` what that does. Raises psycopg.Error when it does not answer."""
+    with probe.connect(alias, "slow-burn", TIMEOUT, lock_timeout=0.5) as connection:
         connection.execute("SET default_transaction_read_only = on")
-        yield from _held(connection)
-        yield from _tables(connection, trends)
-        yield from _filling(connection, at, trends)
+        yield from _tables(connection, alias, trends)
+        if server:
+            yield from _held(connection, alias)
+            yield from _filling(connection, alias, at, trends)
 
 
-def _held(connection: Any) -> Iterator[Ticket]:
+def _held(connection: Any, alias: str) -> Iterator[Ticket]:
     for who, state, seconds in connection.execute(_TRANSACTIONS, (HELD, HELD)).fetchall():
         says = (
             f"A transaction of {who} has been open for {seconds / 60:.0f} minutes ({state}): nothing dead is cleared."
         )
-        yield Ticket("transaction", who, says)
+        yield Ticket("transaction", named(who, alias), says)
     try:
         slots = connection.execute(_SLOTS).fetchall()
     except psycopg.Error:  # a role that may not ask, or a standby
@@ -136,15 +154,14 @@ def _held(connection: Any) -> Iterator[Ticket]:
         if retained >= RETAINED or status in ("unreserved", "lost") or not active:
             doing = "is used" if active else "is used by nobody"
             says = f"The replication slot {name} {doing} and holds back {retained >> 20} MB of log ({status})."
-            yield Ticket("replication_slot", name, says)
-    for (name,) in connection.execute(_INVALID).fetchall():
-        yield Ticket("invalid_index", name, f"The index {name} is invalid: it costs every write and helps no query.")
+            yield Ticket("replication_slot", named(name, alias), says)
 
 
-def _tables(connection: Any, trends: Trends) -> Iterator[Ticket]:
+def _tables(connection: Any, alias: str, trends: Trends) -> Iterator[Ticket]:
     first = not trends.scans
     found = list[Ticket]()
-    for name, live, dead, changed, scans, rows, by_index in connection.execute(_TABLES).fetchall():
+    for table, live, dead, changed, scans, rows, by_index in connection.execute(_TABLES).fetchall():
+        name = named(table, alias)
         before_scans, before_rows = trends.scans.get(name, (scans, rows))
         trends.scans[name] = (scans, rows)
         if live + dead < BIG:
@@ -163,15 +180,19 @@ def _tables(connection: Any, trends: Trends) -> Iterator[Ticket]:
             )
             found.append(Ticket("index", name, says))
     yield from found[: 3 * MOST]
-
-
-def _filling(connection: Any, at: float, trends: Trends) -> Iterator[Ticket]:
-    used, most = connection.execute(_CONNECTIONS).fetchone()
-    if says := trends.read("connections", at, used / most, f"the database's {most} connections"):
-        yield Ticket("connections", "database", says)
-    age, freeze = connection.execute(_AGE).fetchone()
-    says = trends.read("transaction_ids", at, age / IDS, "the database's transaction ids")
-    if says and age > 1.5 * freeze:  # until then it is autovacuum's ordinary work
-        yield Ticket("transaction_ids", "database", says)
-    for name, last, most in connection.execute(_NUMBERS, (SHARE,)).fetchall():
+    for index in (named(index, alias) for (index,) in connection.execute(_INVALID).fetchall()):
+        yield Ticket("invalid_index", index, f"The index {index} is invalid: it costs every write and helps no query.")
+    for numbers, last, most in connection.execute(_NUMBERS, (SHARE,)).fetchall():
+        name = named(numbers, alias)
         yield Ticket("numbers", name, f"{last / most:.0%} of the numbers of {name} are used.")
+
+
+def _filling(connection: Any, alias: str, at: float, trends: Trends) -> Iterator[Ticket]:
+    database = "database" if alias == DEFAULT_DB_ALIAS else f"database {alias}"
+    used, most = connection.execute(_CONNECTIONS).fetchone()
+    if says := trends.read(named("connections", alias), at, used / most, f"the {database}'s {most} connections"):
+        yield Ticket("connections", database, says)
+    age, freeze = connection.execute(_AGE).fetchone()
+    says = trends.read(named("transaction_ids", alias), at, age / IDS, f"the {database}'s transaction ids")
+    if says and age > 1.5 * freeze:  # until then it is autovacuum's ordinary work
+        yield Ticket("transaction_ids", database, says)

@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from telemetry import tickets
@@ -50,7 +51,11 @@ class Caretaker:
             trends = slow_burn.Trends.from_json(kept["trends"])
         except (KeyError, TypeError, ValueError):
             trends = slow_burn.Trends()
-        checks = {"database": lambda: slow_burn.tickets(at, trends), "disk": lambda: _disk(at, trends)}
+        checks: dict[str, Any] = {
+            f"database {alias}": partial(slow_burn.tickets, at, trends, alias, server=server)
+            for alias, server in slow_burn.databases()
+        }
+        checks["disk"] = lambda: _disk(at, trends)
         found = [ticket for name, ask in {**checks, **tickets.checks()}.items() for ticket in self._ask(name, ask)]
         known = {(kind, subject): (since, logged) for kind, subject, _, since, logged in kept.get("open", [])}
         rows = list[Any]()
