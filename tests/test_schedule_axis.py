@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from bookings.admin.axis import Axis, Column, Span
-from bookings.models import Booking, Handyman, Holiday, Service, TimeOff
+from bookings.models import Booking, Handyman, Holiday, Postcode, Service, TimeOff
 from tests import factories, forms
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +55,37 @@ def test_it_puts_a_visit_its_window_and_the_way_where_they_belong(
     page = admin_client.get(DAY, {"day": str(MONDAY)}).content.decode()
     assert f'data-start="{at(8):%Y-%m-%dT}07:00:00Z"' in page, "08:00 of a summer's day, in UTC"
     assert "Promised 10:00-11:00" in page
+
+
+def test_it_shows_the_way_to_each_visit_and_home_and_marks_what_does_not_fit(
+    admin_client: Client, service: Service, amir: Handyman
+) -> None:
+    home, near, far = "SE15 4QL", "SE1 9PX", "SE28 8AA"
+    Postcode.objects.replace_all({home: (51.4708, -0.0648), near: (51.5055, -0.1120), far: (51.5030, 0.1180)})
+    Handyman.objects.filter(pk=amir.pk).update(start_postcode=home, end_postcode=home)
+    for hour, minute, postcode in ((8, 45, near), (10, 15, far), (13, 0, "ZZ1 1ZZ"), (14, 45, near), (17, 0, far)):
+        factories.booking(service=service, handyman=amir, starts_at=at(hour, minute), postcode=postcode)
+    (column,) = shown(admin_client)
+    legs = [block.leg and block.leg.journey for block in column.blocks]
+    assert legs[2:4] == [None, None], "nobody knows the place of the third"
+    first, second, _, _, last = legs
+    assert first
+    assert second
+    assert last
+    assert column.home
+    assert (first.origin, first.destination, first.ends_at) == (home, near, at(8, 45))
+    assert timezone.localtime(first.starts_at).time() < time(8, 30), "before his day begins"
+    assert first.short == (at(8, 30) - first.starts_at) / timedelta(minutes=1)
+    assert (second.ends_at, second.short) == (at(10, 15), second.minutes - 30), "half an hour is left for it"
+    assert column.blocks[1].clash == "not reached in time from the visit before"
+    assert last.short == 0
+    assert (column.home.journey.starts_at, column.home.journey.destination) == (at(18), home)
+    assert column.home.journey.short == column.home.journey.minutes, "his day ends at six"
+    page = admin_client.get(DAY, {"day": str(MONDAY)}).content.decode()
+    assert f"{second.minutes} min" in page
+    assert f"{second.short} short" in page
+    Booking.objects.update(overtime=True)
+    assert not any(block.leg and block.leg.journey.short for block in shown(admin_client)[0].blocks), "was agreed"
 
 
 def test_it_shows_a_week_of_one_handyman(admin_client: Client, service: Service, amir: Handyman) -> None:

@@ -7,7 +7,7 @@ take no inline styles; static/css/axis.css has the rules.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
@@ -16,13 +16,16 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from bookings import crew
-from bookings.admin import clashes
+from bookings.admin import clashes, journeys
 from bookings.admin.compared import shown
+from bookings.admin.journeys import Journey
 from bookings.admin.office import OfficeAdmin
 from bookings.admin.schedule import WeekForm, visits_between
+from bookings.crew.ways import places
 from bookings.models import Booking, Handyman
 from bookings.slots import calendars, rules
 from bookings.slots.calendars import midnight
+from bookings.slots.travel import Place, Travel
 
 DAY = timedelta(days=1)
 FIRST_HOUR, LAST_HOUR = 8, 18
@@ -50,8 +53,20 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Leg:
+    """A journey, and where it stands on the axis."""
+
+    journey: Journey
+    span: Span
+
+    @classmethod
+    def of(cls, journey: Journey | None, day: date) -> Leg | None:
+        return cls(journey, Span.of(journey.starts_at, journey.ends_at, day)) if journey else None
+
+
+@dataclass(frozen=True)
 class Block:
-    """A visit: when its work is planned, the window that was promised, and the time kept free for the way after it."""
+    """A visit: the way to it, its planned work, the window that was promised, and the time kept free after it."""
 
     booking: Booking
     clash: str
@@ -59,9 +74,10 @@ class Block:
     window: Span
     way: Span
     version: str
+    leg: Leg | None
 
     @classmethod
-    def of(cls, booking: Booking, clash: str, day: date) -> Block:
+    def of(cls, booking: Booking, clash: str, day: date, journey: Journey | None) -> Block:
         return cls(
             booking=booking,
             clash=clash,
@@ -69,12 +85,13 @@ class Block:
             window=Span.of(booking.starts_at, booking.arrival_until, day),
             way=Span.of(booking.ends_at, booking.during.upper, day),
             version=shown(booking),
+            leg=Leg.of(journey, day),
         )
 
 
 @dataclass
 class Column:
-    """One handyman's day."""
+    """One handyman's day. `home` is the way from the last visit to where the day ends."""
 
     handyman: Handyman
     day: date
@@ -82,11 +99,14 @@ class Column:
     shifts: list[Span] = field(default_factory=list)
     absences: list[Span] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
+    home: Leg | None = None
 
     def spans(self) -> Iterator[Span]:
         yield from self.shifts
         for block in self.blocks:
             yield from (block.work, block.window)
+        legs = (self.home, *(block.leg for block in self.blocks))
+        yield from (leg.span for leg in legs if leg)
 
 
 @dataclass(frozen=True)
@@ -146,7 +166,7 @@ def axis(request: HttpRequest, of: OfficeAdmin) -> HttpResponse:
 
 
 def columns(people: Iterable[Handyman], days: list[date], now: datetime) -> list[Column]:
-    """A column for each handyman and day; who has left only where a visit is still his. Six queries."""
+    """A column for each handyman and day; who has left only where a visit is still his. Seven queries."""
     start, end = midnight(days[0]), midnight(days[-1] + DAY)
     everybody = list(people)
     of_place: dict[tuple[int, date], list[Booking]] = defaultdict(list)
@@ -156,29 +176,56 @@ def columns(people: Iterable[Handyman], days: list[date], now: datetime) -> list
         of_place[visit.handyman_id, timezone.localdate(visit.starts_at)].append(visit)
     diary = clashes.Diary.of(person.pk for person in everybody)
     busy = {pk for pk, _day in of_place}
+    known, travel = places(journeys.ends_of(everybody)), calendars.travel()
     return [
-        _column(person, day, of_place[person.pk, day], diary, far)
+        _column(person, day, of_place[person.pk, day], diary, far, known, travel)
         for day in days
         for person in everybody
         if person.active or person.pk in busy
     ]
 
 
-def _column(person: Handyman, day: date, visits: list[Booking], diary: clashes.Diary, far: Container[int]) -> Column:
+def _column(
+    person: Handyman,
+    day: date,
+    visits: list[Booking],
+    diary: clashes.Diary,
+    far: Container[int],
+    known: Mapping[str, Place],
+    travel: Travel,
+) -> Column:
     calendar, is_holiday = diary.calendars[person.pk], day in diary.holidays
     begins, ends = midnight(day), midnight(day + DAY)
     shifts = [] if is_holiday else [shift for shift in calendar.shifts if shift.weekday == day.weekday()]
+    spans = [Span(_clock(shift.start), _clock(shift.end) or 24 * 60) for shift in shifts]
+    opens = min((_instant(day, span.start) for span in spans), default=None)
+    closes = max((_instant(day, span.end) for span in spans), default=None)
+    ways = journeys.Day(person, opens, closes, known, travel)
+    to_visits = ways.to_visits(visits)
     return Column(
         handyman=person,
         day=day,
         is_holiday=is_holiday,
-        shifts=[Span(_clock(shift.start), _clock(shift.end) or 24 * 60) for shift in shifts],
+        shifts=spans,
         absences=[Span.of(start, end, day) for start, end in calendar.time_off if start < ends and end > begins],
         blocks=[
-            Block.of(visit, clashes.WHY.get(clashes.why(visit, calendar, diary.holidays, far), ""), day)
+            Block.of(
+                visit,
+                clashes.WHY.get(clashes.why(visit, calendar, diary.holidays, far), ""),
+                day,
+                to_visits.get(visit.pk),
+            )
             for visit in visits
         ],
+        home=Leg.of(ways.home(visits), day),
     )
+
+
+def _instant(day: date, minutes: int) -> datetime:
+    """So many minutes after midnight by the local clock, up to the next one."""
+    if minutes >= 24 * 60:
+        return midnight(day + DAY)
+    return rules.instant(day, time(*divmod(minutes, 60)), calendars.current_rules().zone)
 
 
 def _clock(at: time) -> int:

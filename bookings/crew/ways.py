@@ -29,12 +29,12 @@ def ways(handyman: Handyman, bookings: Iterable[Booking]) -> dict[int, Way]:
     """By booking, the way to it. Takes them in order; costs one query, and has none where a place is not known."""
     standing = [each for each in bookings if each.status != Status.CANCELLED]
     legs = list(_legs(handyman.start_postcode, standing))
-    places = _places({postcode for booking, start in legs for postcode in (booking.postcode, start)})
+    known = places({postcode for booking, start in legs for postcode in (booking.postcode, start)})
     about = travel()
     return {
-        booking.pk: _way(about, start, metres(places[start], places[booking.postcode]), booking.planned_at)
+        booking.pk: way(about, start, metres(known[start], known[booking.postcode]), booking.planned_at)
         for booking, start in legs
-        if start in places and booking.postcode in places
+        if start in known and booking.postcode in known
     }
 
 
@@ -47,11 +47,13 @@ def _legs(start: str, bookings: Iterable[Booking]) -> Iterable[tuple[Booking, st
         before = day, booking.postcode
 
 
-def _places(postcodes: set[str]) -> Mapping[str, Place]:
+def places(postcodes: set[str]) -> Mapping[str, Place]:
+    """Where these postcodes are, as far as they are known. One query."""
     known = Postcode.objects.filter(code__in=postcodes - {""}).values_list("code", "latitude", "longitude")
     return {code: Place(latitude, longitude) for code, latitude, longitude in known}
 
 
-def _way(about: Travel, start: str, distance: int, arrives: datetime) -> Way:
+def way(about: Travel, start: str, distance: int, arrives: datetime) -> Way:
+    """From a postcode that is so many metres away, as the crow flies."""
     leave_by = about.departure(distance, arrives).replace(second=0, microsecond=0)
     return Way(start, leave_by, round((arrives - leave_by) / _MINUTE))
