@@ -186,7 +186,7 @@ def test_the_postcode_of_the_home_page_goes_along_to_the_form(
     )
     assert f'value="{CAMDEN}"' in form.content.decode()
     assert (form.status_code, too_far.status_code) == (200, 409)
-    assert "gets to your address in time" in too_far.content.decode()
+    assert "can get to your address in time" in too_far.content.decode()
 
 
 def headed(page: str) -> list[tuple[str, int]]:
