@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import connection, transaction
@@ -9,9 +11,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from bookings import kept_pages
-from bookings.models import Assurance, CatalogueChange, Handyman, Review, Service, WorkingHours
+from bookings.models import Assurance, CatalogueChange, Handyman, Holiday, Review, Service, TimeOff, WorkingHours
+from bookings.slots.calendars import current_rules
+from bookings.slots.week import week
 from tests.pages import booked, text
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files", "demo_business")]
@@ -80,6 +85,18 @@ def _renamed() -> None:
     Handyman.objects.update(name="Somebody Else")
 
 
+def _closed() -> None:
+    today = current_rules().today(timezone.now())
+    closed = (Holiday(date=today + timedelta(days=n), name="Closed") for n in range(90))
+    Holiday.objects.bulk_create(closed, ignore_conflicts=True)
+
+
+def _everybody_away() -> None:
+    now = timezone.now()
+    for each in Handyman.objects.all():
+        TimeOff.objects.create(handyman=each, starts_at=now, ends_at=now + timedelta(days=90))
+
+
 def _no_review() -> None:
     Review.objects.update(published=False)
 
@@ -96,6 +113,8 @@ def _assurance() -> None:
         (_off_the_list, ["/", "/services/", SERVICE, WEEK]),
         (_nobody_does_it, [SERVICE, WEEK]),
         (_nobody_works, ["/", SERVICE, WEEK]),
+        (_closed, [WEEK]),
+        (_everybody_away, [WEEK]),
         (_renamed, [SERVICE]),
         (_no_review, ["/"]),
         (_assurance, ["/", SERVICE]),
@@ -123,6 +142,27 @@ def test_a_kept_page_asks_the_database_once(client: Client, path: str) -> None:
     with CaptureQueriesContext(connection) as queries:
         client.get(path)
     assert len(queries) == 1
+
+
+@pytest.mark.parametrize("path", [WEEK, "/api/availability?service=tap-repair", f"{WEEK}?handyman=grace"])
+def test_a_week_asks_for_the_version_and_for_what_is_taken(client: Client, path: str) -> None:
+    client.get(path)
+    with CaptureQueriesContext(connection) as queries:
+        client.get(path)
+    assert len([each for each in queries if "bookings_allowance" not in each["sql"]]) == 2
+
+
+@pytest.mark.parametrize("postcode", [None, "NW11 7ES", "ZZ99 9ZZ"])
+def test_a_week_by_what_is_kept_is_the_week_read_whole(postcode: str | None) -> None:
+    service, now = Service.objects.get(slug="tap-repair"), timezone.now()
+    booking = booked(service)
+    away = booking.starts_at + timedelta(days=1)
+    TimeOff.objects.create(handyman=booking.handyman, starts_at=away, ends_at=away + timedelta(hours=3))
+    version = CatalogueChange.objects.version()
+    for handyman in (None, *Handyman.objects.skilled_in(service)):
+        for day in (None, booking.starts_at.date(), away.date() + timedelta(days=9)):
+            asked = partial(week, service=service, now=now, handyman=handyman, day=day, postcode=postcode)
+            assert asked(version=version) == asked()
 
 
 def test_a_booking_is_no_change_of_the_catalogue() -> None:

@@ -20,6 +20,10 @@ class PostcodeQuerySet(models.QuerySet["Postcode"]):
         """For a query of something else: [latitude, longitude] of a postcode, or NULL. An OuterRef names a column."""
         return models.Subquery(self.filter(code=code).values(point=_POINT))
 
+    def find(self, code: str | None) -> list[float] | None:
+        """[latitude, longitude] of a postcode, or None. One query."""
+        return self.filter(code=code).values_list(_POINT, flat=True).first()
+
     def corners(self) -> ArraySubquery:
         """For a query of something else: a list of [latitude, longitude] around all postcodes, empty without any."""
         return ArraySubquery(self.filter(is_corner=True).values(point=_POINT))

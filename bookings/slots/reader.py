@@ -1,21 +1,23 @@
 """The diary as the database has it: at most three queries, however many bookings."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import DateTimeField, DurationField, Exists, F, FloatField, OuterRef, Value
+from django.db.models import DateTimeField, DurationField, Exists, F, FloatField, OuterRef, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils.functional import cached_property
 
+from bookings import kept_pages
 from bookings.basket import Work
-from bookings.models import Booking, Handyman, Holiday, Postcode, TimeOff, WorkingHours
+from bookings.models import Booking, Handyman, Holiday, Postcode, Service, TimeOff, WorkingHours
 from bookings.slots import rules, why
+from bookings.slots.kept_query import KeptQuery
 from bookings.slots.rules import Calendar, Diary, Job, Rules, Shift, Slot, Visit
 from bookings.slots.travel import Place, Places, Travel
 
@@ -67,6 +69,9 @@ class Reader:
     `ignoring` is a booking about to be moved. With `overtime` they work around the clock.
 
     `postcode` is where the job is: ANYWHERE in the area, or a postcode; where that is unknown, the buffer has to do.
+
+    With a `version` of the catalogue, which is for showing alone, hours and holidays are those kept for it, and what is
+    taken is asked in the words kept for it: one query. What books gives none, and everything is read.
     """
 
     def __init__(
@@ -79,10 +84,11 @@ class Reader:
         by_rules: Rules | None = None,
         overtime: bool = False,
         postcode: str | None = ANYWHERE,
+        version: str = "",
     ) -> None:
         self.rules, self._now, self._overtime = by_rules or current_rules(), now, overtime
         self._service, self._handyman, self._ignoring = service, handyman, ignoring
-        self._postcode = postcode
+        self._postcode, self._version = postcode, version
         self._read: tuple[date, date, Diary] | None = None
 
     def diary(self, first: date, last: date) -> Diary:
@@ -141,43 +147,32 @@ class Reader:
         """How long the job takes, and where it is as far as that is known."""
         if self._service is None:
             return Job(timedelta())
-        return Job(self._service.duration, self._service.buffer, (self._people and self._places) or ())
+        return Job(self._service.duration, self._service.buffer, self._crew.places)
 
     @property
     def knows_postcodes(self) -> bool:
         """Whether the business has imported any, so that it matters where the job is."""
-        return bool(self._people) and self._knows
+        return bool(self._people) and self._crew.knows_postcodes
+
+    @property
+    def _people(self) -> dict[int, Calendar]:
+        return self._crew.people
 
     @cached_property
-    def _people(self) -> dict[int, Calendar]:
-        """Everybody's week, by id, with nothing in it. It sets where the job is: one query for all that."""
-        hours = WorkingHours.objects.filter(handyman__active=True)
-        for each in self._service.services if self._service is not None else ():
-            hours = hours.filter(handyman__skills=each)
-        if self._handyman is not None:
-            hours = hours.filter(handyman=self._handyman)
-        wanted = Postcode.objects.corners() if self._postcode is ANYWHERE else Postcode.objects.point(self._postcode)
-        shifts: dict[int, list[Shift]] = defaultdict(list)
-        ends: dict[int, tuple[Places, Places]] = {}
-        self._places: Places = ()
-        self._knows = False
-        for handyman_id, weekday, opens, closes, leaves, returns, at, knows in hours.values_list(
-            "handyman_id",
-            "weekday",
-            "start",
-            "end",
-            Postcode.objects.point(OuterRef("handyman__start_postcode")),
-            Postcode.objects.point(OuterRef("handyman__end_postcode")),
-            wanted,
-            Exists(Postcode.objects.filter(is_corner=True)),
-        ):
-            shifts[handyman_id].append(Shift(weekday, opens, closes))
-            ends[handyman_id] = _places(leaves), _places(returns)
-            self._places, self._knows = self._places or _places(at), knows
-        return {pk: Calendar(pk, shifts[pk], begins=begins, ends=back) for pk, (begins, back) in ends.items()}
+    def _crew(self) -> "_Crew":
+        services = self._service.services if self._service is not None else ()
+        if not self._version:
+            return _crew(services, self._handyman, self._postcode)
+        able, who = tuple(each.pk for each in services), self._handyman and self._handyman.pk
+        crew = kept_pages.value(self._version, ("crew", able, who), lambda: _crew(services, self._handyman, ANYWHERE))
+        if self._postcode is ANYWHERE or not crew.knows_postcodes:
+            return crew
+        return replace(crew, places=_places(Postcode.objects.find(self._postcode)))
 
     def _holidays(self, first: date, last: date) -> frozenset[date]:
-        """Of these days; read as far as the horizon the first time."""
+        """Of these days; read as far as the horizon the first time. Kept are all that there are."""
+        if self._version:
+            return kept_pages.value(self._version, "holidays", _all_holidays)
         since = min(first, self.rules.today(self._now))
         until = self.rules.reach(self.job, max(last, self.rules.last_day(self._now)))
         if not hasattr(self, "_days_off"):
@@ -187,27 +182,86 @@ class Reader:
 
     def _taken(self, start: datetime, end: datetime) -> tuple[dict[int, list[Visit]], dict[int, list[rules.Interval]]]:
         """Between two instants, by handyman: what is booked, and time off. One query for both."""
-        handymen = list(self._people)
-        bookings = Booking.objects.occupying(self._now).overlapping(start, end)
-        bookings = bookings.of(self._handyman) if self._handyman else bookings.filter(handyman__in=handymen)
-        if self._ignoring is not None:
-            bookings = bookings.exclude(pk=self._ignoring.pk)
-        absences = TimeOff.objects.overlapping(start, end).filter(handyman__in=handymen)
-        reserve = Coalesce("reserve", F("during__endswith") - F("ends_at"), output_field=DurationField())
-        point = Postcode.objects.point(OuterRef("postcode"))
-        visits = bookings.values_list(
-            "handyman_id", "during__startswith", "during__endswith", "ends_at", reserve, point
-        )
-        away = absences.values_list("handyman_id", "starts_at", "ends_at", *_NOTHING)
-        both = visits.order_by().union(away.order_by(), all=True)
         booked: dict[int, list[Visit]] = defaultdict(list)
         off: dict[int, list[rules.Interval]] = defaultdict(list)
-        for handyman_id, begins, until, leaves, buffer, at in both:
+        for handyman_id, begins, until, leaves, buffer, at in self._rows(start, end):
             if leaves is None:
                 off[handyman_id].append((begins, until))
             else:
                 booked[handyman_id].append(Visit(begins, until, leaves, buffer, _places(at)))
         return booked, off
+
+    def _rows(self, start: datetime, end: datetime) -> Iterable[Any]:
+        def query(start: datetime, end: datetime, now: datetime) -> QuerySet[Any, Any]:
+            return _taken(list(self._people), self._handyman, self._ignoring, start, end, now)
+
+        if not self._version or self._ignoring is not None or not self._people:
+            return query(start, end, self._now)
+        who = self._handyman and self._handyman.pk
+        asked = kept_pages.value(self._version, ("taken", *self._people, who), lambda: KeptQuery(query))
+        return asked.rows(start, end, self._now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Crew:
+    """Everybody's week, by id, with nothing in it, and where the job is."""
+
+    people: dict[int, Calendar]
+    places: Places
+    knows_postcodes: bool
+
+
+def _crew(services: Sequence[Service], handyman: Handyman | None, postcode: str | None) -> _Crew:
+    """Who does all of it and when he works; where the job is. One query for all that."""
+    hours = WorkingHours.objects.filter(handyman__active=True)
+    for each in services:
+        hours = hours.filter(handyman__skills=each)
+    if handyman is not None:
+        hours = hours.filter(handyman=handyman)
+    wanted = Postcode.objects.corners() if postcode is ANYWHERE else Postcode.objects.point(postcode)
+    shifts: dict[int, list[Shift]] = defaultdict(list)
+    ends: dict[int, tuple[Places, Places]] = {}
+    places: Places = ()
+    knows_postcodes = False
+    for handyman_id, weekday, opens, closes, leaves, returns, at, knows in hours.values_list(
+        "handyman_id",
+        "weekday",
+        "start",
+        "end",
+        Postcode.objects.point(OuterRef("handyman__start_postcode")),
+        Postcode.objects.point(OuterRef("handyman__end_postcode")),
+        wanted,
+        Exists(Postcode.objects.filter(is_corner=True)),
+    ):
+        shifts[handyman_id].append(Shift(weekday, opens, closes))
+        ends[handyman_id] = _places(leaves), _places(returns)
+        places, knows_postcodes = places or _places(at), knows
+    people = {pk: Calendar(pk, shifts[pk], begins=begins, ends=back) for pk, (begins, back) in ends.items()}
+    return _Crew(people, places, knows_postcodes)
+
+
+def _all_holidays() -> frozenset[date]:
+    return frozenset(Holiday.objects.values_list("date", flat=True))
+
+
+def _taken(
+    handymen: list[int],
+    handyman: Handyman | None,
+    ignoring: Booking | None,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+) -> QuerySet[Any, Any]:
+    bookings = Booking.objects.occupying(now).overlapping(start, end)
+    bookings = bookings.of(handyman) if handyman else bookings.filter(handyman__in=handymen)
+    if ignoring is not None:
+        bookings = bookings.exclude(pk=ignoring.pk)
+    absences = TimeOff.objects.overlapping(start, end).filter(handyman__in=handymen)
+    reserve = Coalesce("reserve", F("during__endswith") - F("ends_at"), output_field=DurationField())
+    point = Postcode.objects.point(OuterRef("postcode"))
+    visits = bookings.values_list("handyman_id", "during__startswith", "during__endswith", "ends_at", reserve, point)
+    away = absences.values_list("handyman_id", "starts_at", "ends_at", *_NOTHING)
+    return visits.order_by().union(away.order_by(), all=True)
 
 
 def _places(found: Sequence[Any] | None) -> Places:

@@ -71,13 +71,17 @@ def week(
     first: date | None = None,
     ignoring: Booking | None = None,
     postcode: str | None = calendars.ANYWHERE,
+    version: str = "",
 ) -> Week:
     """The week that holds `day`, or the one from `first`, or the first one with a free slot.
 
     Weeks are counted from today, so the first one never begins with days gone by. Without `day` the first day
-    with a free slot is selected. At most four queries, whatever the number of bookings.
+    with a free slot is selected. At most four queries, whatever the number of bookings; with the `version` of the
+    catalogue one or two, and hours and holidays as they are kept for it.
     """
-    reader = calendars.Reader(now=now, service=service, handyman=handyman, ignoring=ignoring, postcode=postcode)
+    reader = calendars.Reader(
+        now=now, service=service, handyman=handyman, ignoring=ignoring, postcode=postcode, version=version
+    )
     rules = reader.rules
     today, last_day = rules.today(now), rules.last_day(now)
 

@@ -303,7 +303,7 @@ def _picker(request: HttpRequest, basket: Basket, version: str) -> dict[str, Any
     handyman = next((each for each in handymen if each.slug == request.GET.get("handyman")), None)
     day, first = asked.cleaned_data.get("day"), asked.cleaned_data.get("week")
     now, postcode = timezone.now(), country.read_postcode(request.GET.get("postcode"))
-    shown = week(service=basket, now=now, handyman=handyman, day=day, first=first, postcode=postcode)
+    shown = week(service=basket, now=now, handyman=handyman, day=day, first=first, postcode=postcode, version=version)
     context = {**_shown(basket), "handymen": handymen, "handyman": handyman, "postcode": postcode, "week": shown}
     context["keep"] = f"{basket.query}&{urlencode({'postcode': postcode})}" if postcode else basket.query
     if basket.has_several_jobs and not basket.quote and not shown.is_possible:
