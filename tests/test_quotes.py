@@ -137,6 +137,7 @@ def test_a_quote_is_sent_by_mail_and_kept_with_its_message(
     assert quote.get_absolute_url() in letter.body
     assert "evil.example" not in str(letter.message()), "anybody can give anybody's address"
     shown = office.get(page(message)).content.decode()
+    assert "<li>Fence: £250, 180 minutes</li>" in shown
     assert "£349.50" in shown
     assert "Waits for the customer" in shown
     assert [entry.change_message for entry in LogEntry.objects.all()] == ["Quoted."]
@@ -227,7 +228,7 @@ def _replace(office: Client, quote: Quote) -> None:
 
 
 ENDS = [
-    (_expire, "This quote has run out"),
+    (_expire, "This quote has expired"),
     (_withdraw, "We had to take this quote back"),
     (_replace, "There is a newer quote for you"),
 ]

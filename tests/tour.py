@@ -39,6 +39,7 @@ ADDRESSES = {
     "own page, link gone": "/my-visits/forged/",
     "own page, erased": "/my-visits/erased/",
     "link gone": "/bookings/forged/",
+    "quote, link gone": "/quotes/forged/",
     "not found": "/nothing/",
     "failed": "/broken/raise/it/",
     "unavailable": "/broken/outage/",
@@ -51,6 +52,18 @@ ENVIRONMENT = {
     "STRIPE_WEBHOOK_SECRET": "whsec_only_for_tests",
     "STRIPE_API_BASE": "http://127.0.0.1:9",
 }
+QUOTES = """
+from datetime import timedelta
+from django.utils import timezone
+from bookings.models import ContactMessage, Quote, QuoteLine, Service
+door = Service.objects.get(slug="door-repair")
+for key in ("first", "second"):
+    asked = ContactMessage.objects.create(name="Robin Example", email="robin@example.com", topic="quote", body="Doors")
+    until = timezone.localdate() + timedelta(days=9)
+    quote = Quote.objects.create(message=asked, note="Hinges included.", valid_until=until, key=key)
+    QuoteLine.objects.create(quote=quote, service=door, quantity=2, minutes=90, price_pence=14000)
+    print(quote.get_absolute_url())
+"""
 PERSON = {
     "Your name": "Robin Example",
     "E-mail": "robin@example.com",
@@ -71,6 +84,7 @@ def tour(site: Stack, page: Page) -> Iterator[str]:
     yield from _booking(site, page)
     yield from _deposit(site, page)
     yield from _contact(site, page)
+    yield from _quote(site, page)
     yield from _emptiness(site, page)
 
 
@@ -208,6 +222,39 @@ def _contact(site: Stack, page: Page) -> Iterator[str]:
     page.get_by_role("button", name="Send the message").click()
     page.get_by_role("heading", name="Please send the form again").wait_for()
     yield "form without its cookie"
+
+
+def _quote(site: Stack, page: Page) -> Iterator[str]:
+    """From a quote to its visit, and what becomes of one that is not accepted in time."""
+    first, second = site.manage("shell", "-v0", "-c", QUOTES).split()[-2:]
+    page.goto(site.url + first)
+    yield "quote"
+    page.get_by_role("button", name="Accept and choose a time").click()
+    page.locator("ul.slots a").last.wait_for()
+    yield "week, quoted"
+    page.goto(site.url + first)
+    yield "quote, accepted"
+    page.get_by_role("link", name="Choose a time").click()
+    page.locator("ul.slots a").last.click()
+    expect(page.get_by_label("Your name", exact=True)).to_have_value(PERSON["Your name"])
+    _introduce(page)
+    page.get_by_role("button", name="Book this visit").click()
+    page.get_by_role("link", name="Move or cancel").wait_for()
+    expect(page.get_by_label("Your booking")).to_contain_text("£140 fixed price")
+    page.goto(site.url + first)
+    yield "quote, booked"
+    page.goto(site.url + second)
+    _execute(site, "UPDATE bookings_quote SET withdrawn_at = now() WHERE booking_id IS NULL")
+    page.get_by_role("button", name="Accept and choose a time").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was booked")
+    yield "quote, withdrawn"
+    for name, change in {
+        "quote, replaced": "replaced_by_id = (SELECT min(id) FROM bookings_quote)",
+        "quote, expired": "withdrawn_at = NULL, valid_until = current_date - 1",
+    }.items():
+        _execute(site, f"UPDATE bookings_quote SET {change} WHERE booking_id IS NULL")
+        page.goto(site.url + second)
+        yield name
 
 
 def _emptiness(site: Stack, page: Page) -> Iterator[str]:

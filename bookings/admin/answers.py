@@ -60,4 +60,5 @@ class AnswerForm(ComparedForm, forms.ModelForm):
 def thread(message: ContactMessage) -> SafeString:
     """What was answered so far, the oldest first; empty without any."""
     answers = message.answers.select_related("written_by")
-    return render_to_string("admin/bookings/contactmessage/_answers.html", {"answers": answers})
+    shown = render_to_string("admin/bookings/contactmessage/_answers.html", {"answers": answers})
+    return shown if answers else SafeString()

@@ -96,7 +96,7 @@ class ContactMessageAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
         """With room for a quote where there is some for an answer."""
         fields = self.get_fields(request, obj)
         first = (None, {"fields": fields})
-        return [first, quotes.FIELDSET] if "answer" in fields else [first]
+        return [first, *quotes.FIELDSETS] if "answer" in fields else [first]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -132,7 +132,7 @@ class ContactMessageAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
 
     @admin.display(description="quoted")
     def quoted(self, message: ContactMessage) -> str:
-        return quotes.thread(message).strip() or "-"
+        return quotes.thread(message) or "-"
 
     @admin.display(description="e-mail")
     def reply_to(self, message: ContactMessage) -> str:

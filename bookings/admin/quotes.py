@@ -30,13 +30,18 @@ _OF_A_ROW = ("quote_job", "quote_quantity", "quote_minutes", "quote_price")
 _USUALLY = timedelta(days=30)
 _LONGEST = timedelta(days=180)
 
-FIELDSET = (
-    "Quote a price",
-    {
-        "fields": [*(tuple(f"{name}_{row}" for name in _OF_A_ROW) for row in _ROWS), "quote_note", "quote_until"],
-        "classes": ["collapse"],
-        "description": "Sent by e-mail with a link, by which the customer accepts it and chooses a time.",
-    },
+_FIRST_ROWS = 2
+_FIELDS = [tuple(f"{name}_{row}" for name in _OF_A_ROW) for row in _ROWS]
+FIELDSETS = (
+    (
+        "Quote a price",
+        {
+            "fields": [*_FIELDS[:_FIRST_ROWS], "quote_note", "quote_until"],
+            "classes": ["collapse"],
+            "description": "Sent by e-mail with a link, by which the customer accepts it and chooses a time.",
+        },
+    ),
+    ("More jobs in this quote", {"fields": _FIELDS[_FIRST_ROWS:], "classes": ["collapse"]}),
 )
 
 
@@ -154,7 +159,6 @@ def _stand(message: ContactMessage) -> str:
 
 def thread(message: ContactMessage) -> SafeString:
     """What was quoted so far, the oldest first; empty without any."""
-    return render_to_string(
-        "admin/bookings/contactmessage/_quotes.html",
-        {"quotes": message.quotes.with_lines().select_related("written_by")},
-    )
+    found = message.quotes.with_lines().select_related("written_by")
+    shown = render_to_string("admin/bookings/contactmessage/_quotes.html", {"quotes": found})
+    return shown if found else SafeString()
