@@ -42,6 +42,7 @@ def variants(sink: Sink) -> dict[str, dict[str, str]]:
         "ours without traces and errors": {},
         "metrics alone": {**pillar, "PILLAR": "metrics"},
         "logs alone": {**pillar, "PILLAR": "logs"},
+        "logs alone, over OTLP as well": {**pillar, **sink.logs, "PILLAR": "logs"},
         "traces alone": {**pillar, **sink.otlp, "PILLAR": "traces"},
         "errors alone": {**pillar, **sink.sentry, "PILLAR": "errors"},
         "browser token alone": {**pillar, "PILLAR": "rum"},

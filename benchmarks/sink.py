@@ -1,4 +1,4 @@
-"""What takes traces and error reports during a benchmark: a process of its own behind a real socket.
+"""What takes traces, log lines and error reports during a benchmark: a process of its own behind a real socket.
 
 `python -m benchmarks.sink` prints its port and then answers OTLP over http/protobuf and Sentry's envelopes.
 """
@@ -24,6 +24,11 @@ class Sink:
     def otlp(self) -> dict[str, str]:
         """The environment that sends traces here."""
         return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.port}", "OTEL_BSP_SCHEDULE_DELAY": "1000"}
+
+    @property
+    def logs(self) -> dict[str, str]:
+        """The environment that sends log lines here."""
+        return {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"http://127.0.0.1:{self.port}/v1/logs"}
 
     @property
     def sentry(self) -> dict[str, str]:
