@@ -171,6 +171,31 @@ def test_it_lists_script_errors_of_the_last_day() -> None:
     assert site.js_errors(timezone.now()) == [{"route": "/book/", "errors": 3, "views": 2}]
 
 
+def test_it_counts_page_views_by_hour_page_and_device(client: Client) -> None:
+    blank: dict[str, Any] = {"navigation": "navigate", "release": "r", "trace_id": "", "js_errors": 0}
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    for at, route, device, part in (
+        (hour, "/", "mobile", 0),
+        (hour, "/", "mobile", 0),
+        (hour, "/", "mobile", 1),  # more of the same view
+        (hour, "/", "desktop", 0),
+        (hour - timedelta(hours=30), "/book/<slug>/", "mobile", 0),
+        (hour - timedelta(days=8), "/", "mobile", 0),
+    ):
+        RumSample.objects.create(received_at=at, route=route, device=device, part=part, **blank)
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    client.force_login(clerk)
+    assert client.get(f"{PAGE}page-views.csv").status_code == 403
+    clerk.user_permissions.add(Permission.objects.get(codename="view_operations"))
+    assert f"{PAGE}page-views.csv" in client.get(PAGE).content.decode()
+    assert client.get(f"{PAGE}page-views.csv").content.decode().splitlines() == [
+        "hour,page,device,views",
+        f"{(hour - timedelta(hours=30)).isoformat()},/book/<slug>/,phone,1",
+        f"{hour.isoformat()},/,desktop,1",
+        f"{hour.isoformat()},/,phone,2",
+    ]
+
+
 def test_it_says_what_is_wrong_in_the_words_of_the_incident(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,12 +4,13 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from xfhandyman.operations import live
-from xfhandyman.operations.views import operations
+from xfhandyman.operations.views import operations, page_views
 from xfhandyman.security.disclosure import security_txt
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/operations/now/", live.now, name="operations_now"),
     path("admin/operations/now.css", live.stylesheet, name="operations_now_css"),
+    path("admin/operations/page-views.csv", admin.site.admin_view(page_views), name="operations_page_views"),
     path("admin/operations/", live.or_live(admin.site.admin_view(operations)), name="operations"),
     path("admin/", admin.site.urls),
     path(".well-known/security.txt", security_txt, name="security_txt"),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from django.db.models import Count, Min, Q, Sum
+from django.db.models.functions import TruncHour
 from procrastinate.contrib.django.models import ProcrastinateEvent, ProcrastinateJob
 
 from telemetry import health
@@ -144,6 +145,14 @@ def to_mend(of_pages: list[Page], now: datetime) -> list[Mend]:
             why = f"moved, {each.value:.2f} in all"
         found.append(Mend(each.route, device, each.vital, each.target, f"{each.share:.0%}".replace("%", " %"), why))
     return found
+
+
+def views_by_hour(now: datetime) -> list[tuple[datetime, str, str, int]]:
+    """Hour (UTC), route, kind of device and number of the sampled page views of the last seven days, in that order."""
+    since = now - timedelta(days=DAYS)
+    rows = RumSample.objects.filter(received_at__gte=since, part=0).annotate(hour=TruncHour("received_at", tzinfo=UTC))
+    counted = rows.order_by("hour", "route", "device").values_list("hour", "route", "device").annotate(Count("pk"))
+    return [(hour, route, _DEVICES.get(device, device), number) for hour, route, device, number in counted]
 
 
 def js_errors(now: datetime) -> list[Any]:

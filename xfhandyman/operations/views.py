@@ -1,5 +1,6 @@
 """/admin/operations/"""
 
+import csv
 from typing import Any
 
 from django.contrib import admin
@@ -11,6 +12,19 @@ from django.views.decorators.http import require_safe
 
 from telemetry import health
 from xfhandyman.operations import business, live, site, timeline
+
+
+@require_safe
+def page_views(request: HttpRequest) -> HttpResponse:
+    """The page views of the last week by hour (UTC), page and kind of device, as CSV for the same staff."""
+    if not request.user.has_perm("bookings.view_operations"):
+        raise PermissionDenied
+    named = {"Content-Disposition": 'attachment; filename="page-views.csv"'}
+    response = HttpResponse(content_type="text/csv; charset=utf-8", headers=named)
+    rows: Any = csv.writer(response)
+    rows.writerow(("hour", "page", "device", "views"))
+    rows.writerows((hour.isoformat(), *of_page) for hour, *of_page in site.views_by_hour(timezone.now()))
+    return response
 
 
 @require_safe
