@@ -22,6 +22,7 @@ from bookings.models import CatalogueChange
 
 _MOST_PAGES = 200
 _MOST_VALUES = 1000
+_MOST_FRAGMENTS = 100
 _MARK = f"<!--{secrets.token_hex(16)}-->"
 _COLLECTED = "each_request_nodes"
 Values = Callable[[], dict[str, Any]]
@@ -48,12 +49,14 @@ class _Page:
 _T = TypeVar("_T")
 _pages: dict[tuple[str, str], _Page] = {}
 _values: dict[Hashable, tuple[str, object]] = {}
+_fragments: dict[Hashable, tuple[object, str]] = {}
 
 
 def forget(**_signal: object) -> None:
     """Keep nothing of what is kept: the settings are others."""
     _pages.clear()
     _values.clear()
+    _fragments.clear()
 
 
 setting_changed.connect(forget)
@@ -68,6 +71,20 @@ def value(version: str, key: Hashable, make: Callable[[], _T]) -> _T:
             _values.clear()
         _values[key] = found
     return cast("_T", found[1])
+
+
+def fragment(key: Hashable, shown: object, render: Callable[[], str]) -> str:
+    """The HTML of `shown`, which is rendered again as soon as that is no longer equal to what it was for this key.
+
+    Key and `shown` say everything that the HTML depends on but the settings.
+    """
+    found = _fragments.get(key)
+    if found is None or found[0] != shown:
+        found = (shown, render())
+        if len(_fragments) >= _MOST_FRAGMENTS:
+            _fragments.clear()
+        _fragments[key] = found
+    return found[1]
 
 
 def answer(

@@ -1,7 +1,7 @@
 """Pages kept per process: the same HTML, and never an old price, service, person or hour."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import timedelta
 from functools import partial
 
@@ -40,6 +40,7 @@ def _masked(page: str) -> str:
 def test_a_kept_page_is_the_page_rendered_whole(client: Client, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     first, kept = text(client.get(path)), text(client.get(path))
     monkeypatch.setattr(kept_pages, "answer", _whole)
+    monkeypatch.setattr(kept_pages, "fragment", lambda _key, _shown, render: render())
     assert _masked(first) == _masked(kept) == _masked(text(client.get(path)))
 
 
@@ -150,6 +151,26 @@ def test_a_week_asks_for_the_version_and_for_what_is_taken(client: Client, path:
     with CaptureQueriesContext(connection) as queries:
         client.get(path)
     assert len([each for each in queries if "bookings_allowance" not in each["sql"]]) == 2
+
+
+def test_windows_are_rendered_again_only_when_others_are_free(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered, fragment = list[object](), kept_pages.fragment
+
+    def counted(key: Hashable, shown: object, render: Callable[[], str]) -> str:
+        def noted() -> str:
+            rendered.append(shown)
+            return render()
+
+        return fragment(key, shown, noted)
+
+    monkeypatch.setattr(kept_pages, "fragment", counted)
+    before = text(client.get(WEEK))
+    assert _masked(text(client.get(WEEK))) == _masked(before)
+    assert len(rendered) == 1
+    _everybody_away()
+    assert "booked out" in text(client.get(WEEK))
+    client.get(f"{WEEK}?postcode=NW11+7ES")
+    assert len(rendered) == 2
 
 
 @pytest.mark.parametrize("postcode", [None, "NW11 7ES", "ZZ99 9ZZ"])

@@ -298,14 +298,16 @@ def _picker(request: HttpRequest, basket: Basket, version: str) -> dict[str, Any
     """What `_picker.html` needs to show the week that the query string asks for."""
     asked = WeekForm(request.GET)
     asked.is_valid()  # an unreadable day counts as none chosen
-    able = Handyman.objects.skilled_in(*basket.services)
-    handymen = kept_pages.value(version, ("able", *(each.pk for each in basket.services)), lambda: list(able))
+    able = ("able", *(each.pk for each in basket.services))
+    handymen = kept_pages.value(version, able, lambda: list(Handyman.objects.skilled_in(*basket.services)))
     handyman = next((each for each in handymen if each.slug == request.GET.get("handyman")), None)
     day, first = asked.cleaned_data.get("day"), asked.cleaned_data.get("week")
     now, postcode = timezone.now(), country.read_postcode(request.GET.get("postcode"))
     shown = week(service=basket, now=now, handyman=handyman, day=day, first=first, postcode=postcode, version=version)
     context = {**_shown(basket), "handymen": handymen, "handyman": handyman, "postcode": postcode, "week": shown}
     context["keep"] = f"{basket.query}&{urlencode({'postcode': postcode})}" if postcode else basket.query
+    if shown.is_possible and not context["keep"] and not basket.quote and not settings.DEBUG:
+        context["same"] = (version, basket.offer, handyman and handyman.slug, shown.selected.date), shown
     if basket.has_several_jobs and not basket.quote and not shown.is_possible:
         context["visits"] = visits.split(basket, now)
     return context
