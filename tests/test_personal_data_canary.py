@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import date, timedelta
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote, quote_plus, urlencode
@@ -45,13 +46,19 @@ FORM = {
     "topic": CANARY["name"],
     "consent": "on",
 }
-KEEPS_PEOPLE = {"bookings_booking", "bookings_contactmessage", "bookings_messageanswer", "bookings_visitreport"}
+KEEPS_PEOPLE = {
+    "bookings_booking",
+    "bookings_contactmessage",
+    "bookings_messageanswer",
+    "bookings_quote",
+    "bookings_visitreport",
+}
 STAFF = """
 from django.contrib.auth.models import User
-from bookings.models import Booking, ContactMessage, Handyman
+from bookings.models import Booking, ContactMessage, Handyman, Service
 booking = Booking.objects.latest("pk")
 Handyman.objects.filter(pk=booking.handyman_id).update(user=User.objects.create_superuser("staff", password="a-pass-1"))
-print("keys", booking.pk, ContactMessage.objects.latest("pk").pk)
+print("keys", booking.pk, ContactMessage.objects.latest("pk").pk, Service.objects.get(slug="tap-repair").pk)
 """
 
 
@@ -67,7 +74,7 @@ def test_personal_data_stays_in_the_business_and_leaves_it_when_erased(
     _write_with_photo(site)
     _work_as_staff(site)
     _be_hostile(site)
-    sent = {"confirmation", "message", "answer"}
+    sent = {"confirmation", "message", "answer", "quote"}
     wait_for("the e-mails", lambda: sent <= {line["kind"] for line in site.log_events("email_sent")}, 60)
     wait_for("the server's error", lambda: _transactions(project) & {"/broken/canary/"}, 60)
     wait_for("the spans", lambda: collector.named("send_booking_email"), 60)
@@ -96,7 +103,7 @@ def test_personal_data_stays_in_the_business_and_leaves_it_when_erased(
         assert not _found(text), f"in {place}: {_found(text)}"
     happened = {line["event"] for line in site.log_events()}
     assert {"request_failed", "booking_created", "contact_message_received", "email_sent", "page_view"} <= happened
-    assert {"visit_reported", "contact_message_answered"} <= happened
+    assert {"visit_reported", "contact_message_answered", "quote_sent"} <= happened
     assert _tables_that_know(site) >= KEEPS_PEOPLE, "or the search below proves nothing"
 
     said = _erase(site)
@@ -151,8 +158,8 @@ def _write_with_photo(site: Stack) -> None:
 
 
 def _work_as_staff(site: Stack) -> None:
-    """The customer's handyman opens his day and reports in their words; the office answers with them."""
-    booking, message = re.findall(r"keys (\d+) (\d+)", site.manage("shell", "-v0", "-c", STAFF))[0]
+    """The customer's handyman opens his day and reports in their words; the office answers and quotes with them."""
+    booking, message, job = re.findall(r"keys (\d+) (\d+) (\d+)", site.manage("shell", "-v0", "-c", STAFF))[0]
     visit = f"/crew/visits/{booking}/"
     with requests.Session() as session:
         post(session, site.url + "/admin/login/", username="staff", password="a-pass-1")
@@ -163,6 +170,8 @@ def _work_as_staff(site: Stack) -> None:
         assert post(session, site.url + visit, **told).status_code in (302, 409), "kept, also before its day"
         inbox = f"{site.url}/admin/bookings/contactmessage/{message}/change/"
         assert post(session, inbox, answer=FORM["body"], send_answer="1").status_code == 302
+        quoted = {"quote_job_1": job, "quote_price_1": "90", "quote_until": f"{date.today() + timedelta(days=9)}"}
+        assert post(session, inbox, **quoted, quote_note=FORM["body"], send_quote="1").status_code == 302
 
 
 def post(session: requests.Session, page: str, **fields: str) -> requests.Response:

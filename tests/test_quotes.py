@@ -18,6 +18,7 @@ from bookings.models import Booking, ContactMessage, Handyman, MessagePhoto, Quo
 from bookings.personal_data import archive, erasure
 from bookings.scheduling import QuoteGone, quotes
 from tests import factories, forms
+from tests.quoting import accept, details, page, typed, windows_of
 
 pytestmark = pytest.mark.django_db
 
@@ -69,45 +70,10 @@ def seen() -> Any:
     events.occurred.disconnect(listen)
 
 
-def page(message: ContactMessage) -> str:
-    return f"/admin/bookings/contactmessage/{message.pk}/change/"
-
-
-def typed(fence: Service, gate: Service, **more: Any) -> dict[str, Any]:
-    return {
-        "quote_job_1": fence.pk,
-        "quote_minutes_1": 180,
-        "quote_price_1": "250.00",
-        "quote_job_2": gate.pk,
-        "quote_quantity_2": 2,
-        "quote_price_2": "99.50",
-        "quote_note": "With posts of oak.",
-        "send_quote": "1",
-    } | more
-
-
 @pytest.fixture
 def quote(office: Client, message: ContactMessage, fence: Service, gate: Service) -> Quote:
     forms.submit(office, page(message), **typed(fence, gate))
     return Quote.objects.with_lines().get()
-
-
-def accept(client: Client, quote: Quote) -> str:
-    """The address of the windows to which accepting leads."""
-    response = client.post(quote.get_absolute_url())
-    assert response.status_code == 302
-    return str(response.headers["Location"])
-
-
-def details(client: Client, quote: Quote, hour: int = 9) -> tuple[str, dict[str, list[str]]]:
-    """The details form for a window of an accepted quote, as it would be posted."""
-    windows = accept(client, quote)
-    start = f"{factories.tomorrow(hour):%Y-%m-%dT%H:%M:%SZ}"
-    address = windows.replace("?", "details/?") + f"&start={start}"
-    shown = client.get(address)
-    assert shown.status_code == 200, shown.content.decode()
-    filled = {"postcode": "SE15 4QL", "address": "1 Sample Street", "consent": "on"}
-    return address, forms.posted(shown.content, **filled)
 
 
 def test_a_quote_is_sent_by_mail_and_kept_with_its_message(
@@ -171,10 +137,6 @@ def test_an_accepted_quote_is_booked_at_its_price_with_the_photos(
     assert "This quote is booked" in again
     assert booking.get_absolute_url() in again
     assert client.get(windows_of(quote)).headers["Location"] == quote.get_absolute_url()
-
-
-def windows_of(quote: Quote) -> str:
-    return f"/book/fence/?job=quote:{quote.link_token}"
 
 
 def test_two_tabs_make_one_visit(client: Client, quote: Quote) -> None:
@@ -285,6 +247,26 @@ def test_staff_are_told_when_the_customer_accepts_while_they_write(
     again = forms.posted(refused, withdraw_quote="1", quote_job_1="", quote_price_1="")
     assert office.post(page(quote.message), again).status_code == 302
     assert Quote.objects.get().state == Quote.State.WITHDRAWN
+
+
+def test_the_inbox_has_a_folder_of_accepted_quotes_without_a_time(client: Client, office: Client, quote: Quote) -> None:
+    folder = "/admin/bookings/contactmessage/?folder=accepted"
+    assert "Robin Example" not in office.get(folder).content.decode()
+    form = details(client, quote)
+    assert "Robin Example" in office.get(folder).content.decode()
+    client.post(*form)
+    assert "Robin Example" not in office.get(folder).content.decode()
+
+
+def test_a_held_visit_of_a_quote_asks_for_the_missing_step(client: Client, quote: Quote) -> None:
+    address, form = details(client, quote)
+    client.post(address, form)
+    Booking.objects.update(status=Status.HELD, hold_expires_at=timezone.now() + timedelta(minutes=5))
+    assert "One step is missing" in client.get(quote.get_absolute_url()).content.decode()
+    Booking.objects.update(hold_expires_at=timezone.now())
+    assert "When shall we come?" in client.get(quote.get_absolute_url()).content.decode()
+    assert client.post(address, form).status_code == 302
+    assert Booking.objects.filter(status=Status.CONFIRMED).count() == 1
 
 
 def test_the_same_form_sent_twice_is_one_quote(

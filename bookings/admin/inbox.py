@@ -21,7 +21,7 @@ from bookings.admin.export import CSVExport, MessageResource
 from bookings.admin.office import OfficeAdmin
 from bookings.admin.search import PeopleSearch
 from bookings.messaging import contact
-from bookings.models import WORDS_OF_A_MESSAGE, ContactMessage
+from bookings.models import WORDS_OF_A_MESSAGE, ContactMessage, Quote
 from bookings.scheduling import quotes as scheduled
 
 
@@ -32,7 +32,12 @@ class FolderFilter(admin.SimpleListFilter):
     parameter_name = "folder"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return (("handled", "Handled"), ("spam", "Suspected spam"), ("all", "All"))
+        return (
+            ("handled", "Handled"),
+            ("accepted", "Accepted quotes, no time yet"),
+            ("spam", "Suspected spam"),
+            ("all", "All"),
+        )
 
     def choices(self, changelist: Any) -> Any:
         chosen = self.value()
@@ -49,6 +54,8 @@ class FolderFilter(admin.SimpleListFilter):
         match self.value():
             case "handled":
                 return queryset.filter(handled_at__isnull=False, suspected_spam=False)
+            case "accepted":
+                return queryset.filter(pk__in=Quote.objects.without_a_time().values("message"))
             case "spam":
                 return queryset.filter(suspected_spam=True)
             case "all":

@@ -26,6 +26,10 @@ class QuoteQuerySet(models.QuerySet["Quote"]):
             raise self.model.DoesNotExist from error
         return self.with_lines().get(pk=pk, link_key=key)
 
+    def without_a_time(self) -> Self:
+        """Those that customers have accepted, and have not chosen a time for."""
+        return self.filter(accepted_at__isnull=False, withdrawn_at=None, booking=None)
+
     def with_lines(self) -> Self:
         """With all that a page says of it. One query more."""
         return self.select_related("message", "booking", "replaced_by").prefetch_related("lines__service")
