@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
 
-.PHONY: help run dev tools test quick lint lock clean backup restore audit observe score bench chaos dashboards vmalert image package scale rum-fuzz races lighthouse screenshots sourcemaps
+.PHONY: help run dev tools test quick lint lock clean backup restore audit observe score bench profile chaos dashboards vmalert image package scale rum-fuzz races lighthouse screenshots sourcemaps
 
 run: .venv/run.stamp staticfiles/stamp  ## the site with demo data on http://127.0.0.1:8000
 	@exec $(BIN)/python manage.py serve
@@ -67,6 +67,9 @@ restore: .venv/run.stamp  ## into an empty database: make restore FROM=/mnt/back
 
 bench: .venv/dev.stamp staticfiles/stamp .tools/stock.stamp .tools/appointment.stamp .tools/vroom.stamp  ## every figure of docs/benchmarks.md
 	@exec $(BIN)/python -m benchmarks $(NAME)
+
+profile: .venv/dev.stamp staticfiles/stamp  ## a flame graph of what a page's CPU goes to: make profile PAGE=/book/tap-repair/
+	@exec $(BIN)/python -m benchmarks.pages $(or $(PAGE),/)
 
 sourcemaps: .venv/dev.stamp static/build/stamp  ## upload the scripts' source maps to SENTRY_URL, with SENTRY_AUTH_TOKEN, SENTRY_ORG and SENTRY_PROJECT
 	@exec $(BIN)/python -m ops.sourcemaps

@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import availability, bookings, ingest, overhead, scrape, start, travel
+from benchmarks import availability, bookings, ingest, overhead, pages, scrape, start, travel
 from benchmarks.measured import Figure, machine, table
 from harness.stack import BASE_DIR
 from xfhandyman import process_tree
 
 PARTS: dict[str, Callable[[], list[Figure]]] = {
     "overhead": overhead.figures,
+    "pages": pages.figures,
     "ingest": ingest.figures,
     "availability": availability.figures,
     "booking": bookings.figures,
