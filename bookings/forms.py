@@ -195,7 +195,7 @@ class PhotosField(forms.FileField):
         if any(isinstance(each, TooLargeFile) for each in uploads):
             raise forms.ValidationError(_TOO_LARGE)
         if any(isinstance(each, UnkeptFile) for each in uploads):
-            raise forms.ValidationError("We cannot take photos just now. Send your message without them, or later.")
+            raise photos.busy()
         return [photos.redraw(each, size=each.size or 0) for each in uploads]
 
 

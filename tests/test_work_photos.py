@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from io import BytesIO
+from threading import BoundedSemaphore
 from typing import Any
 from zipfile import ZipFile
 
@@ -110,6 +111,14 @@ def test_photos_that_come_too_late_are_kept(grace: Handyman, service: Service) -
     answer = phone.post(f"/crew/visits/{made.pk}/photos/", {"photos": [picture("red")]}, headers=as_script)
     assert (answer.status_code, answer.json()) == (200, {"said": "", "refused": ""})
     assert made.photos.of_the_work().count() == 2
+
+
+def test_a_phone_keeps_what_cannot_be_taken_at_the_moment(grace: Handyman, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "_room", BoundedSemaphore(1))
+    photos._room.acquire()  # as others that are drawn do
+    page, as_script = f"/crew/visits/{visit(grace).pk}/photos/", {"Accept": "application/json"}
+    answer = phone_of(grace).post(page, {"photos": [picture()]}, headers=as_script)
+    assert answer.status_code == 503, "an answer that leaves it in the outbox"
 
 
 def test_who_comes_the_next_time_sees_what_was_done_there(grace: Handyman, service: Service) -> None:

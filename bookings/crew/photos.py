@@ -51,7 +51,8 @@ def photo(request: HttpRequest, pk: int) -> HttpResponse:
 def photos(request: HttpRequest, handyman: Handyman, pk: int) -> HttpResponse:
     """What he has sent from a visit. POST adds `photos`, or removes the one of his that `remove` names.
 
-    422 for what is no photo or one too many. A script that accepts JSON gets `said`: what is wrong, or nothing.
+    422 for what is no photo or one too many. A script that accepts JSON gets `said`: what is wrong, or nothing; and
+    503 while no photos can be taken.
     """
     if request.method != "POST":
         booking = get_object_or_404(diary.of_handyman(handyman).filter(erased_at=None).with_jobs(), pk=pk)
@@ -71,7 +72,8 @@ def photos(request: HttpRequest, handyman: Handyman, pk: int) -> HttpResponse:
             form.add_error("photos", visit_photos.TOO_MANY)
     if request.headers.get("Accept") == "application/json":
         problem = next((str(each[0]) for each in form.errors.values()), "")
-        return JsonResponse({"said": problem, "refused": ""}, status=422 if problem else 200)
+        wrong = 503 if form.has_error("photos", "busy") else 422
+        return JsonResponse({"said": problem, "refused": ""}, status=wrong if problem else 200)
     return _page(request, handyman, booking, form, 422) if form.errors else _after(handyman, booking)
 
 

@@ -29,11 +29,16 @@ _room = BoundedSemaphore(6)
 # Pages go first: where util-linux is, from the start of the interpreter on; else drawing.py says so itself.
 _BEHIND = (chrt, "--idle", "0") if (chrt := shutil.which("chrt")) else ()
 _COMMAND = (*_BEHIND, sys.executable, "-I", str(Path(drawing.__file__)))
-_BUSY = "We cannot take photos just now. Send your message without them, or later."
+_BUSY = "We cannot take photos just now. Send this without them, or later."
 _REFUSALS = {
     drawing.TOO_MANY_PIXELS: "That photo has too many pixels. Send it as an ordinary JPEG, or smaller.",
 }
 _UNREADABLE = "We could not read that photo. Send a JPEG, PNG or WebP picture, or save it again."
+
+
+def busy() -> ValidationError:
+    """There is no room or no time for photos at the moment. Its code is "busy": the same ones may be taken later."""
+    return ValidationError(_BUSY, code="busy")
 
 
 def redraw(file: IO[bytes], *, size: int, square: int | None = None) -> bytes:
@@ -52,7 +57,7 @@ def redraw(file: IO[bytes], *, size: int, square: int | None = None) -> bytes:
                 command, **_given(file), capture_output=True, timeout=SECONDS, env={}, check=False
             )
         except (subprocess.TimeoutExpired, OSError) as error:  # no processor, or no process, is to be had
-            raise ValidationError(_BUSY) from error
+            raise busy() from error
     if done.returncode:
         raise ValidationError(_REFUSALS.get(done.returncode, _UNREADABLE))
     return done.stdout
@@ -75,7 +80,7 @@ def _turn() -> Iterator[None]:
     Raises ValidationError when it takes too long, and at once when too many wait already.
     """
     if not _room.acquire(blocking=False):
-        raise ValidationError(_BUSY)
+        raise busy()
     try:
         with _lock():
             yield
@@ -90,12 +95,12 @@ def _lock() -> Iterator[None]:
         Path(settings.MEDIA_ROOT).mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(settings.MEDIA_ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise ValidationError(_BUSY) from error
+        raise busy() from error
     try:
         deadline = time.monotonic() + TIMEOUT
         while not _taken(lock):
             if time.monotonic() > deadline:
-                raise ValidationError(_BUSY)
+                raise busy()
             time.sleep(0.05)
         yield
     finally:
