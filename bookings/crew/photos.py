@@ -65,16 +65,21 @@ def photos(request: HttpRequest, handyman: Handyman, pk: int) -> HttpResponse:
         booking.photos.filter(handyman=handyman, pk=number).delete()
         return _after(handyman, booking)
     form = WorkPhotosForm(request.POST, request.FILES)
-    if form.is_valid():
-        try:
-            visit_photos.add(booking=booking, handyman=handyman, jpegs=form.cleaned_data["photos"])
-        except visit_photos.TooManyPhotos:
-            form.add_error("photos", visit_photos.TOO_MANY)
+    keep(form, booking, handyman)
     if request.headers.get("Accept") == "application/json":
         problem = next((str(each[0]) for each in form.errors.values()), "")
         wrong = 503 if form.has_error("photos", "busy") else 422
         return JsonResponse({"said": problem, "refused": ""}, status=wrong if problem else 200)
     return _page(request, handyman, booking, form, 422) if form.errors else _after(handyman, booking)
+
+
+def keep(form: forms.Form, booking: Booking, handyman: Handyman) -> None:
+    """Keep the `photos` of a form that is valid; one too many becomes an error of the form."""
+    if form.is_valid():
+        try:
+            visit_photos.add(booking=booking, handyman=handyman, jpegs=form.cleaned_data["photos"])
+        except visit_photos.TooManyPhotos:
+            form.add_error("photos", visit_photos.TOO_MANY)
 
 
 def _after(handyman: Handyman, booking: Booking) -> HttpResponse:

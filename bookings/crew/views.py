@@ -15,10 +15,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from bookings import crew
-from bookings.crew import absences
+from bookings.crew import absences, photos
 from bookings.crew import days as diary
 from bookings.crew.forms import TapForm, TimeOffForm
-from bookings.messaging import visit_photos
 from bookings.models import Booking, Handyman, VisitReport, new_idempotency_key
 from bookings.scheduling import reports
 from bookings.slots.calendars import midnight
@@ -80,13 +79,13 @@ def visit(request: HttpRequest, handyman: Handyman, pk: int) -> HttpResponse:
         return render(request, "crew/visit.html", {"visit": shown, "handyman": handyman, **_rights(request)})
     if not crew.may_report(request.user):
         raise PermissionDenied
+    return _report(request, handyman, pk)
+
+
+def _report(request: HttpRequest, handyman: Handyman, pk: int) -> HttpResponse:
     booking = _one(diary.reportable(handyman).select_related("service"), pk).get()
     form = TapForm(request.POST, request.FILES)
-    if form.is_valid():
-        try:
-            visit_photos.add(booking=booking, handyman=handyman, jpegs=form.cleaned_data["photos"])
-        except visit_photos.TooManyPhotos:
-            form.add_error("photos", visit_photos.TOO_MANY)
+    photos.keep(form, booking, handyman)
     if form.errors:
         again = " Choose the photos again: browsers do not keep them." if request.FILES else ""
         return _answer(request, handyman, booking, form.problem + again, 422, typed=request.POST.dict())
