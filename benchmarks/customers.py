@@ -53,6 +53,9 @@ class Customer:
     def service_page(self) -> int:
         return self.send("GET", f"/services/{SERVICE}/")[0]
 
+    def service_page_with_postcode(self) -> int:
+        return self.send("GET", f"/services/{SERVICE}/?postcode=SE15+4QL")[0]
+
     def booking_page(self) -> int:
         return self.send("GET", f"/book/{SERVICE}/")[0]
 
