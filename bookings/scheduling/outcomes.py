@@ -1,4 +1,5 @@
-"""How a visit ended, and taking that back. Staff record it, once the visit has begun; for a day they can undo it.
+"""How a booking ends: cancelled, done or missed, and taking that back. Staff record what became of a visit once it has
+begun; for a day they can undo it.
 
 A hold that ran out before its deposit came is taken back as well.
 """
@@ -6,6 +7,7 @@ A hold that ran out before its deposit came is taken back as well.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError
@@ -13,12 +15,12 @@ from django.utils import timezone
 
 from bookings.messaging import outbox
 from bookings.models import Booking, BookingEvent, Status
-from bookings.scheduling import errors, history
+from bookings.scheduling import deposits, errors, history
 from bookings.scheduling.errors import NotPossible, SlotTaken, TooEarly, TooLate
 from bookings.scheduling.history import By, Kind
 from bookings.scheduling.retries import atomically, violated_constraint
 from bookings.scheduling.slot_requests import SlotRequest, commit, with_first_free
-from bookings.scheduling.transitions import change, locked, promise
+from bookings.scheduling.transitions import change, locked, promise, require_changeable
 
 UNDO_WITHIN = timedelta(days=1)
 _ENDS = {Status.COMPLETED: Kind.COMPLETED, Status.NO_SHOW: Kind.NO_SHOW, Status.CANCELLED: Kind.CANCELLED}
@@ -156,3 +158,38 @@ def _require_undoable(booking: Booking, now: datetime) -> Status:
     if now > end.at + UNDO_WITHIN:
         raise TooLate
     return Status(booking.status)
+
+
+def cancel(
+    *,
+    booking: Booking,
+    by: By,
+    user: User | None = None,
+    note: str = "",
+    asked: bool = False,
+    keep_deposit: bool = False,
+    now: datetime | None = None,
+) -> Booking:
+    """Call a visit off and tell the customer; a deposit goes back unless staff keep it. Does nothing when it is off.
+
+    When staff cancel, the customer reads `note` as the reason; `asked` says that they had asked for it themselves.
+
+    Raises TooLate or NotPossible.
+    """
+    now = now or timezone.now()
+
+    def check(current: Booking) -> None:
+        require_changeable(current, by, now)
+
+    return change(
+        booking,
+        Kind.CANCELLED,
+        Status.CANCELLED,
+        allowed=(Status.HELD, Status.CONFIRMED),
+        by=by,
+        user=user,
+        note=note,
+        asked=asked,
+        check=check,
+        after=partial(deposits.let_go, keep=keep_deposit),
+    )

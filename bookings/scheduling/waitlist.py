@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from bookings import events, scheduling
+from bookings import events
 from bookings.models import (
     Booking,
     Handyman,
@@ -25,8 +25,10 @@ from bookings.models import (
     new_idempotency_key,
 )
 from bookings.scheduling import deposits, errors, holds, idempotency, proofs, transitions
+from bookings.scheduling.booking import Customer
 from bookings.scheduling.errors import DepositChanged, NotPossible, OutOfArea, TooManyUnproven
 from bookings.scheduling.history import By, Kind, look_for_time
+from bookings.scheduling.moving import move
 from bookings.scheduling.retries import atomically
 
 MOST_UNCONFIRMED = 3
@@ -58,7 +60,7 @@ class Suits:
 def join(
     *,
     service: Service,
-    customer: "scheduling.Customer",
+    customer: Customer,
     suits: Suits,
     last_day: date,
     idempotency_key: str,
@@ -245,7 +247,7 @@ def _moved(visit: Booking, hold: Booking, by: By, user: User | None, now: dateti
     """The visit, moved to where the hold was. Its handyman, if the customer had asked for him, or who is free then."""
     holds.release(hold)
     wanted = visit.handyman if visit.asked_for_handyman else None
-    return scheduling.move(booking=visit, starts_at=hold.starts_at, handyman=wanted, by=by, user=user, now=now)
+    return move(booking=visit, starts_at=hold.starts_at, handyman=wanted, by=by, user=user, now=now)
 
 
 def _booked(hold: Booking, by: By, user: User | None, now: datetime) -> Booking:
