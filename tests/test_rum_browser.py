@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
 from pathlib import Path
 from threading import Thread
 from typing import ClassVar
@@ -13,14 +12,13 @@ from unittest.mock import ANY
 from urllib.request import Request, urlopen
 
 import pytest
-from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 from harness.chromium import ARGUMENTS, installed, undriven
 from harness.stack import Stack, running_stack, wait_for
 from telemetry.rum.causes import PARTS
 from tests.conftest import copied_database
-from tests.rum import Watched
+from tests.rum import Watched, present, shift, slow_click, slow_hero
 
 COUNTED = {"RUM_COUNT_AUTOMATION": "on", "RUM_RATE_PER_CLIENT": "100", "RUM_CLIENT_WINDOW": "0"}
 
@@ -39,70 +37,6 @@ def site(running: Stack) -> Watched:
 def leave(page: Page) -> None:
     """Navigate away, as closing the browser sends nothing."""
     page.goto("about:blank")
-
-
-def present(page: Page) -> None:
-    """Have a frame presented, without which a headless browser reports no interaction, and its entry delivered."""
-    page.screenshot(clip={"x": 0, "y": 0, "width": 1, "height": 1})
-    page.evaluate("new Promise((done) => setTimeout(() => requestIdleCallback(done), 150))")
-
-
-def picture() -> bytes:
-    """Noise of 380 by 500 px: an enlarged or an empty picture is no largest contentful paint."""
-    made = BytesIO()
-    Image.effect_noise((380, 500), 60).save(made, "PNG")
-    return made.getvalue()
-
-
-def slow_hero(page: Page, path: str) -> None:
-    """Give a page a picture that fills most of the screen and takes 300 ms to come, and a script that takes 120 ms."""
-    busy = "const until = performance.now() + 120; while (performance.now() < until);"
-
-    def document(route: Route) -> None:
-        answer = route.fetch()
-        nonce = answer.text().partition('nonce="')[2].partition('"')[0]
-        tag = f'''<img src="/hero.png" width="380" height="500" alt="" id="hero">
-            <script nonce="{nonce}" src="/static/js/trusted.js" defer></script>'''
-        route.fulfill(response=answer, body=answer.text().replace("<main", tag + "<main", 1))
-
-    def hero(route: Route) -> None:
-        time.sleep(0.3)
-        route.fulfill(body=picture(), content_type="image/png")
-
-    page.route(f"**{path}", document)
-    page.route("**/hero.png", hero)
-    page.route("**/static/js/trusted.js", lambda route: route.fulfill(body=busy, content_type="text/javascript"))
-
-
-def shift(page: Page) -> float:
-    """Move a box of 400 px by 100 px down the screen and return the score that has by definition."""
-    page.evaluate(
-        """() => new Promise((done) => {
-            const box = document.createElement("div");
-            box.style.cssText = "position:fixed;top:0;left:0;width:300px;height:400px;background:#ccc;z-index:9";
-            document.body.append(box);
-            const frames = (n, then) => requestAnimationFrame(() => n ? frames(n - 1, then) : then());
-            frames(3, () => { box.style.top = "100px"; frames(3, () => { box.remove(); done(); }); });
-        })"""
-    )
-    width, height = page.evaluate("[innerWidth, innerHeight]")
-    return float(300 * 500 / (width * height) * 100 / max(width, height))
-
-
-def slow_click(page: Page) -> None:
-    """Click on something whose handler takes 120 ms."""
-    page.evaluate(
-        """() => {
-            const button = document.createElement("button");
-            button.id = "slow";
-            button.style.cssText = "position:fixed;bottom:0;left:0;z-index:9";
-            button.textContent = "slow";
-            button.onclick = () => { const end = performance.now() + 120; while (performance.now() < end); };
-            document.body.append(button);
-        }"""
-    )
-    page.click("#slow")
-    present(page)
 
 
 @pytest.mark.timing
