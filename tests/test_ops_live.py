@@ -16,9 +16,9 @@ import yaml
 
 from harness.stack import wait_for
 from ops.dashboards.pages import PAGES
-from ops.score import database
-from ops.score.customers import customer
-from ops.score.scene import Scene, staged, watched
+from ops.drills import database
+from ops.drills.customers import customer
+from ops.drills.scene import Scene, staged, watched
 from ops.watch import OPS, NotInstalledError, Watch
 
 pytestmark = [pytest.mark.timeout(480), pytest.mark.waits]

@@ -142,7 +142,7 @@ def test_a_session_cleans_up_but_not_forever(tmp_path: Path, cleaning: int) -> N
     assert not alive(processes)
 
 
-@pytest.mark.parametrize("module", ["ops.score", "ops.chaos", "ops.scale", "ops.observe", "ops.image", "benchmarks"])
+@pytest.mark.parametrize("module", ["ops.drills", "ops.chaos", "ops.scale", "ops.observe", "ops.image", "benchmarks"])
 def test_every_long_command_leads_its_processes(module: str) -> None:
     path = BASE_DIR / module.replace(".", "/")
     source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__main__.py"

@@ -7,8 +7,8 @@ from statistics import median
 
 import pytest
 
-from ops.score.catalogue import NEW, PLAYS
-from ops.score.scoring import RECORDINGS, Score, score, share
+from ops.drills.catalogue import NEW, PLAYS
+from ops.drills.scoring import RECORDINGS, Score, score, share
 
 FILES = sorted(RECORDINGS.glob("*.xz"))
 NOT_YET = {

@@ -17,7 +17,7 @@ class XFHandymanConfig(AppConfig):
         from xfhandyman.security.logins import watch_logins
         from xfhandyman.security.notices import watch_accounts
         from xfhandyman.wiring import checks as _checks  # noqa: F401 - as above
-        from xfhandyman.wiring.health import stripe
+        from xfhandyman.wiring.health_checks import stripe
         from xfhandyman.wiring.redaction import redact_postcodes
         from xfhandyman.wiring.tickets import register_tickets
 

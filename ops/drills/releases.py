@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ops.score.load import load
-from ops.score.scene import Scene, release_beside
+from ops.drills.load import load
+from ops.drills.scene import Scene, release_beside
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 
 import requests
 
-from ops.score.customers import customer
+from ops.drills.customers import customer
 
 
 @contextmanager

@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from ops.score import releases
-from ops.score.catalogue import NEW, PLAYS, SESSIONS, Drill
-from ops.score.database import prepare_parts
-from ops.score.load import load
-from ops.score.recording import Recorder, Truth
-from ops.score.scene import Scene, staged
-from ops.score.scoring import RECORDINGS
+from ops.drills import releases
+from ops.drills.catalogue import NEW, PLAYS, SESSIONS, Drill
+from ops.drills.database import prepare_parts
+from ops.drills.load import load
+from ops.drills.recording import Recorder, Truth
+from ops.drills.scene import Scene, staged
+from ops.drills.scoring import RECORDINGS
 
 WARM_UP = 60
 """Seconds of ordinary traffic before the first fault: what is usual is learned after half a minute."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.score.recording import Judgement, Truth, read, replay
+from ops.drills.recording import Judgement, Truth, read, replay
 from telemetry.diagnosis.model import Incident
 
 RECORDINGS = Path(__file__).resolve().parent / "recordings"

@@ -8,11 +8,11 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
 
-from ops.score.customers import PAGES, customer
-from ops.score.database import Fault
-from ops.score.load import load
-from ops.score.processes import paused
-from ops.score.scene import Scene
+from ops.drills.customers import PAGES, customer
+from ops.drills.database import Fault
+from ops.drills.load import load
+from ops.drills.processes import paused
+from ops.drills.scene import Scene
 
 
 def page(*faults: tuple[str, str]) -> Fault:

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 import psycopg
 from psycopg import sql
 
-from ops.score.processes import of_postgresql, paused
-from ops.score.scene import Scene
+from ops.drills.processes import of_postgresql, paused
+from ops.drills.scene import Scene
 
 Fault = Callable[[Scene], AbstractContextManager[None]]
 

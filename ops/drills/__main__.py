@@ -5,9 +5,9 @@ NAME="lock mail-down" plays some, NAME=recordings none.
 
 import sys
 
-from ops.score.catalogue import NEW, PLAYS, SESSIONS
-from ops.score.plays import session
-from ops.score.scoring import RECORDINGS, score, table
+from ops.drills.catalogue import NEW, PLAYS, SESSIONS
+from ops.drills.plays import session
+from ops.drills.scoring import RECORDINGS, score, table
 from xfhandyman import process_tree
 
 

@@ -1,0 +1,1 @@
+"""Fault drills: the running site, a fault from outside, and how well the incident explains it (`make score`)."""
