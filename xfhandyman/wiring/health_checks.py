@@ -1,4 +1,4 @@
-"""Whether Stripe answers."""
+"""The health checks of what the business depends on, registered in xfhandyman/apps.py: whether Stripe answers."""
 
 from django.conf import settings
 

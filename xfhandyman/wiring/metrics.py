@@ -1,4 +1,7 @@
-"""The metrics of the business. What is `known` is there with 0, so that the first one counts in an alert."""
+"""The metrics of the business, counted by observers.py from bookings/events.py.
+
+What is `known` is there with 0, so that the first one counts in an alert.
+"""
 
 from itertools import product
 
