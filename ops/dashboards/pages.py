@@ -160,6 +160,7 @@ BUSINESS = Dashboard(
             _counts("Unknown postcodes", "bookings_place_unknown_total", "by"),
             _counts("Waiting list", "waitlist_total", "step"),
             _counts("Reports from visits", "visit_reports_total", "kind"),
+            _counts("Quotes", "quotes_total", "step"),
             _counts("Photos", "visit_photos_total", "sender"),
             _counts("Reviews", "reviews_total", "rating"),
             _counts("Links to own visits", "customer_links_total", "step"),

@@ -23,10 +23,10 @@ _TRACED = {
 
 
 def trace_business() -> None:
-    """Wrap every public function of these modules; to be called before anything has imported them by name."""
+    """Wrap every public function of these modules and packages; call it before anything has imported them by name."""
     for module, prefix in _TRACED.items():
         for name, function in inspect.getmembers(module, inspect.isfunction):
-            if function.__module__ == module.__name__ and not name.startswith("_"):
+            if f"{function.__module__}.".startswith(f"{module.__name__}.") and not name.startswith("_"):
                 setattr(module, name, traced(f"{prefix}.{name}", function))
 
 
