@@ -27,7 +27,7 @@ from ops.drills.processes import of_postgresql, paused
 from tests.test_pool_failures import Traffic, traffic
 from xfhandyman.operations import live
 
-pytestmark = [pytest.mark.timing, pytest.mark.waits]
+pytestmark = pytest.mark.timing  # so it runs alone: other tests that fill the processors would be the cause
 PAGES = ("/", "/services/", "/book/room-painting/", "/broken/work/", "/contact/")
 WARM = 45
 """Seconds of ordinary traffic before the first fault: what is usual is learned after half a minute."""

@@ -200,7 +200,8 @@ class Attack:
 def test_pages_stay_as_quick_through_bombs(stack: Callable[..., Stack]) -> None:
     """Some seconds with the attack and some without, in turn, so that other work on the machine falls on both."""
     site = stack(workers=2, threads=4, env={"RATE_LIMIT_CONTACT": "10000/h 10000/h"})
-    paths = cycle(("/", "/services/", "/book/tap-repair/", "/contact/"))
+    whole = "?postcode=SE15+4QL"  # with a query string a page is rendered for its request
+    paths = cycle((f"/{whole}", f"/services/tap-repair/{whole}", f"/book/tap-repair/{whole}", "/contact/"))
     for path in islice(paths, 80):
         site.get(path)
     attacked: list[tuple[float, bool]] = []  # since when
