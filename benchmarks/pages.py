@@ -67,11 +67,11 @@ class _Site:
         from django.urls import path
 
         from benchmarks.bare import bare
-        from bookings import kept_pages
+        from bookings import process_cache
         from xfhandyman import urls
 
         urls.urlpatterns.append(path(_BARE[1:], bare))
-        self.forget = kept_pages.forget
+        self.forget = process_cache.forget
         self._client = Client(headers={"host": "localhost"})
 
     def get(self, path: str) -> float:

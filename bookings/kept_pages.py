@@ -8,21 +8,17 @@ a change is committed shows it, whichever process or node it reaches. What books
 import secrets
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from django.conf import settings
-from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template import Context, NodeList, RequestContext, Template, loader
 from django.utils import timezone
 
 from bookings.models import CatalogueChange
+from bookings.process_cache import ProcessCache
 
-_MOST_PAGES = 200
-_MOST_VALUES = 1000
-_MOST_FRAGMENTS = 100
 _MARK = f"<!--{secrets.token_hex(16)}-->"
 _COLLECTED = "each_request_nodes"
 Values = Callable[[], dict[str, Any]]
@@ -32,8 +28,6 @@ Values = Callable[[], dict[str, Any]]
 class _Page:
     """A template's HTML in pieces, and what is rendered between them for every request."""
 
-    version: str
-    day: date
     template: Template
     pieces: list[str]
     nodes: list[NodeList] = field(default_factory=list)
@@ -46,31 +40,8 @@ class _Page:
         return "".join(parts)
 
 
-_T = TypeVar("_T")
-_pages: dict[tuple[str, str], _Page] = {}
-_values: dict[Hashable, tuple[str, object]] = {}
-_fragments: dict[Hashable, tuple[object, str]] = {}
-
-
-def forget(**_signal: object) -> None:
-    """Keep nothing of what is kept: the settings are others."""
-    _pages.clear()
-    _values.clear()
-    _fragments.clear()
-
-
-setting_changed.connect(forget)
-
-
-def value(version: str, key: Hashable, make: Callable[[], _T]) -> _T:
-    """What `make` reads of the catalogue, kept for this version of it: for showing alone, and not to be changed."""
-    found = _values.get(key)
-    if found is None or found[0] != version:
-        found = (version, make())
-        if len(_values) >= _MOST_VALUES:
-            _values.clear()
-        _values[key] = found
-    return cast("_T", found[1])
+_pages = ProcessCache[_Page](200)
+_fragments = ProcessCache[str](100)
 
 
 def fragment(key: Hashable, shown: object, render: Callable[[], str]) -> str:
@@ -78,13 +49,7 @@ def fragment(key: Hashable, shown: object, render: Callable[[], str]) -> str:
 
     Key and `shown` say everything that the HTML depends on but the settings.
     """
-    found = _fragments.get(key)
-    if found is None or found[0] != shown:
-        found = (shown, render())
-        if len(_fragments) >= _MOST_FRAGMENTS:
-            _fragments.clear()
-        _fragments[key] = found
-    return found[1]
+    return _fragments.get(key, shown, render)
 
 
 def answer(
@@ -104,13 +69,8 @@ def answer(
     may_keep = not request.META.get("QUERY_STRING") if keep is None else keep
     if settings.DEBUG or not may_keep:
         return render(request, template, kept() | live())
-    key, current, today = (request.path, template), version(), timezone.localdate()
-    page = _pages.get(key)
-    if page is None or page.version != current or page.day != today:
-        page = _rendered(request, template, kept(), current, today)
-        if len(_pages) >= _MOST_PAGES:
-            _pages.clear()
-        _pages[key] = page
+    of = version(), timezone.localdate()
+    page = _pages.get((request.path, template), of, lambda: _rendered(request, template, kept()))
     return HttpResponse(page.html(request, live()))
 
 
@@ -123,7 +83,7 @@ def each_request(context: Context, nodes: NodeList) -> str:
     return _MARK
 
 
-def _rendered(request: HttpRequest, template: str, kept: dict[str, Any], version: str, today: date) -> _Page:
+def _rendered(request: HttpRequest, template: str, kept: dict[str, Any]) -> _Page:
     nodes, backend = list[NodeList](), loader.get_template(template)
     html = backend.render(kept | {_COLLECTED: nodes}, request)
-    return _Page(version, today, backend.template, html.split(_MARK), nodes)  # type: ignore[attr-defined] # Django's engine
+    return _Page(backend.template, html.split(_MARK), nodes)  # type: ignore[attr-defined] # Django's engine

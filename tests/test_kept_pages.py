@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from bookings import kept_pages
+from bookings import kept_pages, process_cache
 from bookings.models import Assurance, CatalogueChange, Handyman, Holiday, Review, Service, TimeOff, WorkingHours
 from bookings.slots.calendars import current_rules
 from bookings.slots.week import week
@@ -29,7 +29,7 @@ _OWN = re.compile(r'nonce="[^"]*"|data-page="[^"]*"|name="(?:csrfmiddlewaretoken
 
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> None:
-    kept_pages.forget()
+    process_cache.forget()
 
 
 def _masked(page: str) -> str:

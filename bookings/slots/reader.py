@@ -13,7 +13,7 @@ from django.db.models import DateTimeField, DurationField, Exists, F, FloatField
 from django.db.models.functions import Coalesce
 from django.utils.functional import cached_property
 
-from bookings import kept_pages
+from bookings import process_cache
 from bookings.basket import Work
 from bookings.models import Booking, Handyman, Holiday, Postcode, Service, TimeOff, WorkingHours
 from bookings.slots import rules, why
@@ -164,7 +164,9 @@ class Reader:
         if not self._version:
             return _crew(services, self._handyman, self._postcode)
         able, who = tuple(each.pk for each in services), self._handyman and self._handyman.pk
-        crew = kept_pages.value(self._version, ("crew", able, who), lambda: _crew(services, self._handyman, ANYWHERE))
+        crew = process_cache.of_catalogue(
+            self._version, ("crew", able, who), lambda: _crew(services, self._handyman, ANYWHERE)
+        )
         if self._postcode is ANYWHERE or not crew.knows_postcodes:
             return crew
         return replace(crew, places=_places(Postcode.objects.find(self._postcode)))
@@ -172,7 +174,7 @@ class Reader:
     def _holidays(self, first: date, last: date) -> frozenset[date]:
         """Of these days; read as far as the horizon the first time. Kept are all that there are."""
         if self._version:
-            return kept_pages.value(self._version, "holidays", _all_holidays)
+            return process_cache.of_catalogue(self._version, "holidays", _all_holidays)
         since = min(first, self.rules.today(self._now))
         until = self.rules.reach(self.job, max(last, self.rules.last_day(self._now)))
         if not hasattr(self, "_days_off"):
@@ -198,7 +200,7 @@ class Reader:
         if not self._version or self._ignoring is not None or not self._people:
             return query(start, end, self._now)
         who = self._handyman and self._handyman.pk
-        asked = kept_pages.value(self._version, ("taken", *self._people, who), lambda: KeptQuery(query))
+        asked = process_cache.of_catalogue(self._version, ("taken", *self._people, who), lambda: KeptQuery(query))
         return asked.rows(start, end, self._now)
 
 

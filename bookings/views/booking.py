@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from bookings import country, events, kept_pages, scheduling
+from bookings import country, events, kept_pages, process_cache, scheduling
 from bookings.basket import Basket
 from bookings.forms import BookingForm, WeekForm, read_instant
 from bookings.models import MOST_OF_ONE, Booking, CatalogueChange, Handyman, Service, Status, new_idempotency_key
@@ -166,7 +166,7 @@ def _basket(request: HttpRequest, slug: str, version: str = "") -> Basket | None
     """
     if token := quotes.token_of(request):
         return quotes.basket(token)
-    found = kept_pages.value(version, "services", _by_slug) if version else None
+    found = process_cache.of_catalogue(version, "services", _by_slug) if version else None
     service = found.get(slug) if found is not None else _active(slug)
     asked = request.POST if request.method == "POST" else request.GET
     return Basket.read(service, asked.getlist("job")) if service else None
@@ -299,7 +299,7 @@ def _picker(request: HttpRequest, basket: Basket, version: str) -> dict[str, Any
     asked = WeekForm(request.GET)
     asked.is_valid()  # an unreadable day counts as none chosen
     able = ("able", *(each.pk for each in basket.services))
-    handymen = kept_pages.value(version, able, lambda: list(Handyman.objects.skilled_in(*basket.services)))
+    handymen = process_cache.of_catalogue(version, able, lambda: list(Handyman.objects.skilled_in(*basket.services)))
     handyman = next((each for each in handymen if each.slug == request.GET.get("handyman")), None)
     day, first = asked.cleaned_data.get("day"), asked.cleaned_data.get("week")
     now, postcode = timezone.now(), country.read_postcode(request.GET.get("postcode"))
