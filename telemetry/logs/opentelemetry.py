@@ -7,22 +7,21 @@ import re
 import time
 from datetime import datetime
 from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import Any
 
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.sdk._logs import LoggerProvider, ReadWriteLogRecord
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 from structlog.typing import EventDict
 
 from telemetry.logs import otlp
 from telemetry.logs.otlp import Records
-from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
 from telemetry.traces import configuration, resource
+from telemetry.traces.batches import Bounded, CountingExporter, installed_exporter
 
 _SEVERITIES = {
     "debug": ("DEBUG", SeverityNumber.DEBUG),
@@ -48,7 +47,7 @@ class ExportedRecords(Records):
 
     def __init__(self, service: str) -> None:
         names = configuration.exporters(configuration.LOGS)
-        self._processors = [BoundedLogProcessor(CountingExporter(_exporter(name))) for name in names]
+        self._processors = [BoundedLogProcessor(CountingLogExporter(_exporter(name))) for name in names]
         provider = LoggerProvider(resource=resource.of(service), shutdown_on_exit=False)
         for processor in self._processors:
             provider.add_log_record_processor(processor)
@@ -121,42 +120,17 @@ def _plain(value: Any) -> Any:
 def _exporter(name: str) -> LogRecordExporter:
     if name == "otlp_proto_http":
         return OTLPLogExporter(timeout=configuration.timeout(configuration.LOGS))
-    [found] = entry_points(group="opentelemetry_logs_exporter", name=name)
-    exporter: LogRecordExporter = found.load()()
+    exporter: LogRecordExporter = installed_exporter("logs", name)
     return exporter
 
 
-class CountingExporter(LogRecordExporter):
-    """Hands on to the real exporter, and counts what that does not take."""
-
-    def __init__(self, exporter: LogRecordExporter) -> None:
-        self._exporter = exporter
-
-    def export(self, batch: Any) -> LogRecordExportResult:
-        result = self._exporter.export(batch)
-        if result is not LogRecordExportResult.SUCCESS:
-            catalogue.telemetry_dropped.labels("logs", "export_failed").inc(len(batch))
-        return result
-
-    def shutdown(self) -> None:
-        self._exporter.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return self._exporter.force_flush(timeout_millis)
+class CountingLogExporter(CountingExporter, LogRecordExporter):
+    pipeline = "logs"
 
 
-class BoundedLogProcessor(BatchLogRecordProcessor):
-    """A batch processor that counts what it drops and ends when told to, as `traces.export.BoundedProcessor` does."""
+class BoundedLogProcessor(Bounded, BatchLogRecordProcessor):
+    pipeline = "logs"
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        batch = self._batch_processor
-        # The oldest makes room.
-        if len(batch._queue) >= batch._max_queue_size:  # noqa: SLF001 - docs/private-names.md
-            catalogue.telemetry_dropped.labels("logs", "queue_full").inc()
+        self.count_full()
         super().on_emit(log_record)
-
-    def stop(self, timeout: float) -> None:
-        batch = self._batch_processor
-        batch.shutdown(timeout_millis=int(timeout * 1000))
-        if left := len(batch._queue):  # noqa: SLF001 - docs/private-names.md
-            catalogue.telemetry_dropped.labels("logs", "shutdown").inc(left)

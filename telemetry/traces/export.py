@@ -8,17 +8,16 @@ that its developers set. Texts of exceptions leave in no span.
 import random
 import re
 from collections.abc import Sequence
-from importlib.metadata import entry_points
 from typing import Any
 from urllib.parse import urlsplit
 
 from opentelemetry.exporter.otlp.proto.http import trace_exporter
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind, Status
 
-from telemetry.metrics import catalogue
 from telemetry.traces import configuration, otlp
+from telemetry.traces.batches import Bounded, CountingExporter, installed_exporter
 
 _FROM_INSTRUMENTATIONS = {
     "error.type",
@@ -66,8 +65,7 @@ def otlp_over_http() -> trace_exporter.OTLPSpanExporter:
 def _exporter(name: str) -> SpanExporter:
     if name == "otlp_proto_http":
         return otlp_over_http()
-    [found] = entry_points(group="opentelemetry_traces_exporter", name=name)
-    exporter: SpanExporter = found.load()()
+    exporter: SpanExporter = installed_exporter("traces", name)
     return exporter
 
 
@@ -76,30 +74,19 @@ def new_id() -> int:
     return random.getrandbits(64) or 1
 
 
-class CleaningExporter(SpanExporter):
-    """Takes away what may be personal, hands on to the real exporter, and counts what that does not take."""
+class CleaningExporter(CountingExporter, SpanExporter):
+    """Takes away what may be personal before it hands on."""
 
-    def __init__(self, exporter: SpanExporter) -> None:
-        self._exporter = exporter
+    pipeline = "traces"
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        result = self._exporter.export([cleaned(span) for span in spans])
-        if result is not SpanExportResult.SUCCESS:
-            catalogue.telemetry_dropped.labels("traces", "export_failed").inc(len(spans))
-        return result
-
-    def shutdown(self) -> None:
-        self._exporter.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return self._exporter.force_flush(timeout_millis)
+    def leaving(self, batch: Sequence[ReadableSpan]) -> Sequence[ReadableSpan]:
+        return [cleaned(span) for span in batch]
 
 
-class BoundedProcessor(BatchSpanProcessor):
-    """A batch processor that counts what it drops and ends when told to.
+class BoundedProcessor(Bounded, BatchSpanProcessor):
+    """Takes what the sampler keeps."""
 
-    The SDK's own shutdown waits 30 s for a collector that does not answer.
-    """
+    pipeline = "traces"
 
     def on_end(self, span: ReadableSpan) -> None:
         context = span.context
@@ -107,17 +94,8 @@ class BoundedProcessor(BatchSpanProcessor):
             return
         if span.parent is None and span.kind is SpanKind.CLIENT:
             return  # a call outside of requests and tasks: a background check's
-        batch = self._batch_processor
-        # The oldest makes room.
-        if len(batch._queue) >= batch._max_queue_size:  # noqa: SLF001 - docs/private-names.md
-            catalogue.telemetry_dropped.labels("traces", "queue_full").inc()
-        batch.emit(span)
-
-    def stop(self, timeout: float) -> None:
-        batch = self._batch_processor
-        batch.shutdown(timeout_millis=int(timeout * 1000))
-        if left := len(batch._queue):  # noqa: SLF001 - docs/private-names.md
-            catalogue.telemetry_dropped.labels("traces", "shutdown").inc(left)
+        self.count_full()
+        self._batch_processor.emit(span)
 
 
 def cleaned(span: ReadableSpan) -> ReadableSpan:
