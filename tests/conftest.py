@@ -1,5 +1,6 @@
 """Fixtures that many tests share: databases, the running site, the browser."""
 
+import fcntl
 import os
 import re
 import signal
@@ -139,6 +140,13 @@ def demo_database(demo_template: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def static_files() -> None:
     """Build and collect the static files as a release does, when any of them is newer than the last time."""
+    # One process at a time: the others find it done.
+    with (settings.BASE_DIR / "build.mjs").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _build_static_files()
+
+
+def _build_static_files() -> None:
     static = settings.BASE_DIR / "static"
     telemetry = settings.BASE_DIR / "telemetry" / "static" / "telemetry"
     sources = [settings.BASE_DIR / "build.mjs", *static.glob("[cj]s*/**/*"), *(telemetry / "src").iterdir()]

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter, defaultdict
-from datetime import time, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +16,9 @@ from bookings.slots.travel import Place
 from tests import factories
 from tests.test_scheduling_races import THREADS, InThreads, overlaps
 from tests.test_scheduling_races import in_threads as in_threads
-from tests.test_waitlist import ANY, at
+from tests.test_waitlist import at
+from tests.test_waitlist_races import offers_at_any_time as offers_at_any_time
+from tests.test_waitlist_races import wait
 from tests.walked_windows import at_the_door
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
@@ -45,11 +47,13 @@ def impossible_journeys() -> list[tuple[Booking, Booking]]:
     "operations", [pytest.param(240, id="short"), pytest.param(2000, id="long", marks=pytest.mark.long)]
 )
 def test_every_journey_can_be_made(
-    in_threads: InThreads, operations: int, monkeypatch: pytest.MonkeyPatch, settings: Any
+    in_threads: InThreads,
+    operations: int,
+    offers_at_any_time: None,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
 ) -> None:
     monkeypatch.setattr(proofs, "MOST_CHANGES", operations)
-    monkeypatch.setattr(offers, "AWAKE", (time(0), time.max))
-    monkeypatch.setattr(offers, "MOST_A_DAY", 1000)
     settings.BOOKING_HORIZON_DAYS = 5
     postcodes.keep(postcodes.demo())
     service = factories.service(buffer_minutes=30)
@@ -81,15 +85,7 @@ def test_every_journey_can_be_made(
                 elif action == "correct" and own:
                     own = corrections.correct(booking=own, details={"postcode": address}, by=By.CUSTOMER)
                 elif action == "wait":
-                    entry = waitlist.join(
-                        service=service,
-                        customer=factories.customer(postcode=address),
-                        suits=ANY,
-                        last_day=at(days=5).date(),
-                        idempotency_key=f"{number}-{step}",
-                    )
-                    assert entry
-                    waitlist.confirm(entry=entry)
+                    wait(service, at(days=5).date(), f"{number}-{step}", postcode=address)
                 elif action == "look":
                     done["offered"] += offers.offer_free_time()
                 elif action == "take":

@@ -2,13 +2,13 @@
 
 import random
 from collections import Counter
-from datetime import time
+from datetime import date, time
 from typing import Any
 
 import pytest
 
 from bookings import scheduling
-from bookings.models import Booking, Status, WaitlistEntry, WaitlistOffer
+from bookings.models import Booking, Service, Status, WaitlistEntry, WaitlistOffer
 from bookings.scheduling import By, holds, offers, waitlist
 from tests import factories
 from tests.test_scheduling_races import THREADS, InThreads, overlaps
@@ -18,15 +18,33 @@ from tests.test_waitlist import ANY, at
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
 
+@pytest.fixture
+def offers_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To everybody, however often."""
+    monkeypatch.setattr(offers, "AWAKE", (time(0), time.max))
+    monkeypatch.setattr(offers, "MOST_A_DAY", 1000)
+
+
+def wait(service: Service, last_day: date, key: str, **customer: str) -> None:
+    """Somebody joins the waiting list, and confirms it."""
+    entry = waitlist.join(
+        service=service,
+        customer=factories.customer(**customer),
+        suits=ANY,
+        last_day=last_day,
+        idempotency_key=key,
+    )
+    assert entry
+    waitlist.confirm(entry=entry)
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "operations", [pytest.param(120, id="short"), pytest.param(2000, id="long", marks=pytest.mark.long)]
 )
 def test_nothing_is_double_under_random_operations(
-    in_threads: InThreads, operations: int, monkeypatch: pytest.MonkeyPatch, settings: Any
+    in_threads: InThreads, operations: int, offers_at_any_time: None, settings: Any
 ) -> None:
-    monkeypatch.setattr(offers, "AWAKE", (time(0), time.max))
-    monkeypatch.setattr(offers, "MOST_A_DAY", 1000)
     settings.BOOKING_HORIZON_DAYS = 6
     service = factories.service()
     for _ in range(2):
@@ -53,15 +71,7 @@ def test_nothing_is_double_under_random_operations(
                     scheduling.cancel(booking=own, by=By.STAFF)
                     mine[own.pk] = None
                 elif action == "wait":
-                    entry = waitlist.join(
-                        service=service,
-                        customer=factories.customer(),
-                        suits=ANY,
-                        last_day=at(days=6).date(),
-                        idempotency_key=f"{number}-{step}",
-                    )
-                    assert entry
-                    waitlist.confirm(entry=entry)
+                    wait(service, at(days=6).date(), f"{number}-{step}")
                 elif action == "wait with" and own:
                     waitlist.confirm(
                         entry=waitlist.join_with(booking=own, suits=ANY, idempotency_key=f"{number}-{step}")

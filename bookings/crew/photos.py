@@ -12,21 +12,15 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from bookings import crew
 from bookings.crew import days as diary
-from bookings.forms import PhotosField, photos_input
 from bookings.messaging import visit_photos
 from bookings.models import Booking, Handyman, VisitPhoto
-from bookings.views.photos import jpeg
+from bookings.views.photos import PhotosForm, jpeg
 
 
-class WorkPhotosForm(forms.Form):
-    use_required_attribute = False  # the page says what is missing, with and without script
+class WorkPhotosForm(PhotosForm):
+    """The customer's, in words for the handyman."""
 
-    photos = PhotosField(
-        label="Photos",
-        help_text="Up to five of this visit. The place is removed from them.",
-        error_messages={"required": "Choose a photo."},
-        widget=photos_input(),
-    )
+    help_text = "Up to five of this visit. The place is removed from them."
 
 
 @require_safe

@@ -1,5 +1,7 @@
 """Photos of a visit: sent, seen and removed by its customer behind the signed link."""
 
+from typing import Any
+
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -17,13 +19,13 @@ from bookings.views.manage import by_link
 
 class PhotosForm(forms.Form):
     use_required_attribute = False  # the page says what is missing, with and without script
+    help_text = "Up to five. Your location is removed from them."
 
-    photos = PhotosField(
-        label="Photos",
-        help_text="Up to five. Your location is removed from them.",
-        error_messages={"required": "Choose a photo."},
-        widget=photos_input(),
-    )
+    photos = PhotosField(label="Photos", error_messages={"required": "Choose a photo."}, widget=photos_input())
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["photos"].help_text = self.help_text
 
 
 @by_link
