@@ -1,9 +1,11 @@
 """A backup is worth what its restore gives back."""
 
+import hashlib
 import json
 import os
 import shutil
 import stat
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -206,3 +208,19 @@ def test_it_keeps_the_password_off_the_command_line() -> None:
         "PGDATABASE": "shop",
         "PGSSLMODE": "require",
     }
+
+
+@pytest.mark.parametrize("name", ["../outside.jpg", "/tmp/outside.jpg", "link.jpg"])
+def test_it_unpacks_nothing_beside_the_media(sound: Path, empty: str, tmp_path: Path, name: str) -> None:
+    backup = shutil.copytree(sound, tmp_path / "backup")
+    with tarfile.open(backup / "media.tar", "w") as tar:
+        member = tarfile.TarInfo(name)
+        if name == "link.jpg":
+            member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(member)
+    manifest = json.loads((backup / "manifest.json").read_text())
+    manifest["files"]["media.tar"] = hashlib.sha256((backup / "media.tar").read_bytes()).hexdigest()
+    (backup / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BackupError, match="holds"):
+        archive.restore(backup, empty, tmp_path / "media")
+    assert not any((tmp_path / "media").iterdir())

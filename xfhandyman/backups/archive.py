@@ -14,6 +14,8 @@ from typing import Any
 from . import BackupError, server
 
 FORMAT = 1
+_FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+"""Python has it since 3.11.4; Debian 12 brings 3.11.2."""
 _NAME = "%Y%m%dT%H%M%SZ"
 _A_BACKUP = re.compile(r"(\d{8}T\d{6}Z)(\.partial)?")
 
@@ -84,13 +86,23 @@ def restore(backup: Path, url: str, media: Path) -> dict[str, Any]:
     _run([str(pg_restore), *flags, f"--dbname={database}", str(backup / "database.dump")], url)
     media.mkdir(parents=True, exist_ok=True)
     with tarfile.open(backup / "media.tar") as tar:
-        tar.extractall(media, filter="data")
+        tar.extractall(media, _own_files(tar, media), **_FILTER)  # noqa: S202 - see _own_files
     with server.connect(url) as connection:
         arrived = server.contents(connection)
     expected = manifest["tables"]
     if wrong := sorted(name for name in expected | arrived if expected.get(name) != arrived.get(name)):
         raise BackupError(f"Restored data differs from the backup in: {', '.join(wrong)}.")
     return manifest
+
+
+def _own_files(tar: tarfile.TarFile, media: Path) -> list[tarfile.TarInfo]:
+    """What a backup holds: files and directories below `media`. Raises BackupError where there is anything else."""
+    members = tar.getmembers()
+    for member in members:
+        is_below = (media / member.name).resolve().is_relative_to(media.resolve())
+        if not is_below or not (member.isreg() or member.isdir()):
+            raise BackupError(f"media.tar holds {member.name!r}, which no backup does.")
+    return members
 
 
 def read(backup: Path) -> dict[str, Any]:
