@@ -1,8 +1,10 @@
 """The running site with its default settings: each fault is named in one sentence within seconds, and closed."""
 
+import fcntl
 import os
 import shutil
 import socket
+import struct
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -216,6 +218,19 @@ FAULTS: dict[str, tuple[Callable[[Running], Any], tuple[str, ...]]] = {
     "surge": (surge, ("because of a surge of requests (",)),
     "mail": (mail_down, ("The check of email fails because of email, which does not respond correctly",)),
 }
+
+
+def test_the_servers_parent_judges_it_however_soon_its_workers_begin(running: Running) -> None:
+    """A worker that led and is frozen would leave nobody to say so."""
+    assert holder(Path(running.site.env["INCIDENTS_DIR"], "leader.lock")) == running.site.web.pid
+
+
+def holder(lock: Path) -> int:
+    """The process that holds a record lock; 0 where none does."""
+    asked = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    with lock.open("r+b") as file:
+        kind, *_, pid = struct.unpack("hhqqi", fcntl.fcntl(file, fcntl.F_GETLK, asked))
+    return 0 if kind == fcntl.F_UNLCK else int(pid)
 
 
 @pytest.mark.parametrize("name", FAULTS)

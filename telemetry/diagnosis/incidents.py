@@ -62,17 +62,21 @@ def current() -> list[Incident]:
 
 
 class Leader:
-    """Judges the host's looks while this process leads. Not safe for several threads."""
+    """Judges the host's looks while this process leads. Not safe for several threads.
 
-    def __init__(self, on: Board) -> None:
-        self._board = on
+    `patience`: seconds for which it leaves that to others. A worker that can be frozen must not lead because it began
+    a moment before its server's parent, which judges it.
+    """
+
+    def __init__(self, on: Board, patience: float = 0.0) -> None:
+        self._board, self._from = on, time.monotonic() + patience
         self._diagnosis: Diagnosis | None = None
         self._history = History()
         self._saved = 0.0
 
     def step(self, at: float) -> list[Event]:
         """Judge what came since the last step, if this process leads. `at`: Unix seconds."""
-        if not self._board.lead():
+        if time.monotonic() < self._from or not self._board.lead():
             return []
         if self._diagnosis is None:
             self._diagnosis = Diagnosis(self._board.kept())
@@ -104,6 +108,7 @@ class LeaderThread(threading.Thread):
         super().__init__(name="telemetry-incidents", daemon=True)
         self._stopping = threading.Event()
         self._leader = Leader(board())
+        board().lead()  # at once: no worker is there yet, or has the patience of its own leader
         self._failing = False
 
     def run(self) -> None:
