@@ -18,7 +18,7 @@ from django.forms import ModelForm
 from django.http import FileResponse
 from django.utils import log
 from gunicorn.http.body import Body, LengthReader
-from gunicorn.http.unreader import Unreader
+from gunicorn.http.unreader import SocketUnreader, Unreader
 from gunicorn.http.wsgi import Response
 from gunicorn.workers import gthread
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -106,6 +106,7 @@ PRIVATE = [
         lambda: sets(gthread.TConn, "initialized", "data_ready", "parser", "timeout"),
     ),
     Private("gunicorn", "DEFAULT_WORKER_DATA_TIMEOUT", lambda: has(gthread, "DEFAULT_WORKER_DATA_TIMEOUT")),
+    Private("gunicorn", "SocketUnreader.max_body_chunk", lambda: has(SocketUnreader, "max_body_chunk")),
     Private("gunicorn", "parser.unreader.buf", lambda: sets(Unreader, "buf")),
     Private("gunicorn", "wsgi.input.reader.length", lambda: sets(Body, "reader") and sets(LengthReader, "length")),
     Private("gunicorn", "Response.force_close", lambda: has(Response, "force_close", "start_response")),

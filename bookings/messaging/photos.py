@@ -24,6 +24,9 @@ TIMEOUT = 20.0
 """Seconds for the turn to come."""
 SECONDS = 15.0
 """Seconds for the drawing, of a clock on the wall: it runs while nobody else wants the processor."""
+PAUSE = 0.4
+"""Seconds until the next turn after a picture that was refused. Each such answer costs its process a page's work, for
+which the pages of others wait: whoever sends many of them gets few turns."""
 _room = BoundedSemaphore(6)
 """Of this process, for the one being drawn and those that wait: every one has a thread."""
 # Pages go first: where util-linux is, from the start of the interpreter on; else drawing.py says so itself.
@@ -58,6 +61,8 @@ def redraw(file: IO[bytes], *, size: int, square: int | None = None) -> bytes:
             )
         except (subprocess.TimeoutExpired, OSError) as error:  # no processor, or no process, is to be had
             raise busy() from error
+        if done.returncode:
+            time.sleep(PAUSE)
     if done.returncode:
         raise ValidationError(_REFUSALS.get(done.returncode, _UNREADABLE))
     return done.stdout

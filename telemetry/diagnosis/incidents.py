@@ -64,12 +64,12 @@ def current() -> list[Incident]:
 class Leader:
     """Judges the host's looks while this process leads. Not safe for several threads.
 
-    `patience`: seconds for which it leaves that to others. A worker that can be frozen must not lead because it began
-    a moment before its server's parent, which judges it.
+    `grace`: seconds before it tries to. A worker, which can be frozen, does not lead when the parent that has to judge
+    it began a moment later.
     """
 
-    def __init__(self, on: Board, patience: float = 0.0) -> None:
-        self._board, self._from = on, time.monotonic() + patience
+    def __init__(self, on: Board, grace: float = 0.0) -> None:
+        self._board, self._from = on, time.monotonic() + grace
         self._diagnosis: Diagnosis | None = None
         self._history = History()
         self._saved = 0.0
@@ -108,7 +108,7 @@ class LeaderThread(threading.Thread):
         super().__init__(name="telemetry-incidents", daemon=True)
         self._stopping = threading.Event()
         self._leader = Leader(board())
-        board().lead()  # at once: no worker is there yet, or has the patience of its own leader
+        board().lead()  # at once: a worker tries later
         self._failing = False
 
     def run(self) -> None:

@@ -15,8 +15,8 @@ from telemetry.serve.looks import Observer
 from telemetry.serve.projections import Projections, count_work
 from telemetry.serve.resolver import Resolver
 
-INTERVAL, PATIENCE = 1.0, 3.0
-"""Seconds between looks, and until this process may lead its host."""
+INTERVAL, GRACE = 1.0, 3.0
+"""Seconds between looks, and before this process tries to lead its host."""
 
 log = get_logger(__name__)
 
@@ -29,7 +29,7 @@ class Sampler(threading.Thread):
         self._stopping = threading.Event()
         self._board = incidents.board()
         self._observer = Observer(process, self._board)
-        self._leader = incidents.Leader(self._board, PATIENCE)
+        self._leader = incidents.Leader(self._board, GRACE)
         self._projections = Projections(self._board)
         self._caretaker = Caretaker(self._board)
         self._writer = store.Writer(self._board)
