@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export npm_config_omit_lockfile_registry_resolved := true npm_config_update_notifier := false
+# Containers often set it. Each start would compile the project, which is a quarter of a second of CPU.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run dev tools test quick lint lock clean backup restore audit observe score bench profile chaos dashboards vmalert image package scale rum-fuzz races lighthouse screenshots sourcemaps
 

@@ -1,5 +1,6 @@
 """How the web process runs: threads in a few long-lived workers, the pool opened after the fork."""
 
+import gc
 import os
 import resource
 import sys
@@ -7,8 +8,10 @@ from contextlib import suppress
 
 from gunicorn.arbiter import Arbiter
 
-from telemetry.gunicorn import *  # noqa: F403
-from xfhandyman import embedded
+gc.disable()  # a tenth of a start, and what is imported below stays: xfhandyman/wsgi.py freezes it and enables it again
+
+from telemetry.gunicorn import *  # noqa: E402, F403 - see above
+from xfhandyman import embedded  # noqa: E402 - see above
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
 os.environ["PROCESS_TYPE"] = "web"  # for the settings: only the web goes through a pooler

@@ -16,7 +16,17 @@ from benchmarks.measured import Figure
 from benchmarks.sink import running_sink
 from harness.stack import BASE_DIR, running_stack
 
-_IMPORT = "import time; t = time.process_time(); import xfhandyman.wsgi; print(time.process_time() - t)"
+_IMPORT = """
+import gc, os, time
+gc.disable()  # as gunicorn.conf.py does
+__import__(os.environ["DJANGO_SETTINGS_MODULE"].replace("settings", "wsgi"))
+from django.urls import get_resolver
+get_resolver().url_patterns
+print(time.process_time())
+"""
+_UNITS = {"import": "s CPU", "first response": "s", "memory of a worker": "MB", "RSS of a worker": "MB"}
+_EMPTY = {"DJANGO_SETTINGS_MODULE": "benchmarks.empty.settings"}
+_BOUNDS = {"import": 0.5, "first response": 1.0, "memory of a worker": 65.0}
 
 
 def figures(quick: bool = False) -> list[Figure]:
@@ -26,16 +36,18 @@ def figures(quick: bool = False) -> list[Figure]:
     with running_sink() as sink, databases.demo_template() as template, databases.copy(template) as url:
         sites = {"off": {"TELEMETRY": "off"}, "ours": {**sink.otlp, **sink.sentry}}
         for _ in range(rounds):
+            found.setdefault("import: the packages alone", []).append(_import_seconds(url, _EMPTY))
             for name, env in sites.items():
                 found.setdefault(f"import: {name}", []).append(_import_seconds(url, env))
-                answered, memory = _first_answer(url, env)
+                answered, memory, resident = _first_answer(url, env)
                 found.setdefault(f"first response: {name}", []).append(answered)
                 found.setdefault(f"memory of a worker: {name}", []).append(memory)
+                found.setdefault(f"RSS of a worker: {name}", []).append(resident)
         idle = _idle(template, sites, 1 if quick else 4)
-    units = {"import": "s CPU", "first response": "s", "memory of a worker": "MB"}
     made = []
-    for what, unit in units.items():
-        made += [Figure("start", f"{what}: {name}", found[f"{what}: {name}"], unit) for name in sites]
+    for what, values in sorted(found.items()):
+        kind, _, name = what.partition(": ")
+        made.append(Figure("start", what, values, _UNITS[kind], _BOUNDS.get(kind) if name in sites else None))
     made += [Figure("idle", f"web and task worker: {name}", shares, "% of a core") for name, shares in idle.items()]
     more = [ours - off for ours, off in zip(idle["ours"], idle["off"], strict=True)]
     return [*made, Figure("idle", "ours more than off", more, "% of a core", bound=1)]
@@ -73,7 +85,7 @@ def _cpu(group: list[psutil.Process]) -> float:
 
 
 def _import_seconds(url: str, env: dict[str, str]) -> float:
-    """CPU seconds to import the application."""
+    """CPU seconds of a process that loads a site with its addresses; all rounds but the first have its bytecode."""
     environment = {**databases.environment(url), **env}
     done = subprocess.run(
         [sys.executable, "-c", _IMPORT], cwd=BASE_DIR, env=environment, check=True, capture_output=True, text=True
@@ -81,8 +93,8 @@ def _import_seconds(url: str, env: dict[str, str]) -> float:
     return float(done.stdout)
 
 
-def _first_answer(url: str, env: dict[str, str]) -> tuple[float, float]:
-    """Seconds from the start of gunicorn to the first answer; MB (PSS) of a worker after a hundred pages."""
+def _first_answer(url: str, env: dict[str, str]) -> tuple[float, float, float]:
+    """Seconds from the start of gunicorn to the first answer; MB of a worker after a hundred pages: PSS and RSS."""
     with TemporaryDirectory() as directory:
         began = time.perf_counter()
         with running_stack(Path(directory), url, env, workers=2) as stack:
@@ -92,5 +104,5 @@ def _first_answer(url: str, env: dict[str, str]) -> tuple[float, float]:
                 customer.service_page()
                 customer.booking_page()
             workers = psutil.Process(stack.web.pid).children()
-            memory = [worker.memory_full_info().pss / 2**20 for worker in workers]
-    return answered, max(memory)
+            memory = [worker.memory_full_info() for worker in workers]
+    return answered, max(each.pss for each in memory) / 2**20, max(each.rss for each in memory) / 2**20

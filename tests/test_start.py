@@ -77,6 +77,26 @@ print([thread.name for thread in threading.enumerate()], opened() - before)
     assert printed(code, dict(os.environ)).splitlines()[-1] == "['MainThread'] 0"
 
 
+def test_a_start_does_not_look_for_garbage_and_serving_does() -> None:
+    code = """
+import gc, runpy
+from gunicorn.arbiter import Arbiter
+from telemetry.serve import preflight
+looks = lambda: sum(generation["collections"] for generation in gc.get_stats())
+before = looks()
+runpy.run_path("gunicorn.conf.py")
+preflight.load(lambda: __import__("xfhandyman.wsgi"))
+print(looks() - before <= 1, gc.isenabled(), gc.get_freeze_count() > 100_000)
+"""
+    assert printed(code, dict(os.environ)).splitlines()[-1] == "True True True"
+
+
+def test_make_lets_python_keep_what_it_has_compiled() -> None:
+    shown = ["make", "-s", "--eval", "shown: ; @printenv PYTHONDONTWRITEBYTECODE || echo unset", "shown"]
+    env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    assert subprocess.run(shown, cwd=BASE_DIR, env=env, capture_output=True, text=True).stdout == "unset\n"
+
+
 def printed(code: str, env: dict[str, str]) -> str:
     """What a program prints, or its last line of errors."""
     done = subprocess.run([sys.executable, "-c", code], cwd=BASE_DIR, env=env, capture_output=True, text=True)
