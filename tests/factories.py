@@ -6,8 +6,9 @@ from itertools import count
 from typing import Any
 
 from django.contrib.auth.models import Group, User
+from django.utils import timezone
 
-from bookings.models import Booking, Handyman, Service, WorkingHours
+from bookings.models import Booking, ContactMessage, Handyman, Quote, QuoteLine, Service, WorkingHours
 from bookings.scheduling import Customer
 
 _numbers = count(1)
@@ -59,6 +60,14 @@ def unsaved_booking(*, service: Service, handyman: Handyman, starts_at: datetime
     made = Booking(service=service, handyman=handyman, consent_at=starts_at, **defaults | fields)
     made.take_time(starts_at)
     made.take_price()
+    return made
+
+
+def quote(message: ContactMessage, service: Service, **fields: Any) -> Quote:
+    """This service once for £140, in answer to a message; holds for nine days."""
+    until = timezone.localdate() + timedelta(days=9)
+    made = Quote.objects.create(**{"message": message, "valid_until": until, "key": f"quote-{next(_numbers)}"} | fields)
+    QuoteLine.objects.create(quote=made, service=service, minutes=90, price_pence=14000)
     return made
 
 

@@ -18,7 +18,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 
 from bookings import crew, scheduling, text
-from bookings.admin import pages
+from bookings.admin import pages, quotes
 from bookings.admin.audit import record, staff_user
 from bookings.admin.catalogue import price
 from bookings.admin.customers import CustomerAction
@@ -89,7 +89,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     resource_classes = (BookingResource,)
     change_list_template = "admin/bookings/booking/change_list.html"
     readonly_fields = (
-        *("reference", "what", "state", "times", "agreed_price", "deposit", "proof", "created_at", "photos"),
+        *("reference", "what", "state", "times", "agreed_price", "quoted", "deposit", "proof", "created_at", "photos"),
     )
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -98,7 +98,7 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Booking | None = None) -> Any:
         customer = ("Customer", {"fields": CUSTOMER_FIELDS})
-        made = ("deposit", "proof", "created_at", "photos")
+        made = (*quotes.field_of(request, obj), "deposit", "proof", "created_at", "photos")
         if not self.has_change_permission(request, obj):
             visit = ("reference", "state", "what", "handyman", "times", "agreed_price", *made)
             return ((None, {"fields": visit}), customer)
@@ -196,6 +196,10 @@ class BookingAdmin(PeopleSearch, CSVExport, CustomerAction, OfficeAdmin):
     @admin.display(description="price")
     def agreed_price(self, booking: Booking) -> str:
         return said_price(booking) if booking.has_several_jobs else price(booking)
+
+    @admin.display(description="quote")
+    def quoted(self, booking: Booking) -> str:
+        return quotes.link(booking)
 
     @admin.display(description="photos")
     def photos(self, booking: Booking) -> str:

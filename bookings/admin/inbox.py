@@ -34,6 +34,7 @@ class FolderFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         return (
             ("handled", "Handled"),
+            ("quoted", "Quotes under way"),
             ("accepted", "Accepted quotes, no time yet"),
             ("spam", "Suspected spam"),
             ("all", "All"),
@@ -54,6 +55,8 @@ class FolderFilter(admin.SimpleListFilter):
         match self.value():
             case "handled":
                 return queryset.filter(handled_at__isnull=False, suspected_spam=False)
+            case "quoted":
+                return queryset.filter(pk__in=Quote.objects.under_way(timezone.now()).order_by().values("message"))
             case "accepted":
                 return queryset.filter(pk__in=Quote.objects.without_a_time().values("message"))
             case "spam":

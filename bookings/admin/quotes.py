@@ -8,8 +8,11 @@ from django import forms
 from django.conf import settings
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.contrib.auth.models import User
+from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from bookings import money
@@ -18,7 +21,7 @@ from bookings.admin.compared import SHOWN
 from bookings.admin.fields import MoneyField, picker
 from bookings.basket import Basket
 from bookings.fields import ProseField
-from bookings.models import MOST_OF_ONE, ContactMessage, Quote, QuoteLine, Service
+from bookings.models import MOST_OF_ONE, Booking, ContactMessage, Quote, QuoteLine, Service
 from bookings.scheduling import quotes
 from bookings.slots import calendars
 
@@ -155,6 +158,18 @@ def _stand(message: ContactMessage) -> str:
     """Which quote is open and how far it is, in a word that the page carries."""
     quote = quotes.current(message) if message.pk else None
     return f"{quote.pk}-{quote.state}" if quote else "none"
+
+
+def field_of(request: HttpRequest, booking: Booking | None) -> tuple[str, ...]:
+    """The field of a visit's page that leads to its quote: for a visit that has one, and who may read messages."""
+    reads = any(request.user.has_perm(f"bookings.{each}_contactmessage") for each in ("view", "change"))
+    return ("quoted",) if reads and getattr(booking, "quote", None) else ()
+
+
+def link(booking: Booking) -> SafeString:
+    """To the quote that became this visit, on the page of its message."""
+    page = reverse("admin:bookings_contactmessage_change", args=[booking.quote.message_id])
+    return format_html('<a href="{}#quote-{}">{}</a>', page, booking.quote.pk, booking.quote)
 
 
 def thread(message: ContactMessage) -> SafeString:

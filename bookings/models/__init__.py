@@ -33,7 +33,7 @@ from bookings.models.people import Handyman, Holiday, HowOften, TimeOff, Weekday
 from bookings.models.phones import CalendarFeed, PushSubscription
 from bookings.models.postcodes import Postcode
 from bookings.models.posts import new_idempotency_key
-from bookings.models.quotes import Quote, QuoteLine
+from bookings.models.quotes import Quote, QuoteLine, Step
 from bookings.models.trust import Assurance, Portrait
 from bookings.models.visits import TimeOffRequest, VisitReport
 from bookings.models.waitlist import WaitlistEntry, WaitlistEntryQuerySet, WaitlistOffer
@@ -77,6 +77,7 @@ __all__ = [
     "ServiceArea",
     "ServiceQuerySet",
     "Status",
+    "Step",
     "StripeEvent",
     "TimeOff",
     "TimeOffRequest",

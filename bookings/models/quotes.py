@@ -1,10 +1,12 @@
 """What the business offers to do for a price, in answer to a message."""
 
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
 from django.core import signing
 from django.db import models
+from django.db.models import Case, F, OuterRef, Q, Subquery, Sum, Value, When
 from django.urls import reverse
 from django.utils import timezone
 
@@ -15,6 +17,17 @@ from bookings.models.lines import BookingLine, Visit
 from bookings.models.messages import ContactMessage
 
 _LINK_SALT = "bookings.quote"
+_SOON = timedelta(days=3)
+"""A quote that holds no longer than this is running out."""
+
+
+class Step(models.IntegerChoices):
+    """What comes next of a quote that is under way, the most urgent first."""
+
+    TIME = 0, "Its customer has accepted it, and has no time"
+    REMINDER = 1, "It runs out soon"
+    ANSWER = 2, "It waits for its customer"
+    VISIT = 3, "Its visit is ahead"
 
 
 class QuoteQuerySet(models.QuerySet["Quote"]):
@@ -27,8 +40,26 @@ class QuoteQuerySet(models.QuerySet["Quote"]):
         return self.with_lines().get(pk=pk, link_key=key)
 
     def without_a_time(self) -> Self:
-        """Those that customers have accepted, and have not chosen a time for."""
-        return self.filter(accepted_at__isnull=False, withdrawn_at=None, booking=None)
+        """Those that customers have accepted, and have no time for: none was chosen, or that visit is off."""
+        return self.filter(accepted_at__isnull=False, withdrawn_at=None).exclude(_has_visit(timezone.now()))
+
+    def under_way(self, now: datetime) -> Self:
+        """Those that something is still to come of, with it as `step` (a Step), in that order; `pence` is the price."""
+        today, visit = timezone.localdate(now), _has_visit(now)
+        ahead = visit & Q(booking__status__in=(Status.HELD, Status.CONFIRMED), booking__ends_at__gt=now)
+        accepted = ~visit & Q(accepted_at__isnull=False, withdrawn_at=None)
+        open_ = Q(accepted_at=None, withdrawn_at=None, valid_until__gte=today)
+        step = Case(
+            When(accepted, then=Step.TIME),
+            When(ahead, then=Step.VISIT),
+            When(valid_until__lte=today + _SOON, then=Step.REMINDER),
+            default=Value(Step.ANSWER),
+        )
+        lines = QuoteLine.objects.filter(quote=OuterRef("pk")).order_by().values("quote")
+        found = self.filter(ahead | accepted | open_).select_related("message", "booking")
+        found = found.annotate(step=step, pence=Subquery(lines.annotate(sum=Sum("price_pence")).values("sum")))
+        begins = Case(When(ahead, then=F("booking__starts_at")))
+        return found.order_by("step", begins, "valid_until", "pk")
 
     def with_lines(self) -> Self:
         """With all that a page says of it. One query more."""
@@ -59,6 +90,9 @@ class Quote(Visit, models.Model):
     booking = models.OneToOneField(Booking, models.SET_NULL, null=True, editable=False, related_name="quote")
 
     objects = QuoteQuerySet.as_manager()
+    step: int
+    """Of `under_way`, as `pence` is."""
+    pence: int
 
     class Meta:
         ordering = ("pk",)
@@ -99,6 +133,12 @@ class Quote(Visit, models.Model):
     def is_open(self) -> bool:
         """Whether staff may still withdraw or replace it."""
         return self.state in (self.State.OPEN, self.State.ACCEPTED)
+
+
+def _has_visit(now: datetime) -> Q:
+    """What `_stands` says of its booking, for many. True or false, never unknown, so that it can be negated."""
+    lost = Q(booking__status=Status.HELD, booking__hold_expires_at__isnull=False, booking__hold_expires_at__lte=now)
+    return Q(booking__isnull=False) & ~Q(booking__status=Status.CANCELLED) & ~lost
 
 
 def _stands(booking: Booking) -> bool:

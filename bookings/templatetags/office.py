@@ -6,6 +6,7 @@ from django import template
 from django.db.models import Model
 from django.utils.html import format_html
 
+from bookings.admin import panels
 from bookings.admin.axis import axis_start
 from bookings.admin.compared import SHOWN, shown
 from bookings.admin.desk import Desk
@@ -23,6 +24,12 @@ def as_shown(row: Model) -> str:
 def office_desk(context: template.Context) -> Desk:
     """What the admin's first page shows to its user."""
     return Desk(context["request"].user)
+
+
+@register.simple_tag
+def office_panels(desk: Desk) -> list[panels.Panel]:
+    """What waits for the user of the admin's first page."""
+    return panels.of(desk)
 
 
 @register.simple_tag
