@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
@@ -14,6 +14,50 @@ from bookings.messaging import photos
 from bookings.messaging.uploads import TooLargeFile, UnkeptFile
 from bookings.models import ContactMessage, ServiceArea, new_idempotency_key
 from bookings.scheduling import Customer
+
+_TOO_MANY = f"Choose at most {photos.MOST} photos."
+_TOO_LARGE = "Each photo may have 10 MB at most."
+
+
+class PhotosInput(forms.FileInput):
+    allow_multiple_selected = True
+
+
+def photos_input() -> PhotosInput:
+    """An input for photos, with the limits that the browser checks before it sends anything."""
+    return PhotosInput(
+        {
+            "multiple": True,
+            "accept": "image/jpeg,image/png,image/webp",
+            "data-most": photos.MOST,
+            "data-most-bytes": photos.MOST_BYTES,
+            "data-too-many": _TOO_MANY,
+            "data-too-large": _TOO_LARGE,
+        }
+    )
+
+
+class UploadsField(forms.FileField):
+    """Cleans to at most five uploads of the size of photos, in which nobody has looked yet."""
+
+    def clean(self, value: Sequence[UploadedFile] | None, initial: object = None) -> Sequence[Any]:
+        uploads = [each for each in value or () if each]
+        if self.required and not uploads:
+            raise forms.ValidationError(self.error_messages["required"], code="required")
+        if len(uploads) > photos.MOST:
+            raise forms.ValidationError(_TOO_MANY)
+        if any(isinstance(each, TooLargeFile) for each in uploads):
+            raise forms.ValidationError(_TOO_LARGE)
+        if any(isinstance(each, UnkeptFile) for each in uploads):
+            raise photos.busy()
+        return uploads
+
+
+class PhotosField(UploadsField):
+    """Cleans up to five uploads to JPEGs without metadata."""
+
+    def clean(self, value: Sequence[UploadedFile] | None, initial: object = None) -> list[bytes]:
+        return photos.redraw_all(super().clean(value, initial))
 
 
 class PostcodeForm(forms.Form):
@@ -61,6 +105,8 @@ class PersonForm(forms.Form):
 
 
 class BookingForm(PersonForm):
+    jpegs: Sequence[bytes] = ()
+
     customer_name = LineField(
         label="Your name",
         max_length=120,
@@ -94,6 +140,12 @@ class BookingForm(PersonForm):
         required=False,
         widget=forms.Textarea({"rows": 3}),
     )
+    photos = UploadsField(
+        label="Photos (optional)",
+        help_text="Up to five, for who comes. Your location is removed from them.",
+        required=False,
+        widget=photos_input(),
+    )
     consent = forms.BooleanField(
         label="Keep these details to carry out my booking",
         error_messages={"required": "Tick the box, so that we may keep what we need to come."},
@@ -108,6 +160,18 @@ class BookingForm(PersonForm):
         customer = Customer(**{name: self.cleaned_data[name] for name in Customer.__dataclass_fields__})
         key = self.cleaned_data["key"] + (f" second {start.isoformat()}" if twice == "second" else "")
         return {"customer": customer, "idempotency_key": key, "instead": twice == "move"}
+
+    def draw_photos(self) -> bool:
+        """Draw the photos of a form that is valid, with no connection to the database kept; `jpegs` has them then.
+
+        False, and an error of the form, where one cannot be had.
+        """
+        try:
+            self.jpegs = photos.redraw_all(self.cleaned_data["photos"], within=photos.BOOKING_TIMEOUT)
+        except forms.ValidationError as refusal:
+            self.add_error("photos", refusal)
+            return False
+        return True
 
     def refuse_postcode(self, *, too_far: bool = False) -> None:
         """Say that the business does not come there, or that the handyman is not there in time."""
@@ -141,6 +205,7 @@ class DetailsForm(BookingForm):
     """The details of a booking that stands, for its customer to correct."""
 
     key = None  # type: ignore[assignment]  # how Django takes a field out
+    photos = None  # type: ignore[assignment]  # as above: they have a page of their own
     consent = None  # type: ignore[assignment]  # as above
 
     def details(self) -> dict[str, str]:
@@ -159,44 +224,6 @@ class BookingArguments(TypedDict):
     customer: Customer
     idempotency_key: str
     instead: bool
-
-
-_TOO_MANY = f"Choose at most {photos.MOST} photos."
-_TOO_LARGE = "Each photo may have 10 MB at most."
-
-
-class PhotosInput(forms.FileInput):
-    allow_multiple_selected = True
-
-
-def photos_input() -> PhotosInput:
-    """An input for photos, with the limits that the browser checks before it sends anything."""
-    return PhotosInput(
-        {
-            "multiple": True,
-            "accept": "image/jpeg,image/png,image/webp",
-            "data-most": photos.MOST,
-            "data-most-bytes": photos.MOST_BYTES,
-            "data-too-many": _TOO_MANY,
-            "data-too-large": _TOO_LARGE,
-        }
-    )
-
-
-class PhotosField(forms.FileField):
-    """Cleans up to five uploads to JPEGs without metadata."""
-
-    def clean(self, value: Sequence[UploadedFile] | None, initial: object = None) -> list[bytes]:
-        uploads = [each for each in value or () if each]
-        if self.required and not uploads:
-            raise forms.ValidationError(self.error_messages["required"], code="required")
-        if len(uploads) > photos.MOST:
-            raise forms.ValidationError(_TOO_MANY)
-        if any(isinstance(each, TooLargeFile) for each in uploads):
-            raise forms.ValidationError(_TOO_LARGE)
-        if any(isinstance(each, UnkeptFile) for each in uploads):
-            raise photos.busy()
-        return [photos.redraw(each, size=each.size or 0) for each in uploads]
 
 
 class ContactForm(PersonForm):

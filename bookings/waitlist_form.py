@@ -77,6 +77,7 @@ class WaitlistForm(SuitsForm, BookingForm):
         label="Keep these details to find me an earlier time and carry out the booking",
         error_messages={"required": "Tick the box, so that we may keep what we need to come."},
     )
+    photos = None  # type: ignore[assignment]  # how Django takes a field out: they are sent once there is a visit
     field_order = ("weekdays", "not_before", "not_after", "last_day")
 
     def clean_last_day(self) -> date:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from html import unescape
 from urllib.request import Request, urlopen
 
 import pytest
@@ -29,6 +30,8 @@ def test_it_fits_the_critical_path_of_a_first_visit_into_one_round_trip(stack: C
     site = stack()
     paths = ["/", "/services/", "/services/tap-repair/", "/book/tap-repair/", "/contact/", "/privacy/"]
     paths += ["/my-visits/", "/book/tap-repair/earlier/"]
+    _, week = site.get("/book/tap-repair/")
+    paths.append(unescape(re.findall(r'href="(/book/[^"]+/details/[^"]+)"', week)[0]))
     sizes = {
         path: transferred(site.url + path) + sum(transferred(site.url + css) for css in css_of(site, path))
         for path in paths

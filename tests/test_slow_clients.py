@@ -93,6 +93,11 @@ def test_it_takes_an_upload_while_others_send_theirs_a_byte_at_a_time(
     for sock in slow:
         sock.sendall(head(50_000_000, PHOTOS, allowed) + PART)
         threading.Thread(target=trickle, args=(sock, stop), daemon=True).start()
+    with connect(site) as sock:  # a form for photos, in which none was chosen, waits for none of them
+        empty = PART.partition(b"tap.jpg")[0] + b'"\r\n\r\n\r\n--part--\r\n'
+        sock.settimeout(5)
+        sock.sendall(head(len(empty), PHOTOS, allowed) + empty)
+        assert b" 422 " in sock.recv(200)
     steady = connect(site)
     length, began = 10_000_000, time.monotonic()
     try:

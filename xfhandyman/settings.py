@@ -283,6 +283,7 @@ MEDIA_ROOT = DATA_DIR / "media"
 # Bytes, by pattern of the path: five photos and the form, a portrait. Elsewhere DATA_UPLOAD_MAX_MEMORY_SIZE.
 BODY_LIMITS = {
     "^/contact/$": 55_000_000,
+    "^/book/[^/]+/details/$": 55_000_000,
     "^/bookings/[^/]+/photos/$": 55_000_000,
     "^/crew/visits/[^/]+/(photos/)?$": 55_000_000,
     "^/admin/bookings/portrait/add/$": 11_000_000,

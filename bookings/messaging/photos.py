@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
 
 from bookings import connections
 from bookings.messaging import drawing
@@ -22,6 +23,8 @@ MOST = 5
 MOST_BYTES = 10 * 1024 * 1024
 TIMEOUT = 20.0
 """Seconds for the turn to come."""
+BOOKING_TIMEOUT = 10.0
+"""Seconds for all photos of a booking, which goes on without them then: its window may be taken meanwhile."""
 SECONDS = 15.0
 """Seconds for the drawing, of a clock on the wall: it runs while nobody else wants the processor."""
 PAUSE = 0.4
@@ -44,20 +47,28 @@ def busy() -> ValidationError:
     return ValidationError(_BUSY, code="busy")
 
 
-def redraw(file: IO[bytes], *, size: int, square: int | None = None) -> bytes:
+def redraw_all(uploads: Sequence[UploadedFile], *, within: float | None = None) -> list[bytes]:
+    """Each as `redraw` gives it. Raises as it does; `within`, in seconds, bounds all of them together."""
+    until = None if within is None else time.monotonic() + within
+    return [redraw(each, size=each.size or 0, until=until) for each in uploads]
+
+
+def redraw(file: IO[bytes], *, size: int, square: int | None = None, until: float | None = None) -> bytes:
     """The picture as a JPEG of at most 1600 px, or its middle as a `square` of so many.
 
     A process of its own draws it, one at a time on this machine: a few kilobytes can ask for all memory and minutes.
-    Raises ValidationError for what is too large or not a picture.
+    Raises ValidationError for what is too large or not a picture, and `busy` if it is not done `until` then (of the
+    monotonic clock).
     """
     if size > MOST_BYTES:
         raise ValidationError("Each photo may have 10 MB at most.")
     command = [*_COMMAND, str(square)] if square else _COMMAND
     connections.release()
-    with _turn():
+    with _turn(until):
+        seconds = SECONDS if until is None else min(SECONDS, until - time.monotonic())
         try:
             done: subprocess.CompletedProcess[bytes] = subprocess.run(  # noqa: S603  # a fixed command of our own
-                command, **_given(file), capture_output=True, timeout=SECONDS, env={}, check=False
+                command, **_given(file), capture_output=True, timeout=seconds, env={}, check=False
             )
         except (subprocess.TimeoutExpired, OSError) as error:  # no processor, or no process, is to be had
             raise busy() from error
@@ -79,7 +90,7 @@ def _given(file: IO[bytes]) -> dict[str, Any]:
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
+def _turn(until: float | None = None) -> Iterator[None]:
     """Wait for the others, of this process and of all web workers.
 
     Raises ValidationError when it takes too long, and at once when too many wait already.
@@ -87,14 +98,14 @@ def _turn() -> Iterator[None]:
     if not _room.acquire(blocking=False):
         raise busy()
     try:
-        with _lock():
+        with _lock(time.monotonic() + TIMEOUT if until is None else until):
             yield
     finally:
         _room.release()
 
 
 @contextmanager
-def _lock() -> Iterator[None]:
+def _lock(deadline: float) -> Iterator[None]:
     # The directory of the photos itself: in the temporary one anybody on the machine could hold a file of that name.
     try:
         Path(settings.MEDIA_ROOT).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -102,7 +113,6 @@ def _lock() -> Iterator[None]:
     except OSError as error:
         raise busy() from error
     try:
-        deadline = time.monotonic() + TIMEOUT
         while not _taken(lock):
             if time.monotonic() > deadline:
                 raise busy()

@@ -16,12 +16,16 @@ class TooManyPhotos(Exception):
     """The visit would have more photos of this sender than it may; nothing was added."""
 
 
-@transaction.atomic
 def add(*, booking: Booking, jpegs: Sequence[bytes], handyman: Handyman | None = None) -> int:
     """Keep pictures that photos.redraw has drawn, from the customer or a handyman; returns how many are new.
 
     None are kept of a booking that was erased meanwhile. Raises TooManyPhotos.
     """
+    return _add(booking, jpegs, handyman) if jpegs else 0
+
+
+@transaction.atomic
+def _add(booking: Booking, jpegs: Sequence[bytes], handyman: Handyman | None) -> int:
     # Under its lock two forms at once take turns, and none is added behind the back of an erasure.
     if Booking.objects.for_change(booking.pk).erased_at is not None:
         return 0

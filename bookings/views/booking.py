@@ -6,6 +6,7 @@ Bad input gets 422 and the form again with everything typed kept; a slot lost to
 gets 429. The first two offer the nearest free windows. An address without a readable time leads back to the week.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -22,6 +23,7 @@ from django.views.decorators.vary import vary_on_headers
 from bookings import country, events, kept_pages, process_cache, scheduling
 from bookings.basket import Basket
 from bookings.forms import BookingForm, WeekForm, read_instant
+from bookings.messaging import visit_photos
 from bookings.models import MOST_OF_ONE, Booking, CatalogueChange, Handyman, Service, Status, new_idempotency_key
 from bookings.ratelimit import limits
 from bookings.scheduling import corrections, deposits
@@ -125,10 +127,12 @@ def _book(
     request: HttpRequest, basket: Basket, start: datetime | None, handyman: Handyman | None, *, gone: bool
 ) -> HttpResponse:
     """Book what was shown, or show the form again with everything that is in the way."""
-    form, reason = BookingForm(request.POST), cast("Reason | str | None", None)
-    if form.is_valid() and start and not gone and request.POST.get("offer") == basket.offer:
+    form, reason = BookingForm(request.POST, request.FILES), cast("Reason | str | None", None)
+    as_shown = start and not gone and request.POST.get("offer") == basket.offer
+    # Photos are looked at last, so that nobody waits for them to read that something else is missing.
+    if form.is_valid() and start and as_shown and form.draw_photos():
         try:
-            return _next_page(_take(basket, start, handyman, form, limits.client(request)))
+            return _next_page(_take(basket, start, handyman, form, limits.client(request)), form.jpegs)
         except scheduling.OutOfArea:
             form.refuse_postcode()
         except scheduling.AlreadyBooked as refusal:
@@ -207,8 +211,17 @@ def _take(basket: Basket, start: datetime, handyman: Handyman | None, form: Book
     return scheduling.hold(service=basket, starts_at=start, handyman=handyman, expires_in=kept, **arguments)
 
 
-def _next_page(booking: Booking) -> HttpResponse:
-    """Where the browser goes from the form: to pay, to read what its e-mail is for, or to the thanks."""
+def _next_page(booking: Booking, jpegs: Sequence[bytes]) -> HttpResponse:
+    """Keep the photos of what is booked, and lead the browser to pay, to read what its e-mail is for, or to the thanks.
+
+    A form that comes again with other photos may bring too many: they are not kept, and the page of those that are
+    comes next.
+    """
+    try:
+        visit_photos.add(booking=booking, jpegs=jpegs)
+    except visit_photos.TooManyPhotos:
+        if booking.status != Status.HELD:
+            return redirect("booking_photos", booking.link_token)
     if booking.status != Status.HELD:
         return redirect("booking_confirmed", booking.link_token)
     return to_stripe(booking) if hasattr(booking, "payment") else redirect(held_page(booking))

@@ -55,6 +55,7 @@ def confirmed(request: HttpRequest, booking: Booking) -> HttpResponse:
     if booking.status != Status.CONFIRMED or not corrections.is_correctable(booking, now):
         return redirect(booking)
     context = {"booking": booking, "service": booking.service, "changeable": booking.can_be_changed(now)}
+    context["photos"] = booking.photos.from_customer().count()
     context["corrected"] = booking.events.filter(kind=BookingEvent.Kind.CORRECTED, by=BookingEvent.By.CUSTOMER).exists()
     return render(request, "bookings/confirmed.html", context)
 

@@ -14,7 +14,8 @@ _HEAD = 4096
 """Bytes looked at first: most requests' whole head."""
 _LENGTH = re.compile(rb"\r\nContent-Length:[ \t]*(\d{1,12})[ \t]*\r\n", re.IGNORECASE)
 _UNKNOWN_LENGTH = re.compile(rb"\r\n(?:Transfer-Encoding:|Expect:|Content-Length:[ \t]*\d{13})", re.IGNORECASE)
-
+_FILE = re.compile(rb"filename(?!=\"\"(?:;|\r\n))", re.IGNORECASE)
+"""All that may name a file: browsers send an empty name where none was chosen."""
 
 _TCP_INFO_ACKNOWLEDGED, _TCP_INFO_TO_RECEIVED = 120, 136
 """Offsets in `struct tcp_info` of <linux/tcp.h>: of tcpi_bytes_acked, and of what comes after tcpi_bytes_received."""
@@ -55,6 +56,17 @@ def look(sock: socket.socket) -> Arrival:
     found = _LENGTH.search(fields)
     needed = end + 4 + int(found[1]) if found else 0
     return Arrival(head, needed if needed > WHOLE or needed > waiting(sock) else 0)
+
+
+def has_file(sock: socket.socket) -> bool:
+    """Whether a form of parts that has come whole may carry a file, of whatever length; True if it cannot be seen.
+
+    What is done with a file may take long. A form in which none was chosen is one like any other.
+    """
+    try:
+        return _FILE.search(sock.recv(WHOLE, socket.MSG_PEEK | socket.MSG_DONTWAIT)) is not None
+    except OSError:
+        return True
 
 
 def waiting(sock: socket.socket) -> int:

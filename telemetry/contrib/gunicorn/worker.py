@@ -56,8 +56,7 @@ LINGER = 2.0
 """Seconds for a client to close its side of a connection that is over, or for more to come of what it sends."""
 LONGEST_LINGER = 30.0
 """Seconds for it to come to an end with that, and to read the answer."""
-_FILES = re.compile(rb"\r\nContent-Type:[ \t]*multipart/", re.IGNORECASE)
-"""Of whatever length: what is done with a file may take long, and pages do not wait for that."""
+_PARTS = re.compile(rb"\r\nContent-Type:[ \t]*multipart/", re.IGNORECASE)
 
 body.socket_key = "gunicorn.socket"
 # What frameworks read at once. gunicorn asks for a megabyte and copies what is left of it with every such piece, under
@@ -126,7 +125,7 @@ class LanedWorker(ThreadWorker):
         if 0 < arrival.needed <= request_buffering.WHOLE:
             self._await_rest(conn, arrival.needed)
             return
-        if arrival.needed or _FILES.search(arrival.head):
+        if arrival.needed or (_PARTS.search(arrival.head) and request_buffering.has_file(conn.sock)):
             self._submit(self.uploads, conn, arrival.needed)
         elif self.is_beacon(arrival.head):
             self.arriving.pop(conn, None)
