@@ -160,7 +160,7 @@ MIDDLEWARE = [
     "xfhandyman.security.headers.HeadersMiddleware",
     "telemetry.middleware.ObservingMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "xfhandyman.static_files.StaticFilesMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "xfhandyman.security.cookies.middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
