@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import availability, bookings, ingest, overhead, pages, scrape, start, travel
+from benchmarks import availability, bookings, ingest, load, overhead, pages, scrape, start, travel
 from benchmarks.measured import Figure, machine, table
 from harness.stack import BASE_DIR
 from xfhandyman import process_tree
@@ -18,6 +18,7 @@ PARTS: dict[str, Callable[[], list[Figure]]] = {
     "ingest": ingest.figures,
     "availability": availability.figures,
     "booking": bookings.figures,
+    "load": load.figures,
     "scrape": scrape.figures,
     "start": start.figures,
     "travel": travel.figures,
