@@ -141,7 +141,7 @@ def test_its_heading_leads_to_all_of_them(service: Service, office: Client) -> N
         (("view_contactmessage", "view_booking"), ["Read", "See the visit"]),
     ],
 )
-def test_it_leads_nobody_where_they_may_not_go(
+def test_it_leads_only_where_its_reader_may_go(
     service: Service, dev: Handyman, permissions: tuple[str, ...], steps: list[str] | None
 ) -> None:
     quoted(service, "Waiting", valid_until=FAR)
