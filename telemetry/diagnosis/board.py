@@ -13,6 +13,7 @@ import stat
 import tempfile
 import time
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from telemetry.diagnosis.engine import State
 from telemetry.diagnosis.model import Incident, Look
 from telemetry.logger import get_logger
+from telemetry.observe.statements import WINDOW
 
 log = get_logger("telemetry.incidents")
 
@@ -28,7 +30,7 @@ RECENT = 5
 ABANDONED = 120.0
 """Seconds without a leader after which what was open is no longer known to be."""
 _LOOK, _STATE, _INCIDENTS, _HISTORY, _LOCK = ".look", "state.json", "incidents.json", "history.json", ".lock"
-_TICKETS = "tickets.json"
+_TICKETS, _STATEMENTS = "tickets.json", ".statements"
 
 
 class Board:
@@ -41,6 +43,7 @@ class Board:
         self._read: dict[int, float] = {}
         self._history: list[dict[str, Any]] = []
         self._tickets: dict[str, Any] = {}
+        self._statements: list[list[Any]] = []
         self._claims: set[str] = set()
         self._incidents: tuple[int, list[Incident]] = (0, [])
 
@@ -52,8 +55,9 @@ class Board:
     def withdraw(self, pid: int) -> None:
         """This process ends as it should; one that is killed leaves its file behind."""
         if self._directory is not None:
-            with suppress(OSError):
-                (self._directory / f"{pid}{_LOOK}").unlink(missing_ok=True)
+            for kind in (_LOOK, _STATEMENTS):
+                with suppress(OSError):
+                    (self._directory / f"{pid}{kind}").unlink(missing_ok=True)
 
     def lead(self) -> bool:
         """Whether this process leads; it does when no other does."""
@@ -170,6 +174,29 @@ class Board:
             if isinstance(kept, dict):
                 return kept
         return {}
+
+    def publish_statements(self, rows: list[list[Any]]) -> None:
+        """Show whoever asks the databases what this process sends them: [alias, text without values, calls] rows."""
+        self._statements = rows
+        self._write(f"{os.getpid()}{_STATEMENTS}", rows)
+
+    def statements(self) -> dict[str, dict[str, float]]:
+        """Return calls in an hour by database alias and text, of all processes that run."""
+        found = dict[str, dict[str, float]]()
+        for rows in [self._statements] if self._directory is None else list(self._statement_files(self._directory)):
+            with suppress(TypeError, ValueError):
+                for alias, text, calls in rows:
+                    of = found.setdefault(alias, {})
+                    of[text] = of.get(text, 0.0) + calls
+        return found
+
+    def _statement_files(self, directory: Path) -> Iterator[list[Any]]:
+        for file in directory.glob(f"*{_STATEMENTS}"):
+            with suppress(OSError):
+                if time.time() - file.stat().st_mtime > ABANDONED + WINDOW:
+                    file.unlink()  # of a process that was killed
+                else:
+                    yield _rows(file)
 
     def latest(self) -> list[Look]:
         """Return the newest look of each process."""

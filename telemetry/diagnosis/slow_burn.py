@@ -6,10 +6,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from telemetry.diagnosis import missing_index
 from telemetry.observe import pool, probe
 from telemetry.observe.drivers import psycopg
 from telemetry.observe.queries import named
@@ -49,8 +51,10 @@ _SLOTS = """
     FROM pg_replication_slots WHERE NOT pg_is_in_recovery() LIMIT 100
 """
 _TABLES = """
-    SELECT relname, n_live_tup, n_dead_tup, n_mod_since_analyze, seq_scan, seq_tup_read, coalesce(idx_scan, 0)
-    FROM pg_stat_user_tables ORDER BY n_live_tup + n_dead_tup DESC LIMIT 300
+    SELECT CASE WHEN pg_table_is_visible(relid) THEN s.relname ELSE schemaname || '.' || s.relname END,
+           schemaname, s.relname, relpages,
+           n_live_tup, n_dead_tup, n_mod_since_analyze, seq_scan, seq_tup_read, coalesce(idx_scan, 0)
+    FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = relid ORDER BY n_live_tup + n_dead_tup DESC LIMIT 300
 """
 _INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid LIMIT 20"
 _CONNECTIONS = """
@@ -68,10 +72,10 @@ IDS = 2**31 - 3_000_000
 
 @dataclass(slots=True)
 class Trends:
-    """Earlier readings. `used`: (Unix seconds, share used) by resource; `scans`: (scans, rows read) by table."""
+    """Earlier readings. `used`: (when, share used) by resource; `scans`: (when, scans, rows read) by table."""
 
     used: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    scans: dict[str, tuple[int, int]] = field(default_factory=dict)
+    scans: dict[str, tuple[float, int, int]] = field(default_factory=dict)
 
     def read(self, name: str, at: float, share: float, of: str) -> str:
         """Take in a reading; return the sentence on it, or nothing while there is enough. `of`: what is used."""
@@ -87,13 +91,13 @@ class Trends:
         return ""
 
     def to_json(self) -> dict[str, Any]:
-        return {"used": self.used, "scans": self.scans}
+        return {"used": self.used, "reads": self.scans}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Trends":
         """Read what `to_json` made. Raises KeyError, TypeError or ValueError when it is of another shape."""
         used = {name: [(at, share) for at, share in readings] for name, readings in values["used"].items()}
-        return cls(used, {name: (scans, rows) for name, (scans, rows) in values["scans"].items()})
+        return cls(used, {name: (at, scans, rows) for name, (at, scans, rows) in values.get("reads", {}).items()})
 
 
 def runs_out(readings: list[tuple[float, float]]) -> float | None:
@@ -130,11 +134,21 @@ def databases() -> Iterator[tuple[str, bool]]:
         servers.add(server)
 
 
-def tickets(at: float, trends: Trends, alias: str = DEFAULT_DB_ALIAS, *, server: bool = True) -> Iterator[Ticket]:
-    """What a database shows, and with `server` what that does. Raises psycopg.Error when it does not answer."""
+def tickets(
+    at: float,
+    trends: Trends,
+    alias: str = DEFAULT_DB_ALIAS,
+    *,
+    server: bool = True,
+    statements: Mapping[str, float] = MappingProxyType({}),
+) -> Iterator[Ticket]:
+    """What a database shows, and with `server` what that does. Raises psycopg.Error when it does not answer.
+
+    `statements`: what this host sends it, calls in an hour by text without values.
+    """
     with probe.connect(alias, "slow-burn", TIMEOUT, lock_timeout=0.5) as connection:
         connection.execute("SET default_transaction_read_only = on")
-        yield from _tables(connection, alias, trends)
+        yield from _tables(connection, alias, at, trends, statements)
         if server:
             yield from _held(connection, alias)
             yield from _filling(connection, alias, at, trends)
@@ -157,13 +171,28 @@ def _held(connection: Any, alias: str) -> Iterator[Ticket]:
             yield Ticket("replication_slot", named(name, alias), says)
 
 
-def _tables(connection: Any, alias: str, trends: Trends) -> Iterator[Ticket]:
-    first = not trends.scans
-    found = list[Ticket]()
-    for table, live, dead, changed, scans, rows, by_index in connection.execute(_TABLES).fetchall():
-        name = named(table, alias)
-        before_scans, before_rows = trends.scans.get(name, (scans, rows))
-        trends.scans[name] = (scans, rows)
+class Scanned(NamedTuple):
+    """A large table that was read whole again and again. `times`: in an hour; `rows`: at each of them."""
+
+    name: str
+    schema: str
+    table: str
+    pages: int
+    live: int
+    times: float
+    rows: int
+    by_index: int
+
+
+def _tables(
+    connection: Any, alias: str, at: float, trends: Trends, statements: Mapping[str, float]
+) -> Iterator[Ticket]:
+    found, scanned = list[Ticket](), list[Scanned]()
+    rows = connection.execute(_TABLES).fetchall()
+    for shown, schema, table, pages, live, dead, changed, scans, read, by_index in rows:
+        name = named(shown, alias)
+        before, scans_before, read_before = trends.scans.get(name, (at, scans, read))
+        trends.scans[name] = (at, scans, read)
         if live + dead < BIG:
             continue
         if dead > DEAD * (live + dead):
@@ -172,19 +201,42 @@ def _tables(connection: Any, alias: str, trends: Trends) -> Iterator[Ticket]:
         if changed > CHANGED * live:
             says = f"{changed} rows of {name} ({live} in all) have changed since its statistics were made."
             found.append(Ticket("statistics", name, says))
-        new, read = scans - before_scans, rows - before_rows
-        if not first and new >= OFTEN and read >= ROWS * live * new:
-            says = (
-                f"{name} was read whole {new} times in an hour ({read // new} of {live} rows each;"
-                f" {by_index} reads by an index so far): a query that comes often lacks one."
-            )
-            found.append(Ticket("index", name, says))
+        new, hours = scans - scans_before, max((at - before) / 3600, 1.0)
+        if new >= OFTEN * hours and read - read_before >= ROWS * live * new:
+            each = (read - read_before) // new
+            scanned.append(Scanned(name, schema, table, pages, live, new / hours, each, by_index))
+    found += _indexes(connection, alias, scanned, statements)
     yield from found[: 3 * MOST]
     for index in (named(index, alias) for (index,) in connection.execute(_INVALID).fetchall()):
         yield Ticket("invalid_index", index, f"The index {index} is invalid: it costs every write and helps no query.")
     for numbers, last, most in connection.execute(_NUMBERS, (SHARE,)).fetchall():
         name = named(numbers, alias)
         yield Ticket("numbers", name, f"{last / most:.0%} of the numbers of {name} are used.")
+
+
+def _indexes(connection: Any, alias: str, scanned: list[Scanned], statements: Mapping[str, float]) -> Iterator[Ticket]:
+    """What reads these tables whole: the statement that lacks an index; where it is not known, that one may.
+
+    Nothing is said of statements that want all rows, or so many that an index would not serve them.
+    """
+    planned = missing_index.planned(connection, statements) if scanned else []
+    for table in scanned:
+        readers = list(missing_index.readers(planned, table.schema, table.table, table.pages))
+        lacking = [reader for reader in readers if reader.columns and reader.calls >= OFTEN]
+        often, rows = f"{table.times:.0f} times in an hour", f"{table.rows} of {table.live}"
+        if lacking:
+            others = f" ({len(lacking) - 1} other statements lack one as well)" if lacking[1:] else ""
+            says = (
+                f"`{named(lacking[0].summary, alias)}` reads {rows} rows of {table.name} at each call (the table was"
+                f" read so {often}): no index serves its filter on {', '.join(lacking[0].columns)}{others}."
+            )
+            yield Ticket("index", table.name, says)
+        elif sum(reader.calls for reader in readers if not reader.columns) < table.times / 2:
+            says = (
+                f"{table.name} was read whole {often} ({rows} rows each; {table.by_index} reads by an index so far):"
+                " see which statement does that, and whether it lacks one."
+            )
+            yield Ticket("index", table.name, says)
 
 
 def _filling(connection: Any, alias: str, at: float, trends: Trends) -> Iterator[Ticket]:

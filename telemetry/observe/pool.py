@@ -22,6 +22,7 @@ from telemetry.metrics import catalogue
 from telemetry.metrics.containment import failsafe
 from telemetry.observe.drivers import PoolTimeout
 from telemetry.observe.snapshot import Held, Snapshot, State
+from telemetry.observe.statements import Statements
 
 _IN_TRANSACTION = (2, 3)
 """libpq's PQTRANS_INTRANS and PQTRANS_INERROR."""
@@ -106,6 +107,8 @@ class Registry:
         self.pool: Any = None
         self.used = False
         """Whether a connection was ever asked for."""
+        self.statements = Statements()
+        """Which statements are sent often."""
 
     def check_out(self, connect: Callable[[], Any], pool: Any) -> tuple[Any, Holder]:
         """Get a connection through `connect`, counted as waiting meanwhile and as held afterwards."""

@@ -50,6 +50,7 @@ def observe(execute: Callable[..., Any], sql: Any, params: Any, many: bool, cont
     """The execute-wrapper the backend installs once on each connection wrapper."""
     db: ObservedConnection = context["connection"]
     summary = summarise(sql)
+    db.registry.statements.count(sql)
     name = named(summary, db.alias)
     holder, observation = db.holder, current()
     began = time.perf_counter()

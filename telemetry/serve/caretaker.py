@@ -13,6 +13,8 @@ from telemetry.diagnosis import slow_burn
 from telemetry.diagnosis.board import Board
 from telemetry.logger import get_logger
 from telemetry.metrics import catalogue
+from telemetry.observe import pool
+from telemetry.observe.statements import WINDOW
 from telemetry.tickets import Ticket
 
 EVERY, FIRST, RETRY = 3600.0, 60.0, 300.0
@@ -31,16 +33,30 @@ class Caretaker:
         self._board = board
         self._due = time.monotonic() + FIRST
         self._thread: threading.Thread | None = None
+        self._share_due = time.monotonic() + FIRST / 2
         self._kinds = set[str]()
 
     def tend(self) -> None:
-        """Begin a round when it is due and this process is the one that makes it."""
+        """Share what this process asks, and begin a round when it is due and this process is the one that makes it."""
+        if time.monotonic() >= self._share_due:
+            self._share_due = time.monotonic() + WINDOW
+            self.share()
         if time.monotonic() < self._due or (self._thread is not None and self._thread.is_alive()):
             return
         self._due = time.monotonic() + EVERY
         if self._board.hold("tickets"):
             self._thread = threading.Thread(target=self.round, name="telemetry-tickets", daemon=True)
             self._thread.start()
+
+    def share(self) -> None:
+        """Show the process that makes the rounds which statements this one sends often."""
+        self._board.publish_statements(
+            [
+                [alias, text, calls]
+                for alias, registry in pool.registries().items()
+                for text, calls in registry.statements.hourly().items()
+            ]
+        )
 
     def round(self) -> None:
         """Ask everything once, log what is new or was not logged for a day, and show it."""
@@ -51,8 +67,11 @@ class Caretaker:
             trends = slow_burn.Trends.from_json(kept["trends"])
         except (KeyError, TypeError, ValueError):
             trends = slow_burn.Trends()
+        statements = self._board.statements()
         checks: dict[str, Any] = {
-            f"database {alias}": partial(slow_burn.tickets, at, trends, alias, server=server)
+            f"database {alias}": partial(
+                slow_burn.tickets, at, trends, alias, server=server, statements=statements.get(alias, {})
+            )
             for alias, server in slow_burn.databases()
         }
         checks["disk"] = lambda: _disk(at, trends)
