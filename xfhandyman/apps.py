@@ -10,6 +10,10 @@ class XFHandymanConfig(AppConfig):
     verbose_name = "XFHandyman"
 
     def ready(self) -> None:
+        from django.contrib import admin
+        from django_otp_webauthn.admin import WebAuthnCredentialAdmin
+        from django_otp_webauthn.models import WebAuthnCredential
+
         from telemetry import health
         from telemetry.conf import conf
         from xfhandyman import pooler  # noqa: F401 - their checks register themselves
@@ -21,6 +25,7 @@ class XFHandymanConfig(AppConfig):
         from xfhandyman.wiring.redaction import redact_postcodes
         from xfhandyman.wiring.tickets import register_tickets
 
+        admin.site.register(WebAuthnCredential, WebAuthnCredentialAdmin)  # which the package leaves to its host
         watch_logins()
         watch_accounts()
         health.register("stripe", stripe)

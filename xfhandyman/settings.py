@@ -11,6 +11,7 @@ from bookings.ratelimit.rates import Limit
 from bookings.slots.travel import speeds_by_hour
 from telemetry.conf import conf
 from xfhandyman.security import policy
+from xfhandyman.security.relying_party import relying_party
 
 env = Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -148,6 +149,7 @@ INSTALLED_APPS = [
     "django_otp",
     "django_otp.plugins.otp_totp",
     "django_otp.plugins.otp_static",
+    "django_otp_webauthn",
     "axes",
     "import_export",
     "procrastinate.contrib.django",
@@ -349,3 +351,5 @@ SECURITY_CONTACT = env.str("SECURITY_CONTACT", f"{SITE_URL}/contact/")
 STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", PRODUCTION)
 OTP_TOTP_ISSUER = BUSINESS_NAME
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
+OTP_WEBAUTHN_RP_NAME = BUSINESS_NAME
+OTP_WEBAUTHN_RP_ID, OTP_WEBAUTHN_ALLOWED_ORIGINS = relying_party(SITE_URL, ALLOWED_HOSTS)

@@ -73,7 +73,7 @@ def _confirm(form: forms.BaseForm, request: HttpRequest, field: str = "own_passw
 
 
 class AppsMixin:
-    """For the admin of authenticator apps: taken away here, and set up by their owners alone, after the password."""
+    """For the admin of apps and passkeys: taken away here, and set up by their owners alone, after the password."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -27,7 +27,9 @@ class HeadersMiddleware(CSPMiddleware):
             policy.OFFICE: _texts(policy.office(directives)),
             policy.CREW: _texts(policy.crew(directives)),
         }
-        self.pages = policy.PAGES | settings.REPORTING_HEADERS
+        self.pages, self.office_pages = (
+            each | settings.REPORTING_HEADERS for each in (policy.PAGES, policy.OFFICE_PAGES)
+        )
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         for name, value in policy.EVERYWHERE.items():
@@ -41,7 +43,8 @@ class HeadersMiddleware(CSPMiddleware):
         nonce = getattr(request, "_csp_nonce", None)
         reports = _reports(request, staff is not None)
         response[HEADER] = (with_nonce.replace(_NONCE, nonce) if nonce else without).replace(policy.REPORTS, reports)
-        for name, value in self.pages.items():
+        pages = self.office_pages if request.path_info.startswith(policy.OFFICE) else self.pages
+        for name, value in pages.items():
             response[name] = value.replace(policy.REPORTS, reports)
         if staff and "no-store" not in response.get("Cache-Control", ""):
             response["Cache-Control"] = "private, no-store"

@@ -20,6 +20,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
+from django_otp_webauthn.models import WebAuthnCredential
 
 from bookings.ratelimit import limits
 from xfhandyman.security import sessions
@@ -118,9 +121,12 @@ def watch_logins() -> None:
     user_locked_out.connect(_locked_out, dispatch_uid="xfhandyman.logins")
 
 
+_FACTORS = {TOTPDevice: "totp", StaticDevice: "static", WebAuthnCredential: "passkey"}
+
+
 def _logged_in(user: User, **_: Any) -> None:
     device = getattr(user, "otp_device", None)
-    factor = type(device).__name__.removesuffix("Device").lower() if device else "none"
+    factor = _FACTORS[type(device)] if device else "none"
     metrics.staff_logins.labels("ok").inc()
     log.info("staff_logged_in", user_id=user.pk, second_factor=factor)
 

@@ -17,13 +17,19 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.cache import never_cache
 from django_otp.plugins.otp_totp.models import TOTPDevice
+from django_otp_webauthn.models import WebAuthnCredential
 
 from bookings.ratelimit import limits
-from xfhandyman.security import accounts, lists, logins, second_factor, sessions
+from xfhandyman.security import accounts, lists, logins, passkey_pages, passkeys, second_factor, sessions
 
 # What packages register and nobody has use for: tables that stay empty, and the recovery codes of others.
 _LEFT_OUT = {"axes.accesslog", "axes.accessfailurelog", "otp_static.staticdevice"}
-_TITLES = {"axes": "Failed logins", "otp_totp": "Authenticator apps", "auth": "Staff"}
+_TITLES = {
+    "axes": "Failed logins",
+    "otp_totp": "Authenticator apps",
+    "django_otp_webauthn": "Passkeys",
+    "auth": "Staff",
+}
 _BUSINESS = "bookings"
 _LONGEST_NAME = User._meta.get_field("username").max_length or 150
 _UNREADABLE = (ValueError, OverflowError, DataError, IncorrectLookupParameters)
@@ -48,7 +54,11 @@ class PasswordStep(LoginView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """429 where a client, or everybody, tries too often: a hash takes 50 ms of a processor, so it is not begun."""
         with logins.turn(limits.wait(request, logins.purpose(request))) as seconds:
-            return logins.wait(self, seconds) if seconds else super().post(request, *args, **kwargs)
+            if seconds:
+                return logins.wait(self, seconds)
+            if "passkey" in request.POST:
+                return second_factor.begin_with_passkey(request, self.get_success_url())
+            return super().post(request, *args, **kwargs)
 
     def form_valid(self, form: Any) -> HttpResponse:
         if not settings.STAFF_SECOND_FACTOR:
@@ -61,7 +71,7 @@ class Office(admin.AdminSite):
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         models: Any = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
         used = [each for each in models if each._meta.label_lower not in _LEFT_OUT]
-        own = {User: accounts.AccountsMixin, TOTPDevice: accounts.AppsMixin}
+        own = {User: accounts.AccountsMixin, TOTPDevice: accounts.AppsMixin, WebAuthnCredential: accounts.AppsMixin}
         extra = [own[model] for model in used if model in own]
         super().register(used, lists.bounded(admin_class or admin.ModelAdmin, *extra), **options)
 
@@ -91,6 +101,11 @@ class Office(admin.AdminSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
             path("second-factor/", never_cache(self.second_factor), name="second_factor"),
+            path("login/passkey/", never_cache(self.passkey_login), name="passkey_login"),
+            path("passkeys/", self.admin_view(self.passkeys), name="passkeys"),
+            path("passkeys/add/", self.admin_view(self.passkey_add), name="passkey_add"),
+            path("passkeys/confirm/", self.admin_view(self.passkey_confirm), name="passkey_confirm"),
+            path("authenticator-app/", self.admin_view(self.authenticator_app), name="authenticator_app"),
             path("system/", self.admin_view(self.system), name="system"),
             path("sessions/", self.admin_view(self.own_sessions), name="own_sessions"),
             path("recovery-codes/", self.admin_view(self.recovery_codes), name="recovery_codes"),
@@ -109,6 +124,7 @@ class Office(admin.AdminSite):
             "subtitle": None,
             "app_path": request.get_full_path(),
             "username": request.user.get_username(),
+            "passkeys": passkeys.offered(request),
             **({} if given else {"next": index}),
             **(extra_context or {}),
         }
@@ -138,6 +154,23 @@ class Office(admin.AdminSite):
         """The code of the authenticator app; before that, for who has none yet, its set-up."""
         response = second_factor.page(request, self.each_context(request) | {"has_permission": False})
         return logins.know_again(request, response)
+
+    def passkey_login(self, request: HttpRequest) -> HttpResponse:
+        """A passkey in the place of the password and the code."""
+        response = second_factor.passkey_login(request, self.each_context(request) | {"has_permission": False})
+        return logins.know_again(request, response)
+
+    def passkeys(self, request: HttpRequest) -> HttpResponse:
+        return passkey_pages.page(request, self.each_context(request))
+
+    def passkey_add(self, request: HttpRequest) -> HttpResponse:
+        return passkey_pages.add(request, self.each_context(request))
+
+    def passkey_confirm(self, request: HttpRequest) -> HttpResponse:
+        return passkey_pages.confirm(request, self.each_context(request))
+
+    def authenticator_app(self, request: HttpRequest) -> HttpResponse:
+        return second_factor.app_page(request, self.each_context(request))
 
     def recovery_codes(self, request: HttpRequest) -> HttpResponse:
         return second_factor.recovery_codes(request, self.each_context(request))

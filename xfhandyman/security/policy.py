@@ -16,11 +16,12 @@ REPORTS = "/api/telemetry/csp"
 
 Directives = dict[str, Any]
 
-# Everything a page of ours could ask for and never does. The list is of what Chromium knows: others it warns about.
+_PASSKEYS = "publickey-credentials-get"
+# Everything a customer's page could ask for and never does. The list is of what Chromium knows: others it warns about.
 _FEATURES = (
     "accelerometer", "browsing-topics", "camera", "display-capture", "encrypted-media", "geolocation", "gyroscope",
     "hid", "idle-detection", "local-fonts", "magnetometer", "microphone", "midi", "payment", "picture-in-picture",
-    "publickey-credentials-get", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
+    _PASSKEYS, "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
 )  # fmt: skip
 
 EVERYWHERE = {
@@ -34,6 +35,10 @@ BARE = EVERYWHERE | {"Content-Security-Policy": "default-src 'none'; frame-ances
 PAGES = {
     "Permissions-Policy": ", ".join(f"{feature}=()" for feature in _FEATURES),
 }
+OFFICE_PAGES = {
+    "Permissions-Policy": PAGES["Permissions-Policy"].replace(f"{_PASSKEYS}=()", f"{_PASSKEYS}=(self)"),
+}
+"""Where staff log in with passkeys."""
 
 
 def customers(*, form_targets: Sequence[str] = (), report_to: str = "") -> Directives:
