@@ -21,7 +21,7 @@ from bookings.slots.week import week
 from tests import factories
 
 MINUTE = timedelta(minutes=1)
-PECKHAM, CAMDEN, WALTHAMSTOW, UNKNOWN = "SE15 4QL", "NW1 7RP", "E17 9ZZ", "SE15 9ZZ"
+PECKHAM, CAMDEN, WOODFORD, MORTLAKE, UNKNOWN = "SE15 4QL", "NW1 7RP", "E18 1WB", "SW14 7ZL", "SE15 9ZZ"
 pytestmark = pytest.mark.django_db
 
 
@@ -146,10 +146,12 @@ def test_the_nearest_of_those_who_are_free_gets_it(service: Service, ann: Handym
     assert all(slot.is_nearby for slot in slots if bob.pk in slot.handyman_ids)
 
 
-def test_the_day_starts_at_home(service: Service, known: None) -> None:
-    factories.handyman(service, start_postcode="EN1 1AA")
-    factories.handyman(service, start_postcode=PECKHAM)
-    assert hours_at(service, PECKHAM)[0] > 7
+def test_the_day_starts_at_home(service: Service, ann: Handyman, known: None) -> None:
+    first = []
+    for home in ("", CAMDEN, WOODFORD):
+        Handyman.objects.update(start_postcode=home)
+        first.append(hours_at(service, MORTLAKE)[0])
+    assert [hour - first[0] for hour in first] == [0, 1, 2], "the further from home, the later"
 
 
 def test_a_week_takes_no_more_queries(service: Service, ann: Handyman, known: None) -> None:
