@@ -87,7 +87,7 @@ def test_a_refused_one_costs_neither_the_window_nor_what_was_typed(
     assert Booking.objects.get().starts_at == factories.tomorrow(10, days=5)
 
 
-def test_nobody_waits_for_photos_while_they_cannot_be_taken(
+def test_it_books_without_photos_while_they_cannot_be_taken(
     client: Client, service: Service, form: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(photos, "BOOKING_TIMEOUT", 0.1)

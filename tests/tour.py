@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 
 import psycopg
 from playwright.sync_api import Page, expect
 
 from harness.stack import Stack
 
+_SOME_THURSDAY = date.today() + timedelta(days=17 - date.today().weekday())
+"""Without visits of the demo. Who lives in SE15 works then; who lives further off works longer."""
 ADDRESSES = {
     "home": "/",
     "home, area covered": "/?postcode=se1+7pb#area",
@@ -21,6 +24,7 @@ ADDRESSES = {
     "service, area not covered": "/services/shelves/?postcode=ZE1+0AA#area",
     "week": "/book/tap-repair/",
     "week, one handyman": "/book/shelves/?handyman=grace",
+    "week, someone is nearby": f"/book/tap-repair/?day={_SOME_THURSDAY}&postcode=SE15+4QL",
     "week, nothing free that day": "/book/tap-repair/?day=9999-12-31",
     "jobs, of one visit": "/book/door-repair/jobs/?job=door-repair:2&job=shelves:1",
     "jobs, of two visits": "/book/tap-repair/jobs/?job=tap-repair:1&job=flat-pack:3&job=light-fitting:3",
