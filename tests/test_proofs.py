@@ -286,3 +286,18 @@ def test_bookings_at_once_do_not_pass_the_limit_together(service: Service, in_th
 
     results = in_threads(attempt, 8)
     assert sorted(results) == ["confirmed"] * PER_CLIENT + ["held"] * proofs.MOST_HELD + ["refused"] * 3
+
+
+@pytest.mark.race
+@pytest.mark.django_db(transaction=True)
+def test_one_form_posted_at_once_takes_the_last_booking_without_a_proof_once(
+    service: Service, in_threads: InThreads
+) -> None:
+    for number in range(PER_ADDRESS + proofs.MOST_HELD - 1):
+        take(service, number, client=f"client {number}")
+    last, who = starts(20), factories.customer(customer_email=ROBIN)
+
+    def book(_: int) -> Booking:
+        return scheduling.book(service=service, starts_at=last, customer=who, idempotency_key="form", client="another")
+
+    assert len(set(in_threads(book, 4))) == 1

@@ -1,6 +1,6 @@
 """What the business offers to do for a price, in answer to a message."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Self
 
 from django.conf import settings
@@ -121,13 +121,17 @@ class Quote(Visit, models.Model):
     @property
     def state(self) -> State:
         """What can be done with it now; a visit that was cancelled can be booked again at its price."""
+        return self.state_on(timezone.localdate())
+
+    def state_on(self, day: date) -> State:
+        """The same of who asks on this day of the business."""
         if self.booking and _stands(self.booking):
             return self.State.BOOKED
         if self.withdrawn_at:
             return self.State.REPLACED if self.replaced_by_id else self.State.WITHDRAWN
         if self.accepted_at:
             return self.State.ACCEPTED
-        return self.State.EXPIRED if self.valid_until < timezone.localdate() else self.State.OPEN
+        return self.State.EXPIRED if self.valid_until < day else self.State.OPEN
 
     @property
     def is_open(self) -> bool:

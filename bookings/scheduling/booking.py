@@ -14,6 +14,7 @@ from bookings.scheduling.errors import (
     AlreadyBooked,
     OutOfArea,
     SlotUnavailable,
+    TooManyUnproven,
 )
 from bookings.scheduling.history import By, Kind
 from bookings.scheduling.moving import move
@@ -176,11 +177,12 @@ def _take(
         while (earlier := idempotency.live(key, request.now)) is None:
             try:
                 return with_first_free(request, attempt)
-            except (SlotUnavailable, SamePostedTwice) as lost:
-                # The twin of this request may have taken the slot while we looked, or the form had a booking that is
-                # over: whose key is released then, and not before, as few forms come twice.
+            except (SlotUnavailable, TooManyUnproven, SamePostedTwice) as lost:
+                # The twin of this request may have taken the slot, or the last booking without a proof, while we
+                # looked; or the form had a booking that is over: whose key is released then, and not before, as few
+                # forms come twice.
                 posted_before = isinstance(lost, SamePostedTwice)
-                if isinstance(lost, SlotUnavailable) and idempotency.live(key, request.now) is None:
+                if not posted_before and idempotency.live(key, request.now) is None:
                     raise
         return _resubmitted(earlier, request, basket, customer, fingerprint)
 

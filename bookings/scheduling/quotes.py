@@ -61,11 +61,16 @@ def withdraw(*, quote: Quote) -> None:
 
 @transaction.atomic
 def accept(*, quote: Quote) -> None:
-    """Take the customer's yes. Does nothing when it was given; raises QuoteGone when it cannot be taken any more."""
+    """Take the customer's yes. Does nothing when it was given; raises QuoteGone when it cannot be taken any more.
+
+    The day on which they said so counts, however long staff held the lock.
+    """
+    today = timezone.localdate()
     found = _fresh(quote)
-    if found.state in (Quote.State.ACCEPTED, Quote.State.BOOKED):
+    state = found.state_on(today)
+    if state in (Quote.State.ACCEPTED, Quote.State.BOOKED):
         return
-    if found.state != Quote.State.OPEN:
+    if state != Quote.State.OPEN:
         raise QuoteGone(found)
     Quote.objects.filter(pk=found.pk).update(accepted_at=timezone.now())
     events.publish(events.QuoteAccepted(quote_id=found.pk))

@@ -142,7 +142,7 @@ def _book(
             seconds = limits.Pause(deposits.hold_time().total_seconds())
             return _wait(request, seconds, basket, start, handyman, unproven=True)
         except scheduling.QuoteGone as refusal:
-            return quotes.page(request, refusal.quote, status=409)
+            return quotes.refused(request, refusal)
         except scheduling.SchedulingError as refusal:
             reason = getattr(refusal, "reason", refusal.code)
     elif form.has_error("postcode", "out_of_area"):

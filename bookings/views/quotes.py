@@ -37,13 +37,19 @@ def quote(request: HttpRequest, token: str) -> HttpResponse:
     try:
         quotes.accept(quote=found)
     except QuoteGone as refusal:
-        return page(request, refusal.quote, status=409)
+        return refused(request, refusal)
     return redirect(found if found.state == Quote.State.BOOKED else windows(found))
 
 
 def page(request: HttpRequest, found: Quote, status: int = 200) -> HttpResponse:
     """The quote as it stands, with the next step. `status` 409: something was asked of it that cannot be done."""
     return render(request, _PAGE, _context(found) | {"refused": status == 409}, status=status)
+
+
+def refused(request: HttpRequest, refusal: QuoteGone) -> HttpResponse:
+    """What became of the quote that something was asked of: 409, or 404 where it was erased meanwhile."""
+    found = Quote.objects.with_lines().filter(pk=refusal.quote.pk).first()
+    return page(request, found, status=409) if found else dead_link(request, _DEAD)
 
 
 def windows(found: Quote) -> str:
@@ -59,12 +65,11 @@ def token_of(request: HttpRequest) -> str:
 
 
 def basket(token: str) -> Basket | None:
-    """What is quoted, if it can be booked or is; None otherwise."""
+    """What is quoted, whatever became of it: `judged` has looked, and the booking looks again under its lock."""
     try:
-        found = Quote.objects.for_link(token)
+        return Basket.quoted(Quote.objects.for_link(token))
     except Quote.DoesNotExist:
         return None
-    return Basket.quoted(found) if found.state in (Quote.State.ACCEPTED, Quote.State.BOOKED) else None
 
 
 def person(found: Quote | None) -> dict[str, str]:
