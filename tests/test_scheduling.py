@@ -79,13 +79,14 @@ def test_it_falls_through_to_another_handyman_who_is_still_free(monkeypatch: pyt
     first, second = factories.handyman(service), factories.handyman(service)
     at = factories.tomorrow(9)
     factories.booking(service=service, handyman=first, starts_at=at)
-    stale, find_slot = Slot(at, at + timedelta(hours=1), (first.pk, second.pk), (at, at)), calendars.find_slot
+    stale, find_slot = Slot(at, at + timedelta(hours=1), (first.pk, second.pk), (at, at)), calendars.Reader.find_slot
 
-    def late(**asked: Any) -> Slot | Reason:
-        return find_slot(**asked) if asked["handyman"] else stale
+    def late(reader: calendars.Reader, starts_at: datetime) -> Slot | Reason:
+        found = find_slot(reader, starts_at)
+        return found if reader.before else stale
 
     monkeypatch.setattr(assignment, "in_turn", lambda handyman_ids, *_: list(handyman_ids))
-    monkeypatch.setattr(calendars, "find_slot", late)
+    monkeypatch.setattr(calendars.Reader, "find_slot", late)
     assert book(service=service, starts_at=at).handyman == second
     with pytest.raises(scheduling.SlotTaken):
         book(service=service, starts_at=at, idempotency_key="another")
@@ -97,9 +98,9 @@ def test_it_falls_through_when_only_the_constraint_says_so(monkeypatch: pytest.M
     first, second = factories.handyman(service), factories.handyman(service)
     at = factories.tomorrow(9)
     factories.booking(service=service, handyman=first, starts_at=at)
-    stale = Slot(at, at + timedelta(hours=1), (first.pk, second.pk), (at, at))
+    stale, find_slot = Slot(at, at + timedelta(hours=1), (first.pk, second.pk), (at, at)), calendars.Reader.find_slot
     monkeypatch.setattr(assignment, "in_turn", lambda handyman_ids, *_: list(handyman_ids))
-    monkeypatch.setattr(calendars, "find_slot", lambda **_: stale)
+    monkeypatch.setattr(calendars.Reader, "find_slot", lambda *asked: find_slot(*asked) and stale)
     assert book(service=service, starts_at=at).handyman == second
     with pytest.raises(scheduling.SlotTaken):
         book(service=service, starts_at=at, idempotency_key="another")

@@ -159,7 +159,7 @@ def test_a_week_takes_no_more_queries(service: Service, ann: Handyman, known: No
     for postcode in (None, "", CAMDEN, UNKNOWN):
         with CaptureQueriesContext(connection) as queries:
             week(service=service, now=now, postcode=postcode)
-        assert len(queries) == 3
+        assert len(queries) == 1
 
 
 def test_it_keeps_one_set_of_postcodes_with_its_corners(known: None) -> None:

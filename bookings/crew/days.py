@@ -138,7 +138,7 @@ class Day:
 def of_handyman(handyman: Handyman) -> BookingQuerySet:
     """His visits; one that was cancelled only if it had been more than a slot held for somebody. No holds."""
     certain = Exists(BookingEvent.objects.filter(booking=OuterRef("pk"), kind__in=_MADE))
-    mine = Booking.objects.of(handyman).filter(handyman=handyman)
+    mine = Booking.objects.of(handyman.pk).filter(handyman=handyman)
     return mine.filter(Q(status__in=_SURE) | Q(certain, status=Status.CANCELLED))
 
 

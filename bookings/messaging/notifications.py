@@ -6,6 +6,7 @@ A row of Notification is written in the transaction of each change, so the two s
 
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
+from bookings.kept_query import KeptQuery
 from bookings.models import Booking, BookingEvent, Handyman, HowOften, Notification, OfficeContact, Status
 from bookings.slots import rules
 
@@ -47,11 +49,23 @@ def add(event: BookingEvent) -> None:
     office_only = event.kind in _OFFICE_ONLY  # the handyman himself has reported it
     theirs = {each for each in (event.booking.handyman, event.was_with) if each is not None and not office_only}
     handymen = [each for each in theirs if each.is_notified]
-    contacts = [each for each in OfficeContact.objects.all() if each.is_notified]
+    contacts = [each for each in _office() if each.is_notified]
     Notification.objects.bulk_create(
         [Notification(event=event, handyman=each) for each in handymen]
         + [Notification(event=event, contact=each) for each in contacts]
     )
+
+
+def _office() -> list[OfficeContact]:
+    return [OfficeContact.from_db("default", _CONTACT, row) for row in _contacts().rows()]
+
+
+_CONTACT = [field.attname for field in OfficeContact._meta.concrete_fields]
+
+
+@cache
+def _contacts() -> KeptQuery:
+    return KeptQuery(lambda: OfficeContact.objects.values_list(*_CONTACT))
 
 
 def _is_certain(booking: Booking, event: BookingEvent) -> bool:

@@ -73,11 +73,11 @@ class BookingQuerySet(models.QuerySet["Booking"]):
     def overlapping(self, start: datetime, end: datetime) -> Self:
         return self.filter(during__overlap=(start, end))
 
-    def of(self, handyman: Handyman) -> Self:
+    def of(self, handyman_id: int) -> Self:
         """One handyman's bookings, asked for as the exclusion constraint writes it: its index finds those of a time
         among a million, where the one on the foreign key reads all of the handyman's."""
         own = models.Func(models.F("handyman"), template=_AS_RANGE, output_field=BigIntegerRangeField())
-        return self.alias(own=own).filter(own__overlap=NumericRange(handyman.pk, handyman.pk, "[]"))
+        return self.alias(own=own).filter(own__overlap=NumericRange(handyman_id, handyman_id, "[]"))
 
     def with_jobs(self) -> Self:
         """With what a page or an e-mail says of a visit: its jobs and its handyman. One query more."""

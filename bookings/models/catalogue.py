@@ -3,6 +3,7 @@
 import hashlib
 import re
 from datetime import timedelta
+from functools import cache
 from typing import Self
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.db import models
 from django.urls import reverse
 
 from bookings import country
+from bookings.kept_query import KeptQuery
 from bookings.models.fields import LineField, ProseField
 
 LEAST_DEPOSIT = 100
@@ -139,8 +141,13 @@ class ServiceAreaQuerySet(models.QuerySet["ServiceArea"]):
     def covers(self, postcode: str) -> bool:
         """Whether the business comes to this postcode. With no area on record, or no postcodes, it goes everywhere."""
         here = country.current()
-        prefixes = list(self.values_list("prefix", flat=True)) if here.pattern else []
+        prefixes = [prefix for (prefix,) in _prefixes().rows()] if here.pattern else []
         return not prefixes or any(here.covers(prefix, postcode) for prefix in prefixes)
+
+
+@cache
+def _prefixes() -> KeptQuery:
+    return KeptQuery(lambda: ServiceArea.objects.order_by().values_list("prefix"))
 
 
 class ServiceArea(models.Model):

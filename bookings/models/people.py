@@ -49,8 +49,8 @@ class HandymanQuerySet(models.QuerySet["Handyman"]):
     def active(self) -> Self:
         return self.filter(active=True)
 
-    def skilled_in(self, *services: Service) -> Self:
-        """Active handymen who do all of these services."""
+    def skilled_in(self, *services: Service | int) -> Self:
+        """Active handymen who do all of these services, or of those with these ids."""
         found = self.active()
         for service in services:
             found = found.filter(skills=service)

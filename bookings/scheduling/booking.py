@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from bookings import events
 from bookings.basket import Basket, Work
 from bookings.messaging import outbox
 from bookings.models import Booking, Handyman, Service, ServiceArea, Status
@@ -136,17 +137,18 @@ def _take(
         if posted_before:
             idempotency.release(key, request.now)
         email, now = customer.customer_email, request.now
-        proven_at = proofs.earlier(email, now) if request.by == By.CUSTOMER else now
-        client = request.client if proven_at is None else None
-        unproven = client is not None and proofs.comes_first(email=email, client=client, now=now)
+        proof = proofs.Proof(now)
+        if request.by == By.CUSTOMER:
+            proof = proofs.of_new_booking(email=email, client=request.client, now=now)
+        unproven = proof.comes_first
         booking = Booking(
             service=basket.service,
             quantity=basket.jobs[0].quantity,
             handyman=taker,
             status=Status.HELD if unproven else status,
             hold_expires_at=now + deposits.hold_time() if unproven else hold_expires_at,
-            proven_at=proven_at,
-            client=client or "",
+            proven_at=proof.proven_at,
+            client=proof.client,
             idempotency_key=key,
             fingerprint=fingerprint,
             consent_at=request.now,
@@ -163,6 +165,8 @@ def _take(
         quotes.book(booking, basket)
         held = booking.status == Status.HELD
         history.record(booking, Kind.HELD if held else Kind.CREATED, by=request.by, user=request.user)
+        if slot.of_unknown_place:
+            events.publish(events.PlaceUnknown(booking_id=booking.pk, service=basket.service.slug, by=request.by.value))
         if unproven:
             outbox.after_unproven(booking)
         elif held:

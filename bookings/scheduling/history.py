@@ -29,7 +29,6 @@ _EVENTS: dict[Kind, type[events.BookingEvent]] = {
     Kind.REFUNDED: events.DepositRefunded,
 }
 
-_BOOKS = (Kind.HELD, Kind.CREATED)
 _FREES = (Kind.MOVED, Kind.CANCELLED, Kind.EXPIRED)
 """What gives time back. Other ways to free time are found within a minute."""
 
@@ -63,8 +62,6 @@ def record(
         look_for_time()
     if event := _EVENTS.get(kind):  # what handymen report is published by `reports`
         events.publish(event(booking_id=booking.pk, service=booking.service.slug, by=by.value))
-    if kind in _BOOKS and Booking.objects.filter(pk=booking.pk).of_unknown_place().exists():
-        events.publish(events.PlaceUnknown(booking_id=booking.pk, service=booking.service.slug, by=by.value))
 
 
 def changed_by_staff(booking: Booking) -> bool:

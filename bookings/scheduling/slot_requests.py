@@ -7,13 +7,16 @@ Whoever changes his hours or his time off takes the same lock, so neither overlo
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError
+from django.db.models import QuerySet
 
 from bookings.basket import Work
-from bookings.models import Booking, Handyman
+from bookings.kept_query import Asked, KeptQuery, Statement
+from bookings.models import Booking, Handyman, Status
 from bookings.scheduling import holds
 from bookings.scheduling.errors import SlotTaken, SlotUnavailable, TooFar
 from bookings.scheduling.history import By
@@ -57,16 +60,32 @@ class SlotRequest:
 
     def judge(self, handyman: Handyman | None) -> Slot | Reason:
         """The free slot of this handyman, or of anybody, as things are now; or the reason why there is none."""
+        return self._reader(handyman).find_slot(self.starts_at)
+
+    def judge_locked(self, handyman_id: int) -> tuple[Handyman, list[int], Slot | Reason]:
+        """The handyman, locked and given the visit; the holds that have run out in its way; and his free slot.
+
+        One round trip. What is read after the lock is what its last holder has left.
+        """
+        until = self.starts_at + calendars.current_rules().window + self.service.duration + self.service.buffer
+        lock = _GIVEN, (self.now, handyman_id)
+        expired = _expired(), (handyman_id, self.now, self.starts_at, until)
+        reader = self._reader(Handyman(pk=handyman_id), lock, expired)
+        found = reader.find_slot(self.starts_at)
+        (taker,), in_the_way = reader.before
+        return Handyman.from_db("default", _COLUMNS, taker), [pk for (pk,) in in_the_way], found
+
+    def _reader(self, handyman: Handyman | None, *first: Asked) -> calendars.Reader:
         rules = calendars.current_rules() if self.by == By.CUSTOMER else calendars.staff_rules()
-        return calendars.find_slot(
+        return calendars.Reader(
             service=self.service,
-            starts_at=self.starts_at,
             handyman=handyman,
             now=self.now,
             ignoring=self.moving,
             by_rules=why.at_odd_times(rules) if self.overtime else rules,
             overtime=self.overtime,
             postcode=self.postcode,
+            first=first,
         )
 
     def alternatives(self) -> list[Slot]:
@@ -101,13 +120,12 @@ def with_first_free(request: SlotRequest, attempt: Callable[[int], Booking]) -> 
 
 def commit(request: SlotRequest, handyman_id: int) -> tuple[Handyman, Slot]:
     """The handyman, locked and given the visit, and the slot as it is for him. Raises NoLongerFree."""
-    (taker,) = Handyman.objects.filter(pk=handyman_id).for_change()
-    _release_expired_holds(handyman_id, request)
-    found = request.judge(taker)
+    taker, in_the_way, found = request.judge_locked(handyman_id)
     if not isinstance(found, Slot):
         raise NoLongerFree
-    taker.given_at = request.now
-    taker.save(update_fields=["given_at"])
+    if in_the_way:
+        # Holds that have run out stand in the constraint's way until their rows say so.
+        holds.release_expired(now=request.now, among=Booking.objects.filter(pk__in=in_the_way))
     return taker, found
 
 
@@ -119,8 +137,18 @@ class SamePostedTwice(Exception):
     """The unique key says that this very form was booked meanwhile."""
 
 
-def _release_expired_holds(handyman_id: int, request: SlotRequest) -> None:
-    """Holds that have run out stand in the constraint's way until their rows say so."""
-    until = request.starts_at + calendars.current_rules().window + request.service.duration + request.service.buffer
-    in_the_way = Booking.objects.filter(handyman=handyman_id).overlapping(request.starts_at, until)
-    holds.release_expired(now=request.now, among=in_the_way)
+_COLUMNS = [field.attname for field in Handyman._meta.concrete_fields]
+_GIVEN = Statement(
+    f"UPDATE bookings_handyman SET given_at = %s WHERE id = %s RETURNING {', '.join(_COLUMNS)}",  # noqa: S608
+    Handyman,
+)
+"""Locks him as `for_change` does."""
+
+
+@cache
+def _expired() -> KeptQuery:
+    def query(handyman_id: int, now: datetime, start: datetime, until: datetime) -> QuerySet[Any, Any]:
+        held = Booking.objects.filter(status=Status.HELD, hold_expires_at__lte=now)
+        return held.of(handyman_id).overlapping(start, until).order_by().values_list("pk")
+
+    return KeptQuery(query, int, datetime, datetime, datetime)

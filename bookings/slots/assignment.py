@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 
-from bookings.models import Booking, Handyman
-from bookings.slots import calendars, rules
+from bookings.kept_query import together
+from bookings.slots import calendars, queries, rules
 from bookings.slots.rules import Slot
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -21,7 +21,7 @@ def nearest_first(slot: Slot, now: datetime) -> list[int]:
 def in_turn(handyman_ids: Sequence[int], starts_at: datetime, now: datetime) -> list[int]:
     """Those with the fewest visits that day first, then that week, then those who were given none for longest.
 
-    Days and weeks (from Monday) are the business's own. Two queries, where there is a choice.
+    Days and weeks (from Monday) are the business's own. One round trip, where there is a choice.
     """
     if len(handyman_ids) < 2:
         return list(handyman_ids)
@@ -29,10 +29,11 @@ def in_turn(handyman_ids: Sequence[int], starts_at: datetime, now: datetime) -> 
     day = starts_at.astimezone(zone).date()
     monday = day - timedelta(days=day.weekday())
     week = [rules.instant(monday + timedelta(days=days), time(), zone) for days in (0, 7)]
-    visits = Booking.objects.occupying(now).overlapping(week[0], week[1]).filter(handyman__in=handyman_ids)
+    ids = list(handyman_ids)
+    visits, given_at = together((queries.begins(), (ids, *week, now)), (queries.given(), (ids,)))
     of_day, of_week = Counter[int](), Counter[int]()
-    for handyman_id, begins in visits.values_list("handyman_id", "starts_at"):
+    for handyman_id, begins in visits:
         of_day[handyman_id] += begins.astimezone(zone).date() == day
         of_week[handyman_id] += 1
-    given = dict(Handyman.objects.filter(pk__in=handyman_ids).values_list("pk", "given_at"))
+    given: dict[int, datetime | None] = dict(given_at)
     return sorted(handyman_ids, key=lambda pk: (of_day[pk], of_week[pk], given[pk] or _NEVER, pk))

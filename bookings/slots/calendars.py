@@ -1,4 +1,4 @@
-"""The questions asked of the diary: at most four queries, however many bookings there are."""
+"""The questions asked of the diary: at most two round trips, however many bookings there are."""
 
 from collections import defaultdict
 from datetime import date, datetime, time, timedelta
@@ -55,7 +55,7 @@ def impossible(*, now: datetime | None = None) -> list[Service]:
 
 
 def load(*, first: date, last: date, now: datetime) -> Diary:
-    """Everybody's time from `first` to the end of `last` (local days), three queries."""
+    """Everybody's time from `first` to the end of `last` (local days), one round trip."""
     return Reader(now=now).diary(first, last)
 
 
@@ -69,7 +69,7 @@ def free_slots(
     ignoring: Booking | None = None,
     postcode: str | None = ANYWHERE,
 ) -> list[Slot]:
-    """The slots of a service from `first` to `last` (local days, inclusive), in order. Three queries."""
+    """The slots of a service from `first` to `last` (local days, inclusive), in order. One round trip."""
     now = now or timezone.now()
     reader = Reader(now=now, service=service, handyman=handyman, ignoring=ignoring, postcode=postcode)
     return reader.slots(first, last)
@@ -86,15 +86,12 @@ def find_slot(
     overtime: bool = False,
     postcode: str | None = ANYWHERE,
 ) -> Slot | Reason:
-    """The free slot of a service that starts at this instant, or the reason why there is none. Three queries.
+    """The free slot of a service that starts at this instant, or the reason why there is none. One round trip.
 
     With `overtime` one that is too far, if there is no other.
     """
-    now = now or timezone.now()
-    by_rules = by_rules or current_rules()
-    day = starts_at.astimezone(by_rules.zone).date()
     reader = Reader(
-        now=now,
+        now=now or timezone.now(),
         service=service,
         handyman=handyman,
         ignoring=ignoring,
@@ -102,12 +99,7 @@ def find_slot(
         overtime=overtime,
         postcode=postcode,
     )
-    diary, job = reader.diary(day, day), reader.job
-    found = rules.find_slot(diary, rules=by_rules, job=job, starts_at=starts_at, now=now)
-    if overtime and found is Reason.TRAVEL:
-        diary, job = rules.regardless_of_travel(diary, job)
-        return rules.find_slot(diary, rules=by_rules, job=job, starts_at=starts_at, now=now)
-    return found
+    return reader.find_slot(starts_at)
 
 
 def next_slots(
@@ -119,7 +111,7 @@ def next_slots(
     now: datetime | None = None,
     postcode: str | None = ANYWHERE,
 ) -> list[Slot]:
-    """The first free slots from a local day on, never beyond the horizon. At most four queries."""
+    """The first free slots from a local day on, never beyond the horizon. At most two round trips."""
     reader = Reader(now=now or timezone.now(), service=service, handyman=handyman, postcode=postcode)
     return reader.next_slots(after, limit)
 

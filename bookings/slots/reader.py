@@ -1,24 +1,22 @@
-"""The diary as the database has it: at most three queries, however many bookings."""
+"""The diary as the database has it: one round trip, however many bookings."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.contrib.postgres.fields import ArrayField
-from django.db.models import DateTimeField, DurationField, Exists, F, FloatField, OuterRef, QuerySet, Value
-from django.db.models.functions import Coalesce
 from django.utils.functional import cached_property
 
 from bookings import process_cache
 from bookings.basket import Work
-from bookings.models import Booking, Handyman, Holiday, Postcode, Service, TimeOff, WorkingHours
-from bookings.slots import rules, why
-from bookings.slots.kept_query import KeptQuery
-from bookings.slots.rules import Calendar, Diary, Job, Rules, Shift, Slot, Visit
+from bookings.kept_query import Asked, Row, together
+from bookings.models import Booking, Handyman, Holiday, Postcode
+from bookings.slots import queries, rules, why
+from bookings.slots.queries import Whose
+from bookings.slots.rules import Calendar, Diary, Job, Reason, Rules, Shift, Slot, Visit
 from bookings.slots.travel import Place, Places, Travel
 
 _DAY = timedelta(days=1)
@@ -26,8 +24,6 @@ _STAFF_HORIZON_DAYS = 366
 CHUNK = 14 * _DAY
 _LONGEST_WAY = _DAY / 4
 """From a visit before the days that are looked at, or to one after them."""
-_NOTHING = (Value(None, DateTimeField()), Value(None, DurationField()), Value(None, ArrayField(FloatField())))
-"""What of a visit there is not of time off."""
 ANYWHERE = None
 """The postcode of a job of which it is only known that it is in the area."""
 
@@ -62,7 +58,7 @@ def staff_rules() -> Rules:
 
 
 class Reader:
-    """The diary of one request: at most four queries, however many bookings there are and however far one looks.
+    """The diary of one request: at most two round trips, however many bookings there are and however far one looks.
 
     Hours and holidays are read once; what is taken for the days first asked for and, if those do not do, to the
     horizon. Only handymen who do all that `service` (or basket, or booking) needs, and only `handyman`, when given.
@@ -72,6 +68,8 @@ class Reader:
 
     With a `version` of the catalogue, which is for showing alone, hours and holidays are those kept for it, and what is
     taken is asked in the words kept for it: one query. What books gives none, and everything is read.
+
+    The statements of `first` are run before anything is read, in its round trip; `before` holds their rows then.
     """
 
     def __init__(
@@ -85,10 +83,12 @@ class Reader:
         overtime: bool = False,
         postcode: str | None = ANYWHERE,
         version: str = "",
+        first: Sequence[Asked] = (),
     ) -> None:
         self.rules, self._now, self._overtime = by_rules or current_rules(), now, overtime
         self._service, self._handyman, self._ignoring = service, handyman, ignoring
-        self._postcode, self._version = postcode, version
+        self._postcode, self._version, self._first = postcode, version, first
+        self.before: list[list[Row]] = []
         self._read: tuple[date, date, Diary] | None = None
 
     def diary(self, first: date, last: date) -> Diary:
@@ -98,12 +98,10 @@ class Reader:
             if from_day <= first and last <= to_day:
                 return diary
             first, last = min(first, from_day), max(last, self.rules.last_day(self._now))
-        start = rules.instant(first, time(), self.rules.zone)
-        end = rules.instant(self.rules.reach(self.job, last) + _DAY, time(), self.rules.zone)
-        booked, off = self._taken(start - _LONGEST_WAY, end + _LONGEST_WAY)
+        booked, off = _by_handyman(self._rows(first, last))
         people = self._people
         calendars = [replace(people[pk], time_off=off[pk], booked=booked[pk]) for pk in sorted(people)]
-        diary = Diary(calendars, self._holidays(first, last))
+        diary = Diary(calendars, self._holidays)
         self._read = (first, last, why.without_hours(diary) if self._overtime else diary)
         return self._read[2]
 
@@ -130,6 +128,17 @@ class Reader:
             first += CHUNK
         return found[:limit]
 
+    def find_slot(self, starts_at: datetime) -> Slot | Reason:
+        """The slot that starts at this instant, or the reason why there is none; overtime, one too far will do."""
+        day = starts_at.astimezone(self.rules.zone).date()
+        diary, job = self.diary(day, day), self.job
+        found = rules.find_slot(diary, rules=self.rules, job=job, starts_at=starts_at, now=self._now)
+        if self._overtime and found is Reason.TRAVEL:
+            diary, job = rules.regardless_of_travel(diary, job)
+            found = rules.find_slot(diary, rules=self.rules, job=job, starts_at=starts_at, now=self._now)
+        is_unknown = self.knows_postcodes and not self.job.places
+        return replace(found, of_unknown_place=True) if is_unknown and isinstance(found, Slot) else found
+
     def answers(self, starts_at: datetime) -> list[why.Answer]:
         """What each of these handymen has against the window that opens at this instant."""
         day = starts_at.astimezone(self.rules.zone).date()
@@ -145,9 +154,7 @@ class Reader:
     @cached_property
     def job(self) -> Job:
         """How long the job takes, and where it is as far as that is known."""
-        if self._service is None:
-            return Job(timedelta())
-        return Job(self._service.duration, self._service.buffer, self._crew.places)
+        return replace(self._lasts, places=self._crew.places) if self._service is not None else self._lasts
 
     @property
     def knows_postcodes(self) -> bool:
@@ -159,49 +166,57 @@ class Reader:
         return self._crew.people
 
     @cached_property
+    def _lasts(self) -> Job:
+        return Job(self._service.duration, self._service.buffer) if self._service is not None else Job(timedelta())
+
+    @cached_property
+    def _whose(self) -> Whose:
+        return Whose.of(self._service.services if self._service is not None else (), self._handyman)
+
+    @cached_property
     def _crew(self) -> "_Crew":
-        services = self._service.services if self._service is not None else ()
         if not self._version:
-            return _crew(services, self._handyman, self._postcode)
-        able, who = tuple(each.pk for each in services), self._handyman and self._handyman.pk
+            return _Crew.of(*together(self._ask_crew(self._postcode)))
         crew = process_cache.of_catalogue(
-            self._version, ("crew", able, who), lambda: _crew(services, self._handyman, ANYWHERE)
+            self._version, ("crew", self._whose), lambda: _Crew.of(*together(self._ask_crew(ANYWHERE)))
         )
         if self._postcode is ANYWHERE or not crew.knows_postcodes:
             return crew
         return replace(crew, places=_places(Postcode.objects.find(self._postcode)))
 
-    def _holidays(self, first: date, last: date) -> frozenset[date]:
-        """Of these days; read as far as the horizon the first time. Kept are all that there are."""
-        if self._version:
-            return process_cache.of_catalogue(self._version, "holidays", _all_holidays)
+    @cached_property
+    def _holidays(self) -> frozenset[date]:
+        """Those as far as the horizon; or, kept, all that there are."""
+        return process_cache.of_catalogue(self._version, "holidays", _all_holidays)
+
+    def _ask_crew(self, postcode: str | None) -> Asked:
+        """Who does all of it and when he works; where the job is."""
+        where = () if postcode is ANYWHERE else (postcode,)
+        return queries.crew(self._whose.kind, postcode is ANYWHERE), (*self._whose.values, *where)
+
+    def _ask_holidays(self, first: date, last: date) -> Asked:
         since = min(first, self.rules.today(self._now))
-        until = self.rules.reach(self.job, max(last, self.rules.last_day(self._now)))
-        if not hasattr(self, "_days_off"):
-            found = Holiday.objects.filter(date__range=(since, until)).values_list("date", flat=True)
-            self._days_off = frozenset(found)
-        return self._days_off
+        return queries.holidays(), (since, self.rules.reach(self._lasts, max(last, self.rules.last_day(self._now))))
 
-    def _taken(self, start: datetime, end: datetime) -> tuple[dict[int, list[Visit]], dict[int, list[rules.Interval]]]:
-        """Between two instants, by handyman: what is booked, and time off. One query for both."""
-        booked: dict[int, list[Visit]] = defaultdict(list)
-        off: dict[int, list[rules.Interval]] = defaultdict(list)
-        for handyman_id, begins, until, leaves, buffer, at in self._rows(start, end):
-            if leaves is None:
-                off[handyman_id].append((begins, until))
-            else:
-                booked[handyman_id].append(Visit(begins, until, leaves, buffer, _places(at)))
-        return booked, off
+    def _ask_taken(self, first: date, last: date) -> Asked:
+        start = rules.instant(first, time(), self.rules.zone) - _LONGEST_WAY
+        end = rules.instant(self.rules.reach(self._lasts, last) + _DAY, time(), self.rules.zone) + _LONGEST_WAY
+        left_out = () if self._ignoring is None else (self._ignoring.pk,)
+        values = (*self._whose.values, start, end, self._now, *left_out)
+        return queries.taken(self._whose.kind, self._ignoring is not None), values
 
-    def _rows(self, start: datetime, end: datetime) -> Iterable[Any]:
-        def query(start: datetime, end: datetime, now: datetime) -> QuerySet[Any, Any]:
-            return _taken(list(self._people), self._handyman, self._ignoring, start, end, now)
-
-        if not self._version or self._ignoring is not None or not self._people:
-            return query(start, end, self._now)
-        who = self._handyman and self._handyman.pk
-        asked = process_cache.of_catalogue(self._version, ("taken", *self._people, who), lambda: KeptQuery(query))
-        return asked.rows(start, end, self._now)
+    def _rows(self, first: date, last: date) -> list[Row]:
+        """What is booked, and time off. The first time, hours and holidays come with it where none are kept."""
+        if self._version or "_holidays" in self.__dict__:
+            return together(self._ask_taken(first, last))[0]
+        *self.before, crew, taken, days_off = together(
+            *self._first,
+            self._ask_crew(self._postcode),
+            self._ask_taken(first, last),
+            self._ask_holidays(first, last),
+        )
+        self._crew, self._holidays = _Crew.of(crew), frozenset(day for (day,) in days_off)
+        return taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,58 +227,35 @@ class _Crew:
     places: Places
     knows_postcodes: bool
 
+    @classmethod
+    def of(cls, rows: list[Row]) -> "_Crew":
+        """From what `queries.crew` gives."""
+        shifts: dict[int, list[Shift]] = defaultdict(list)
+        ends: dict[int, tuple[Places, Places]] = {}
+        places: Places = ()
+        knows_postcodes = False
+        for handyman_id, weekday, opens, closes, leaves, returns, at, knows in rows:
+            shifts[handyman_id].append(Shift(weekday, opens, closes))
+            ends[handyman_id] = _places(leaves), _places(returns)
+            places, knows_postcodes = places or _places(at), knows
+        people = {pk: Calendar(pk, shifts[pk], begins=begins, ends=back) for pk, (begins, back) in ends.items()}
+        return cls(people, places, knows_postcodes)
 
-def _crew(services: Sequence[Service], handyman: Handyman | None, postcode: str | None) -> _Crew:
-    """Who does all of it and when he works; where the job is. One query for all that."""
-    hours = WorkingHours.objects.filter(handyman__active=True)
-    for each in services:
-        hours = hours.filter(handyman__skills=each)
-    if handyman is not None:
-        hours = hours.filter(handyman=handyman)
-    wanted = Postcode.objects.corners() if postcode is ANYWHERE else Postcode.objects.point(postcode)
-    shifts: dict[int, list[Shift]] = defaultdict(list)
-    ends: dict[int, tuple[Places, Places]] = {}
-    places: Places = ()
-    knows_postcodes = False
-    for handyman_id, weekday, opens, closes, leaves, returns, at, knows in hours.values_list(
-        "handyman_id",
-        "weekday",
-        "start",
-        "end",
-        Postcode.objects.point(OuterRef("handyman__start_postcode")),
-        Postcode.objects.point(OuterRef("handyman__end_postcode")),
-        wanted,
-        Exists(Postcode.objects.filter(is_corner=True)),
-    ):
-        shifts[handyman_id].append(Shift(weekday, opens, closes))
-        ends[handyman_id] = _places(leaves), _places(returns)
-        places, knows_postcodes = places or _places(at), knows
-    people = {pk: Calendar(pk, shifts[pk], begins=begins, ends=back) for pk, (begins, back) in ends.items()}
-    return _Crew(people, places, knows_postcodes)
+
+def _by_handyman(rows: list[Row]) -> tuple[dict[int, list[Visit]], dict[int, list[rules.Interval]]]:
+    """What is booked, and time off, from what `queries.taken` gives."""
+    booked: dict[int, list[Visit]] = defaultdict(list)
+    off: dict[int, list[rules.Interval]] = defaultdict(list)
+    for handyman_id, begins, until, leaves, buffer, at in rows:
+        if leaves is None:
+            off[handyman_id].append((begins, until))
+        else:
+            booked[handyman_id].append(Visit(begins, until, leaves, buffer, _places(at)))
+    return booked, off
 
 
 def _all_holidays() -> frozenset[date]:
     return frozenset(Holiday.objects.values_list("date", flat=True))
-
-
-def _taken(
-    handymen: list[int],
-    handyman: Handyman | None,
-    ignoring: Booking | None,
-    start: datetime,
-    end: datetime,
-    now: datetime,
-) -> QuerySet[Any, Any]:
-    bookings = Booking.objects.occupying(now).overlapping(start, end)
-    bookings = bookings.of(handyman) if handyman else bookings.filter(handyman__in=handymen)
-    if ignoring is not None:
-        bookings = bookings.exclude(pk=ignoring.pk)
-    absences = TimeOff.objects.overlapping(start, end).filter(handyman__in=handymen)
-    reserve = Coalesce("reserve", F("during__endswith") - F("ends_at"), output_field=DurationField())
-    point = Postcode.objects.point(OuterRef("postcode"))
-    visits = bookings.values_list("handyman_id", "during__startswith", "during__endswith", "ends_at", reserve, point)
-    away = absences.values_list("handyman_id", "starts_at", "ends_at", *_NOTHING)
-    return visits.order_by().union(away.order_by(), all=True)
 
 
 def _places(found: Sequence[Any] | None) -> Places:

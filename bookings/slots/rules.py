@@ -119,6 +119,8 @@ class Slot:
     """It lies on the way of one of them, by coarse places."""
     buffer: timedelta = timedelta()
     """What is kept free after the job, because the way to the next is not known."""
+    of_unknown_place: bool = False
+    """The job's postcode should be among those imported, and is not."""
 
 
 class Reason(StrEnum):

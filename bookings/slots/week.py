@@ -76,7 +76,7 @@ def week(
     """The week that holds `day`, or the one from `first`, or the first one with a free slot.
 
     Weeks are counted from today, so the first one never begins with days gone by. Without `day` the first day
-    with a free slot is selected. At most four queries, whatever the number of bookings; with the `version` of the
+    with a free slot is selected. At most two queries, whatever the number of bookings; with the `version` of the
     catalogue one or two, and hours and holidays as they are kept for it.
     """
     reader = calendars.Reader(
