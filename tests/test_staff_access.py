@@ -41,7 +41,13 @@ def test_half_a_login_opens_what_a_stranger_sees_and_no_more(settings: Settings)
             if "/admin/login/" in str(answers[0][1]):
                 staff_pages.add(route)
     assert opened == {}
-    assert {"/contact/photos/<int:pk>.jpg", "/admin/operations/", "/admin/", "/admin/auth/user/"} <= staff_pages
+    assert {
+        "/contact/photos/<int:pk>.jpg",
+        "/admin/operations/",
+        "/admin/",
+        "/admin/auth/user/",
+        "/admin/passkeys/confirm/",
+    } <= staff_pages
 
 
 def test_no_page_hands_out_a_customers_link(visit: Booking, admin_client: Client) -> None:

@@ -322,6 +322,7 @@ def test_what_browsers_bind_it_to() -> None:
         ["https://www.example.com", "https://a.www.example.com"],
     )
     assert relying_party("https://shop.example:8443", []) == ("shop.example", ["https://shop.example:8443"])
+    assert relying_party("https://Shop.example:443", []) == ("shop.example", ["https://shop.example"])
     for site in ("http://127.0.0.1:8000", "http://[::1]:8000", "http://localhost:8000", "http://office.lan:8000"):
         assert relying_party(site, ["127.0.0.1"]) == ("localhost", ["http://localhost:8000"]), site
     assert relying_party("https://203.0.113.7", []) == ("localhost", ["http://localhost"])
@@ -333,3 +334,9 @@ def test_where_browsers_have_none_the_page_names_the_address(inside: Client) -> 
     assert inside.get(ADD)["Location"] == PASSKEYS
     assert "Use a passkey" not in Client(headers={"host": "127.0.0.1:8000"}).get(LOGIN).content.decode()
     assert "Use a passkey" in browser().get(LOGIN).content.decode()
+
+
+def test_only_the_office_lets_scripts_ask_for_one() -> None:
+    office, shop = (browser().get(page)["Permissions-Policy"] for page in (LOGIN, "/"))
+    assert "publickey-credentials-get=(self)" in office
+    assert "publickey-credentials-get=()" in shop

@@ -31,7 +31,7 @@ for (const form of known ? document.querySelectorAll("form[data-passkey]") : [])
       button.disabled = false;
     }
   };
-  const button = form.querySelector("button");
+  const button = form.querySelector("[type=submit]");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     begin(button);

@@ -13,11 +13,11 @@ def relying_party(site_url: str, allowed_hosts: Sequence[str]) -> tuple[str, lis
     """
     site = urlsplit(site_url)
     host = site.hostname or ""
+    port = f":{site.port}" if site.port not in (None, 80, 443) else ""
     if host != "localhost" and (site.scheme != "https" or _is_address(host)):
-        port = f":{site.port}" if site.port else ""
         return "localhost", [f"http://localhost{port}"]
     below = sorted(f"https://{name}" for name in allowed_hosts if name.endswith(f".{host}") and name[0] not in ".*")
-    return host, [f"{site.scheme}://{site.netloc}", *below]
+    return host, [f"{site.scheme}://{host}{port}", *below]
 
 
 def _is_address(host: str) -> bool:
