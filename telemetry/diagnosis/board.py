@@ -2,11 +2,14 @@
 
 Each process writes its last looks to a file of its own. One process leads: it holds a record lock, reads all looks,
 judges them, and keeps the incidents and what is usual. When it ends the kernel drops its lock and another takes over.
+Looks are written every second and are worth nothing after a restart of the host: they lie in memory where the system
+has a place for that (`MEMORY`), all else in the directory.
 Without a directory that is ours alone, a process is alone on its board: whoever else could write there, in a temporary
 directory that all users share, would have us follow his links and believe his incidents.
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import stat
@@ -29,6 +32,8 @@ RECENT = 5
 """Looks in a process's file: as many as the leader may be late by."""
 ABANDONED = 120.0
 """Seconds without a leader after which what was open is no longer known to be."""
+MEMORY = Path("/dev/shm")  # noqa: S108 - what lies there already is believed only as `_checked` says
+"""A file system in memory that all processes of the host see: Linux has it. A disk waits a millisecond for a rename."""
 _LOOK, _STATE, _INCIDENTS, _HISTORY, _LOCK = ".look", "state.json", "incidents.json", "history.json", ".lock"
 _TICKETS, _STATEMENTS = "tickets.json", ".statements"
 
@@ -38,7 +43,10 @@ class Board:
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = _own(directory)
-        self._published = deque[dict[str, Any]](maxlen=RECENT)
+        self._memory = self._in_memory()
+        self._looks: Path | None = None
+        self._published = deque[str](maxlen=RECENT)
+        self._newest: dict[str, str] = {}
         self._held: dict[str, int] = {}
         self._read: dict[int, float] = {}
         self._history: list[dict[str, Any]] = []
@@ -47,17 +55,37 @@ class Board:
         self._claims: set[str] = set()
         self._incidents: tuple[int, list[Incident]] = (0, [])
 
+    def _in_memory(self) -> Path | None:
+        """Where the looks of whoever has found the same directory lie, and nobody else's; made by the first of them."""
+        if self._directory is None or not MEMORY.is_dir():
+            return None
+        try:
+            place, found = self._directory.resolve(), self._directory.stat()
+        except OSError:
+            return None
+        name = hashlib.sha256(f"{place}\0{found.st_dev}\0{found.st_ino}".encode()).hexdigest()
+        return MEMORY / f"telemetry-{os.geteuid()}-{name[:16]}"
+
     def publish(self, look: Look) -> None:
         """Show a look to whoever leads."""
-        self._published.append(look.to_json())
-        self._write(f"{look.pid}{_LOOK}", list(self._published))
+        self._published.append(_packed(look.to_json()))
+        name, lines = f"{look.pid}{_LOOK}", "\n".join(self._published)
+        if self._looks is not None and _replace(self._looks, name, lines):
+            return
+        # The first, or the place is gone: when a session ends its user's files in memory may be deleted.
+        self._looks = (self._memory and _checked(self._memory)[0]) or self._directory
+        if self._looks is not None:
+            _replace(self._looks, name, lines)
 
     def withdraw(self, pid: int) -> None:
         """This process ends as it should; one that is killed leaves its file behind."""
-        if self._directory is not None:
-            for kind in (_LOOK, _STATEMENTS):
+        for directory, kind in ((self._looks, _LOOK), (self._directory, _STATEMENTS)):
+            if directory is not None:
                 with suppress(OSError):
-                    (self._directory / f"{pid}{kind}").unlink(missing_ok=True)
+                    (directory / f"{pid}{kind}").unlink(missing_ok=True)
+        if self._memory is not None and self._looks == self._memory:
+            with suppress(OSError):  # the last one leaves nothing in memory
+                self._memory.rmdir()
 
     def lead(self) -> bool:
         """Whether this process leads; it does when no other does."""
@@ -82,21 +110,34 @@ class Board:
     def collect(self) -> tuple[list[Look], list[Look]]:
         """Return the looks that came since the last time, and the last look of each process that was killed since."""
         if self._directory is None:
-            new = [look for look in map(_look, self._published) if look and look.at > self._read.get(look.pid, 0.0)]
-            self._read |= {look.pid: look.at for look in new}
-            return new, []
-        new, killed = [], []
-        for file in self._directory.glob(f"*{_LOOK}"):
-            looks = [look for look in map(_look, _rows(file)) if look]
-            fresh = [look for look in looks if look.at > self._read.get(look.pid, 0.0)]
-            new += fresh
-            self._read |= {look.pid: look.at for look in fresh}
+            return self._fresh("", list(self._published)), []
+        new, killed = list[Look](), list[Look]()
+        for file in self._look_files():
+            lines = _lines(file)
+            new += self._fresh(str(file), lines)
             pid = int(file.stem) if file.stem.isdigit() else 0
-            if looks and pid and not Path("/proc", str(pid)).exists() and Path("/proc").exists():
-                killed.append(looks[-1])
+            if lines and pid and not Path("/proc", str(pid)).exists() and Path("/proc").exists():
+                killed += filter(None, map(_look, lines[-1:]))
+                self._newest.pop(str(file), None)
                 with suppress(OSError):
                     file.unlink()
         return sorted(new, key=lambda look: look.at), killed
+
+    def _look_files(self) -> Iterator[Path]:
+        """A process that found no place in memory writes into the directory itself."""
+        for directory in (self._memory, self._directory):
+            with suppress(OSError):  # there is none
+                if directory is not None and _alone(directory):
+                    yield from directory.glob(f"*{_LOOK}")
+
+    def _fresh(self, name: str, lines: list[str]) -> list[Look]:
+        """Those after the one that was the newest the last time; a look is read once."""
+        before = self._newest.get(name)
+        unread = lines[lines.index(before) + 1 :] if before in lines else lines
+        self._newest[name] = lines[-1] if lines else ""
+        looks = [look for look in map(_look, unread) if look and look.at > self._read.get(look.pid, 0.0)]
+        self._read |= {look.pid: look.at for look in looks}
+        return looks
 
     def states(self) -> dict[int, str]:
         """What the operating system says of the processes on the board: "running", "stopped", "zombie"."""
@@ -200,11 +241,8 @@ class Board:
 
     def latest(self) -> list[Look]:
         """Return the newest look of each process."""
-        if self._directory is None:
-            newest = [rows[-1:] for rows in (list(self._published),)]
-        else:
-            newest = [_rows(file)[-1:] for file in self._directory.glob(f"*{_LOOK}")]
-        return [look for rows in newest for look in map(_look, rows) if look]
+        published = [list(self._published)] if self._directory is None else map(_lines, self._look_files())
+        return [look for lines in published for look in map(_look, lines[-1:]) if look]
 
     def claim(self, what: str) -> bool:
         """Whether this process is the first to claim it, so that one alone reports an incident."""
@@ -225,30 +263,59 @@ class Board:
         return what in self._claims if self._directory is None else (self._directory / f"{what}.claim").exists()
 
     def _write(self, name: str, values: Any) -> None:
-        if self._directory is None:
-            return
-        fresh = self._directory / f"{name}.{os.getpid()}.new"
-        with suppress(OSError):
-            fresh.write_text(json.dumps(values, separators=(",", ":")))
-            fresh.rename(self._directory / name)
+        if self._directory is not None:
+            _replace(self._directory, name, _packed(values))
+
+
+def _packed(values: Any) -> str:
+    return json.dumps(values, separators=(",", ":"))
+
+
+def _replace(directory: Path, name: str, text: str) -> bool:
+    """Write a file that nobody reads half of; whether that succeeded."""
+    fresh = directory / f"{name}.{os.getpid()}.new"
+    try:
+        fresh.write_text(text)
+        fresh.rename(directory / name)
+    except OSError:
+        return False
+    return True
 
 
 def _own(directory: Path | None) -> Path | None:
     """Make the directory, or close one of ours to others; None where that fails or others could write in it."""
     if directory is None:
         return None
+    own, reason = _checked(directory)
+    if own is None:
+        log.warning("incidents_not_shared", reason=reason)
+    return own
+
+
+def _checked(directory: Path) -> tuple[Path | None, str]:
+    """The directory where it is this user's alone and takes files, else why not."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = directory.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-            log.warning("incidents_not_shared", reason="the directory is not this user's alone")
-            return None
+        if not _alone(directory):
+            return None, "the directory is not this user's alone"
         directory.chmod(0o700)
         with tempfile.TemporaryFile(dir=directory):
-            return directory
+            return directory, ""
     except OSError as error:
-        log.warning("incidents_not_shared", reason=type(error).__name__)
-        return None
+        return None, type(error).__name__
+
+
+def _alone(directory: Path) -> bool:
+    """Whether it is a directory of this user's that no other can write in. Raises OSError where there is none."""
+    found = directory.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except (OSError, ValueError):
+        return []
 
 
 def _rows(file: Path) -> list[Any]:
@@ -259,8 +326,8 @@ def _rows(file: Path) -> list[Any]:
     return rows if isinstance(rows, list) else []
 
 
-def _look(values: Any) -> Look | None:
+def _look(line: str) -> Look | None:
     try:
-        return Look.from_json(values)
-    except (KeyError, TypeError, ValueError):
+        return Look.from_json(json.loads(line))
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
