@@ -142,3 +142,10 @@ def test_a_window_that_was_taken_says_that_photos_are_to_be_chosen_again(
     assert "Choose your photos again" in answer.content.decode()
     other_times = client.post(address(service), form | {"change": "1", "photos": "tap.jpg"})
     assert "Choose your photos again" in other_times.content.decode()
+
+
+def test_a_job_that_is_gone_says_so_too(client: Client, service: Service, form: dict[str, Any]) -> None:
+    Service.objects.update(active=False)
+    answer = client.post(address(service), form | {"photos": [picture()]})
+    assert answer.status_code == 404
+    assert "choose them again there" in answer.content.decode()

@@ -34,5 +34,6 @@ def test_it_keeps_the_message_when_there_is_no_room_for_its_photos(client: Clien
     assert page.status_code == 422
     assert "We cannot take photos just now" in page.content.decode()
     assert "My tap drips." in page.content.decode()
+    assert "Choose your photos again" in page.content.decode()
     assert client.post("/contact/", fields).status_code == 302
     assert ContactMessage.objects.count() == 1
