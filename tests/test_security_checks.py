@@ -4,6 +4,8 @@ import pytest
 from django.core.checks import run_checks
 from pytest_django import Settings
 
+from xfhandyman.security.relying_party import relying_party
+
 SOUND = {
     "PRODUCTION": True,
     "STAFF_SECOND_FACTOR": True,
@@ -32,3 +34,17 @@ def test_it_tells_what_contradicts(settings: Settings, changed: dict[str, object
         setattr(settings, name, value)
     found = {str(message.id) for message in run_checks()}
     assert {each for each in found if each.startswith(("xfhandyman.E03", "xfhandyman.W03"))} == expected
+
+
+def test_passkeys_are_bound_to_the_name_of_the_site() -> None:
+    assert relying_party(
+        "https://www.example.com", ["example.com", "www.example.com", "a.www.example.com", ".b.com"]
+    ) == (
+        "www.example.com",
+        ["https://www.example.com", "https://a.www.example.com"],
+    )
+    assert relying_party("https://shop.example:8443", []) == ("shop.example", ["https://shop.example:8443"])
+    assert relying_party("https://Shop.example:443", []) == ("shop.example", ["https://shop.example"])
+    for site in ("http://127.0.0.1:8000", "http://[::1]:8000", "http://localhost:8000", "http://office.lan:8000"):
+        assert relying_party(site, ["127.0.0.1"]) == ("localhost", ["http://localhost:8000"]), site
+    assert relying_party("https://203.0.113.7", []) == ("localhost", ["http://localhost"])

@@ -14,7 +14,8 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import DataError, IntegrityError, transaction
+from django.contrib.sessions.backends.base import UpdateError
+from django.db import DatabaseError, OperationalError, ProgrammingError, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django_otp_webauthn.exceptions import OTPWebAuthnApiError
@@ -34,8 +35,18 @@ TIMEOUT = 300
 """Seconds from the question to the answer; browsers are told the same."""
 _ASKED = "passkey"
 _LONGEST_ANSWER = 16_384  # characters; a credential's id has 1,023 bytes at most, the rest of an answer about 1,000
-_REFUSED = (OTPWebAuthnApiError, WebAuthnException, ValueError, TypeError, LookupError, AttributeError, RecursionError)
-_NOT_KEPT = (DataError, IntegrityError)  # a counter beyond PostgreSQL's integer, a passkey that is known already
+_UNREADABLE = (
+    OTPWebAuthnApiError,
+    WebAuthnException,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
+# A counter beyond PostgreSQL's integer, a passkey that is known already; one, or a session, that is gone by now.
+_NOT_KEPT = (DatabaseError, UpdateError)
+_FAULTS = (OperationalError, ProgrammingError)  # of the database, not of the answer
 
 
 class RefusedError(Exception):
@@ -95,14 +106,16 @@ def add(request: HttpRequest, user: User, name: str) -> WebAuthnCredential:
 def _judged(request: HttpRequest, kind: str) -> Iterator[tuple[dict[str, Any], Any]]:
     """Gives the question's state and the answer; what is refused within the block leaves no trace in the database."""
     question = asked(request, kind)
-    if request.session.pop(_ASKED, None):
-        request.session.save()  # before anything can fail, so that no question is answered twice
     try:
+        if request.session.pop(_ASKED, None):
+            request.session.save()  # before anything can fail, so that no question is answered twice
         with transaction.atomic():
             if question is None:
                 raise OTPWebAuthnApiError
             yield question["state"], _read(request.POST.get("passkey", ""))
-    except (*_REFUSED, *_NOT_KEPT) as error:
+    except _FAULTS:
+        raise
+    except (*_UNREADABLE, *_NOT_KEPT) as error:
         if kind != ADD:
             metrics.staff_logins.labels("failed").inc()
         log.warning("staff_passkey_refused", asked_for=kind, error=type(error).__name__)
