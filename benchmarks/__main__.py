@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import availability, bookings, ingest, load, overhead, pages, scrape, start, travel
+from benchmarks import availability, bookings, ingest, load, office, overhead, pages, scrape, start, travel
 from benchmarks.measured import Figure, machine, table
 from harness.stack import BASE_DIR
 from xfhandyman import process_tree
@@ -17,6 +17,7 @@ PARTS: dict[str, Callable[[], list[Figure]]] = {
     "pages": pages.figures,
     "ingest": ingest.figures,
     "availability": availability.figures,
+    "office": office.figures,
     "booking": bookings.figures,
     "load": load.figures,
     "scrape": scrape.figures,

@@ -26,7 +26,7 @@ UPDATE bookings_handyman SET active = false;
 DELETE FROM bookings_holiday;
 WITH made AS (
     INSERT INTO bookings_handyman (slug, name, bio, active)
-    SELECT 'bench-' || n, 'Bench ' || n, '', true FROM generate_series(1, 20) AS n RETURNING id
+    SELECT 'bench-' || n, 'Bench ' || n, '', true FROM generate_series(1, {people}) AS n RETURNING id
 ), skilled AS (
     INSERT INTO bookings_handyman_skills (handyman_id, service_id)
     SELECT made.id, service.id FROM made, bookings_service AS service WHERE service.slug = '{service}'
@@ -41,7 +41,7 @@ INSERT INTO bookings_booking SELECT made.* FROM
     LATERAL jsonb_populate_record(one.prototype, jsonb_build_object(
         'id', nextval(pg_get_serial_sequence('bookings_booking', 'id')),
         'reference', {mark} || lpad(to_hex(n), 7, '0'), 'idempotency_key', {mark} || n, 'link_key', {mark} || n,
-        'handyman_id', handyman, 'status', 'confirmed',
+        'handyman_id', handyman, 'status', '{status}',
         'starts_at', at, 'arrival_until', at + interval '1 hour', 'ends_at', at + interval '1 hour',
         'during', tstzrange(at, at + interval '90 minutes'), 'created_at', at - interval '3 days'
     )) AS made
@@ -58,19 +58,34 @@ WHERE h.slug = 'bench-1' OR (h.id + day + hour / 2) % 2 = 0
 """
 
 
-def fill(url: str, bookings: int) -> None:
-    """Make the people and, with `INSERT … SELECT generate_series`, their bookings."""
+def fill(url: str, bookings: int, people: int = 20, past: str = "confirmed") -> None:
+    """Make the people and, by `INSERT … SELECT generate_series`, their bookings, past ones with that status."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(PEOPLE.format(service=SERVICE))
-        subprocess.run([sys.executable, "-m", __name__, "prototype"], env=_environment(url), check=True)
-        for mark, visits in (("'F'", _TO_COME), ("'P'", _PAST.format(each=bookings // 20))):
-            connection.execute(_ROWS.format(visits=visits, mark=mark))
+        connection.execute(PEOPLE.format(service=SERVICE, people=people))
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.availability", "prototype"], env=_environment(url), check=True
+        )
+        visits = (("'F'", _TO_COME, "confirmed"), ("'P'", _PAST.format(each=bookings // people), past))
+        for mark, rows, status in visits:
+            connection.execute(_ROWS.format(visits=rows, mark=mark, status=status))
         connection.execute("VACUUM ANALYZE")
 
 
 def figures(quick: bool = False) -> list[Figure]:
     """The ratio of each question's time among the most bookings to that among the fewest, and its queries."""
-    rounds = 10 if quick else 60
+    return compared("availability", __name__, dict.fromkeys(QUESTIONS, MOST_QUERIES), fill, quick)
+
+
+def compared(
+    part: str,
+    module: str,
+    questions: Mapping[str, int],
+    filled: Callable[[str, int], None],
+    quick: bool,
+    rounds: int = 60,
+) -> list[Figure]:
+    """The figures of questions, by the most queries that each may need, which `module` answers (see `answer`)."""
+    rounds = rounds // 6 if quick else rounds
     sizes = SIZES[:2] if quick else SIZES
     taken: dict[tuple[str, int], list[float]] = {}
     queries: dict[str, float] = {}
@@ -78,30 +93,28 @@ def figures(quick: bool = False) -> list[Figure]:
         askers: dict[int, Callable[[str], tuple[float, int]]] = {}
         for size in sizes:
             url = open_.enter_context(databases.copy(template))
-            fill(url, size)
-            askers[size] = open_.enter_context(_asker(url))
-        for question in QUESTIONS:
+            filled(url, size)
+            askers[size] = open_.enter_context(_asker(url, module, questions))
+        for question in questions:
             queries[question] = max(ask(f"queries {question}")[1] for ask in askers.values())
             for _ in range(rounds):
                 for size, ask in askers.items():
                     taken.setdefault((question, size), []).append(ask(question)[0] * 1000)
     made = []
-    for question in QUESTIONS:
+    for question, most_queries in questions.items():
         fewest, most = (taken[question, size] for size in (sizes[0], sizes[-1]))
         pairs = [many / few for many, few in zip(most, fewest, strict=True)]
-        made.append(
-            Figure("availability", f"{question}: {sizes[-1]:,} against {sizes[0]:,} bookings", pairs, bound=1.3)
-        )
-        made.append(Figure("availability", f"{question}: time at {sizes[-1]:,}", most, "ms"))
-        made.append(Figure("availability", f"{question}: queries", [queries[question]], "", MOST_QUERIES))
+        made.append(Figure(part, f"{question}: {sizes[-1]:,} against {sizes[0]:,} bookings", pairs, bound=1.3))
+        made.append(Figure(part, f"{question}: time at {sizes[-1]:,}", most, "ms"))
+        made.append(Figure(part, f"{question}: queries", [queries[question]], "", most_queries))
     return made
 
 
 @contextmanager
-def _asker(url: str) -> Iterator[Callable[[str], tuple[float, int]]]:
+def _asker(url: str, module: str, questions: Mapping[str, int]) -> Iterator[Callable[[str], tuple[float, int]]]:
     """Asks a process that works on that database; answers seconds and queries."""
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__, "answer"],
+        [sys.executable, "-m", module, "answer"],
         env=_environment(url),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -113,11 +126,13 @@ def _asker(url: str) -> Iterator[Callable[[str], tuple[float, int]]]:
         assert process.stdout is not None
         process.stdin.write(question + "\n")
         process.stdin.flush()
-        seconds, queries = process.stdout.readline().split()
+        line = process.stdout.readline()
+        assert line.count(" ") == 1, line
+        seconds, queries = line.split()
         return float(seconds), int(queries)
 
     try:
-        for question in QUESTIONS * 3:
+        for question in [*questions] * 3:
             ask(question)
         yield ask
     finally:
@@ -143,9 +158,7 @@ def _prototype() -> None:
     booking.save(force_insert=True)
 
 
-def _answer() -> None:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
+def _answers() -> dict[str, Callable[[], object]]:
     from django.utils import timezone
 
     from bookings.models import Handyman, Service
@@ -153,21 +166,34 @@ def _answer() -> None:
     from bookings.slots.week import week
 
     service, full = Service.objects.get(slug=SERVICE), Handyman.objects.get(slug="bench-1")
-    answers: dict[str, Callable[[], object]] = {
+    return {
         "week": lambda: week(service=service, now=timezone.now()),
         "next free": lambda: calendars.next_slots(service=service),
         "week, fully booked handyman": lambda: week(service=service, now=timezone.now(), handyman=full),
         "next free, fully booked handyman": lambda: calendars.next_slots(service=service, handyman=full),
     }
+
+
+def answer(made: Callable[[], Mapping[str, Callable[[], object]]]) -> None:
+    """Answer each question of standard input with the seconds that it took; "queries …" with the queries instead.
+
+    Standard output has the answers alone: what the site logs goes to standard error.
+    """
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    answers = made()
     for line in sys.stdin:
         if line.startswith("queries "):
             with CaptureQueriesContext(connection) as queries:
                 answers[line.strip().removeprefix("queries ")]()
-            print(0, len(queries), flush=True)
+            print(0, len(queries), file=out, flush=True)
         else:
             began = time.perf_counter()
             answers[line.strip()]()
-            print(time.perf_counter() - began, 0, flush=True)
+            print(time.perf_counter() - began, 0, file=out, flush=True)
 
 
 if __name__ == "__main__":
@@ -175,4 +201,4 @@ if __name__ == "__main__":
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfhandyman.settings")
     django.setup()
-    _prototype() if sys.argv[1] == "prototype" else _answer()
+    _prototype() if sys.argv[1] == "prototype" else answer(_answers)
