@@ -11,6 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from bookings.kept_query import KeptQuery, together
 from bookings.models import Booking, Handyman, Holiday, Status
+from bookings.slots import calendars
+from telemetry.observe.sql_summary import summarise
 from tests import factories
 from tests.pages import TYPED, iso
 
@@ -32,6 +34,14 @@ def test_a_posted_booking_goes_to_the_database_a_few_times(client: Client) -> No
     locks = next(number for number, sql in enumerate(said) if sql.startswith("UPDATE bookings_handyman"))
     assert len(said) <= MOST, said
     assert len(said[locks:]) <= MOST_LOCKED, said[locks:]
+
+
+def test_the_question_who_is_free_is_named_after_the_bookings_it_reads() -> None:
+    service = factories.service()
+    factories.handyman(service)
+    with CaptureQueriesContext(connection) as asked:
+        calendars.find_slot(service=service, starts_at=factories.tomorrow(9))
+    assert [summarise(each["sql"]) for each in asked] == ["SELECT bookings_booking"]
 
 
 def named(name: str) -> QuerySet[Handyman, tuple[int]]:

@@ -209,10 +209,11 @@ class Reader:
         """What is booked, and time off. The first time, hours and holidays come with it where none are kept."""
         if self._version or "_holidays" in self.__dict__:
             return together(self._ask_taken(first, last))[0]
-        *self.before, crew, taken, days_off = together(
+        # What is taken comes first: a message of several queries is named by its first one where its time is measured.
+        *self.before, taken, crew, days_off = together(
             *self._first,
-            self._ask_crew(self._postcode),
             self._ask_taken(first, last),
+            self._ask_crew(self._postcode),
             self._ask_holidays(first, last),
         )
         self._crew, self._holidays = _Crew.of(crew), frozenset(day for (day,) in days_off)
