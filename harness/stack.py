@@ -30,12 +30,19 @@ def free_port() -> int:
 
 
 def wait_for(what: str, probe: Callable[[], T], timeout: float = 15.0) -> T:
-    """Call probe until it returns something true, and return that. Raises AssertionError after timeout (s)."""
+    """Call probe until it returns something true, and return that.
+
+    After timeout (s) raises AssertionError, or the probe's OSError: until then that only says that no server listens
+    yet.
+    """
     deadline = time.monotonic() + timeout
     while True:
-        found = probe()
-        if found:
-            return found
+        try:
+            if found := probe():
+                return found
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
         assert time.monotonic() < deadline, f"timed out after {timeout} s waiting for {what}"
         time.sleep(0.05)
 

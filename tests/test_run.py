@@ -174,7 +174,12 @@ def _runs(process: psutil.Process) -> bool:
 
 def test_it_stops_when_its_terminal_is_closed(serving: Any) -> None:
     ours, terminal = pty.openpty()
-    shell, said = serving("exec SERVE", stdin=terminal, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+
+    def at_a_terminal() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
+
+    shell, said = serving("exec SERVE", stdin=terminal, preexec_fn=at_a_terminal)
     os.close(terminal)
     _await_addresses(shell, said)
     family = psutil.Process(shell.pid).children(recursive=True)
