@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from statistics import quantiles
@@ -43,11 +43,11 @@ class Run:
     """What clients saw: milliseconds of each answer, by status; 0 stands for none."""
 
     seconds: float
-    answers: list[tuple[int, float]] = field(default_factory=list)
+    answers: list[tuple[int, float]]
 
     @property
     def served(self) -> list[float]:
-        return sorted(took for status, took in self.answers if status == 200)
+        return [took for status, took in self.answers if status == 200]
 
     @property
     def rate(self) -> float:
@@ -68,7 +68,7 @@ def figures(quick: bool = False) -> list[Figure]:
         TemporaryDirectory() as directory,
         running_stack(Path(directory), url, UNLIMITED, workers=2) as site,
     ):
-        _closed(site, 4, seconds)  # what is compiled and kept on first use
+        _drive(site, "closed", 4, seconds)  # what is compiled and kept on first use
         for _ in range(rounds):
             for what, value, unit, bound in _round(site, seconds):
                 seen.setdefault((what, unit, bound), []).append(value)
@@ -78,11 +78,11 @@ def figures(quick: bool = False) -> list[Figure]:
 def _round(site: Stack, seconds: float) -> Iterator[tuple[str, float, str, float | None]]:
     alone, most = 0.0, 0.0
     for clients in CLIENTS:
-        run = _closed(site, clients, seconds)
+        (run,) = _drive(site, "closed", clients, seconds)
         yield from _percentiles("one client" if clients == 1 else f"{clients} clients", run)
         alone, most = alone or run.percentile(95), max(most, run.rate)
     for share in SHARES:
-        run, probes = _open(site, share * most, seconds)
+        run, probes = _drive(site, "open", share * most, seconds)
         name, largest = f"{share:.0%} of the most arrives", share == SHARES[-1]
         yield from _percentiles(name, run)
         yield f"{name}: p95 against one client", run.percentile(95) / alone, "×", _SLOWEST if largest else None
@@ -98,21 +98,11 @@ def _percentiles(name: str, run: Run) -> Iterator[tuple[str, float, str, None]]:
         yield f"{name}: p{percent}", run.percentile(percent), "ms", None
 
 
-def _closed(site: Stack, clients: int, seconds: float) -> Run:
-    (run,) = _drive(site, "closed", clients, seconds)
-    return run
-
-
-def _open(site: Stack, per_second: float, seconds: float) -> tuple[Run, Run]:
-    """Of the pages, and of the probes beside them."""
-    run, probes = _drive(site, "open", per_second, seconds)
-    return run, probes
-
-
 def _drive(site: Stack, loop: str, amount: float, seconds: float) -> list[Run]:
+    """Of the pages, with so many clients ("closed") or arrivals a second ("open"); then of the probes beside these."""
     command = [sys.executable, "-m", "benchmarks.load", site.url, loop, str(amount), str(seconds)]
     done = subprocess.run(command, cwd=BASE_DIR, check=True, stdout=subprocess.PIPE, text=True, timeout=120)
-    return [Run(seconds, [(status, took) for status, took in answers]) for answers in json.loads(done.stdout)]
+    return [Run(seconds, answers) for answers in json.loads(done.stdout)]
 
 
 class _Client:
