@@ -6,13 +6,14 @@ kept query sees what is in the database at that moment, as any other.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connections, router
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange, NumericRange
 from django.db.models import Model, QuerySet
 
 Row = tuple[Any, ...]
+_M = TypeVar("_M", bound=Model)
 _Fill = Callable[[Sequence[Any]], Any]
 
 _STAND_INS: dict[type, Callable[[int], Any]] = {
@@ -81,6 +82,16 @@ def together(*asked: Asked) -> list[list[Row]]:
                 cursor.nextset()
             found.append(list(cursor.fetchall()))
     return found
+
+
+def columns(model: type[Model]) -> list[str]:
+    """All of a model's table."""
+    return [field.attname for field in model._meta.concrete_fields]
+
+
+def instance(model: type[_M], row: Row) -> _M:
+    """The object that a row of all columns is."""
+    return model.from_db(router.db_for_read(model), columns(model), row)
 
 
 def _fill(param: Any, stand_ins: list[Any]) -> _Fill | None:

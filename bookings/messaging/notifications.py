@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from bookings.kept_query import KeptQuery
+from bookings.kept_query import KeptQuery, columns, instance
 from bookings.models import Booking, BookingEvent, Handyman, HowOften, Notification, OfficeContact, Status
 from bookings.slots import rules
 
@@ -57,15 +57,12 @@ def add(event: BookingEvent) -> None:
 
 
 def _office() -> list[OfficeContact]:
-    return [OfficeContact.from_db("default", _CONTACT, row) for row in _contacts().rows()]
-
-
-_CONTACT = [field.attname for field in OfficeContact._meta.concrete_fields]
+    return [instance(OfficeContact, row) for row in _contacts().rows()]
 
 
 @cache
 def _contacts() -> KeptQuery:
-    return KeptQuery(lambda: OfficeContact.objects.values_list(*_CONTACT))
+    return KeptQuery(lambda: OfficeContact.objects.values_list(*columns(OfficeContact)))
 
 
 def _is_certain(booking: Booking, event: BookingEvent) -> bool:

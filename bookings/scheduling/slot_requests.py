@@ -15,7 +15,7 @@ from django.db import IntegrityError
 from django.db.models import QuerySet
 
 from bookings.basket import Work
-from bookings.kept_query import Asked, KeptQuery, Statement
+from bookings.kept_query import Asked, KeptQuery, Statement, columns, instance
 from bookings.models import Booking, Handyman, Status
 from bookings.scheduling import holds
 from bookings.scheduling.errors import SlotTaken, SlotUnavailable, TooFar
@@ -73,7 +73,7 @@ class SlotRequest:
         reader = self._reader(Handyman(pk=handyman_id), lock, expired)
         found = reader.find_slot(self.starts_at)
         (taker,), in_the_way = reader.before
-        return Handyman.from_db("default", _COLUMNS, taker), [pk for (pk,) in in_the_way], found
+        return instance(Handyman, taker), [pk for (pk,) in in_the_way], found
 
     def _reader(self, handyman: Handyman | None, *first: Asked) -> calendars.Reader:
         rules = calendars.current_rules() if self.by == By.CUSTOMER else calendars.staff_rules()
@@ -137,9 +137,8 @@ class SamePostedTwice(Exception):
     """The unique key says that this very form was booked meanwhile."""
 
 
-_COLUMNS = [field.attname for field in Handyman._meta.concrete_fields]
 _GIVEN = Statement(
-    f"UPDATE bookings_handyman SET given_at = %s WHERE id = %s RETURNING {', '.join(_COLUMNS)}",  # noqa: S608
+    f"UPDATE bookings_handyman SET given_at = %s WHERE id = %s RETURNING {', '.join(columns(Handyman))}",  # noqa: S608
     Handyman,
 )
 """Locks him as `for_change` does."""
